@@ -1,0 +1,50 @@
+# Recipes of this repository; the recipes that a project receives are in template/training.
+
+# List the recipes.
+default:
+    @just --list
+
+# Watch a realistic mess being put in order, and taken back.
+[group('try it')]
+[positional-arguments]
+demo *args:
+    @uv run python scripts/demo.py "$@"
+
+# Copy the template into a new or existing folder, with questions.
+[group('try it')]
+[no-cd]
+[positional-arguments]
+scaffold dest *args:
+    @uv run --project {{ quote(justfile_directory()) }} copier copy {{ quote(justfile_directory()) }} "$@"
+
+# Show the clean-up plan of any repository; nothing is written into it.
+[group('try it')]
+[no-cd]
+[no-exit-message]
+[positional-arguments]
+cleanup repo *args:
+    @uv run --project {{ quote(justfile_directory()) }} python {{ quote(justfile_directory() / 'scripts' / 'on_repository.py') }} cleanup "$@"
+
+# Show which experiments of any repository would be packed; nothing is written into it.
+[group('try it')]
+[no-cd]
+[no-exit-message]
+[positional-arguments]
+archive repo *args:
+    @uv run --project {{ quote(justfile_directory()) }} python {{ quote(justfile_directory() / 'scripts' / 'on_repository.py') }} archive "$@"
+
+# Run the tests.
+[group('maintain')]
+[positional-arguments]
+test *args:
+    @uv run pytest "$@"
+
+# Check style, format, types and every justfile.
+[group('maintain')]
+lint:
+    uv run ruff check
+    uv run ruff format --check
+    uv run mypy
+    just --fmt --check
+    just --fmt --check --justfile template/justfile
+    just --fmt --check --justfile template/training/recipes.just

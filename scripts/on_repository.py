@@ -1,0 +1,50 @@
+"""Run a shipped recipe on any repository before the template is copied into it: plans only."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from copier import run_copy
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+TRAINING = Path("training")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run `RECIPE REPO [OPTION...]`; returns the recipe's exit status, 2 for a wrong call."""
+    if len(argv) < 2 or argv[1].startswith("-"):
+        return refuse("which repository? for example: just cleanup ../my-project")
+    recipe, repository, *options = argv
+    root = Path(repository).resolve()
+    if not root.is_dir():
+        return refuse(f"{repository}: is no folder")
+    if "--apply" in options:
+        return refuse(
+            f"{repository}: copy the template into it first (just scaffold {repository}), "
+            f"then run just {recipe} --apply there"
+        )
+    script = CHECKOUT / "template" / TRAINING / "recipes" / f"{recipe}.py"
+    with tempfile.TemporaryDirectory() as folder:
+        conventions = root / TRAINING / "conventions.toml"
+        if not conventions.exists():
+            conventions = default_conventions(Path(folder))
+        command = [sys.executable, script, "--project", root, "--conventions", conventions]
+        return subprocess.run([*command, *options], check=False).returncode
+
+
+def default_conventions(folder: Path) -> Path:
+    """Return the conventions that a copy with default answers would bring."""
+    run_copy(str(CHECKOUT), folder, defaults=True, quiet=True, vcs_ref="HEAD")
+    return folder / TRAINING / "conventions.toml"
+
+
+def refuse(why: str) -> int:
+    """Say why in one line; returns the exit status of a wrong call."""
+    print(why, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,87 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["blake3>=1,<2", "isal>=1.7,<2", "pyyaml>=6,<7", "rich>=14,<16"]
+# ///
+"""Bring a repository's training outputs in order: show what would happen, with --apply do it."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import date, datetime
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from engine import command_line, findings
+from engine.cleanup_plan import Options, cleanup
+from engine.errors import UserError
+from engine.history import refuse_unfinished
+from engine.plan import Plan
+from engine.project import Project
+
+EXAMPLE = "just cleanup --keep 'runs/demo/*'; then just cleanup --apply"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Plan, show, and apply if asked; returns the exit status."""
+    arguments = _parse(argv)
+    project = command_line.project_of(arguments)
+    refuse_unfinished(project)
+    plan = _plan(project, arguments)
+    return command_line.show_or_apply(project, plan, arguments, "just cleanup")
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = command_line.parser("cleanup", __doc__ or "", EXAMPLE)
+    add = parser.add_argument
+    add("--apply", action="store_true", help="carry the plan out (just undo takes it back)")
+    add(
+        "--pick",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="the production model, whatever the numbers say",
+    )
+    add("--keep", action="append", default=[], metavar="GLOB", help="leave these files alone")
+    add(
+        "--cutoff",
+        type=date.fromisoformat,
+        metavar="DATE",
+        help="scattered logs before this day are old (default: that of the newest production model)",
+    )
+    add("--keep-active", type=int, metavar="DAYS", help="keep runs younger than this as folders")
+    add(
+        "--delete-redundant",
+        action="store_true",
+        help="have the next purge delete checkpoints with a worse metric than the winner's",
+    )
+    add(
+        "--now",
+        type=datetime.fromisoformat,
+        metavar="TIME",
+        help="plan as of this time",
+    )
+    return parser.parse_args(argv)
+
+
+def _plan(project: Project, arguments: argparse.Namespace) -> Plan:
+    picks = tuple(findings.inside(project, pick) for pick in arguments.pick)
+    mess = findings.look(project, tuple(arguments.keep))
+    known = {checkpoint.path for checkpoint in mess.checkpoints}
+    for pick in picks:
+        if pick not in known:
+            raise UserError(
+                f"--pick {pick}: is no checkpoint that was found; see just cleanup --json"
+            )
+    options = Options(
+        arguments.now or datetime.now(),
+        picks,
+        arguments.cutoff,
+        arguments.keep_active,
+        arguments.delete_redundant,
+    )
+    return cleanup(project, mess, options)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,374 @@
+"""Say of each checkpoint what it is: model type, metric, value and date, each with its evidence."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import PurePosixPath
+
+from engine import identity, metrics
+from engine.conventions import Conventions
+from engine.evidence import Measurement, Noted, Reading, Scalar
+from engine.names import slugify
+from engine.readers.file_name import read_name
+from engine.runs import Run
+
+# Which source is believed first; two that disagree are both shown.
+PRECEDENCE = ("inside", "results", "log", "name")
+TASK_FACTS = ("task", "dataset", "classes")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One fact about a checkpoint and the place where it was read."""
+
+    fact: str  # "metric", "model_type", "date", "task", ...
+    value: str
+    path: str
+    where: str  # "key val_auc", "line 812", "file name"
+    used: bool = True  # False: it was read but something that is believed first says otherwise
+
+    def __str__(self) -> str:
+        return f"{self.fact} {self.value} ({self.path}: {self.where})"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One file of weights, or of training state, and what is known of it; None is unknown."""
+
+    path: str
+    role: str  # the reader's: "model", "training_state", "unreadable"
+    run: Run | None
+    format: str = ""
+    model_type: str | None = None
+    metric: str | None = None
+    direction: str | None = None  # "max", "min"
+    value: float | None = None
+    epoch: int | None = None
+    date: datetime | None = None
+    dated_to_second: bool = False
+    facts: Mapping[str, str] = field(
+        default_factory=dict
+    )  # task, dataset, classes, parameters, ...
+    config: Mapping[str, Scalar] = field(default_factory=dict)
+    evidence: tuple[Evidence, ...] = ()
+    log: str | None = None  # the training log that tells of it
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """A measurement that may be this checkpoint's."""
+
+    source: str  # one of PRECEDENCE
+    path: str
+    measurement: Measurement
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        return PRECEDENCE.index(self.source), _split_rank(self.measurement)
+
+
+def attribute(
+    runs: Iterable[Run], readings: Mapping[str, Reading], conventions: Conventions
+) -> tuple[Checkpoint, ...]:
+    """Return one `Checkpoint` for each file of weights and training state, sorted by path."""
+    runs = tuple(runs)
+    vocabulary = _vocabulary(readings.values(), conventions)
+    found = [
+        _checkpoint(path, run, readings, conventions, vocabulary)
+        for run in runs
+        for path in run.checkpoints
+    ]
+    return tuple(sorted(found, key=lambda checkpoint: checkpoint.path))
+
+
+def _vocabulary(readings: Iterable[Reading], conventions: Conventions) -> tuple[str, ...]:
+    """Return the known model types, longest first: the user's, and those that files name."""
+    read = {slugify(note.value) for r in readings for note in r.notes if note.fact == "model_type"}
+    known = {*conventions.project.model_types, *read} - {""}
+    return tuple(sorted(known, key=lambda word: (-len(word), word)))
+
+
+def _checkpoint(
+    path: str,
+    run: Run,
+    readings: Mapping[str, Reading],
+    conventions: Conventions,
+    vocabulary: tuple[str, ...],
+) -> Checkpoint:
+    reading = readings[path]
+    model_type, typed = _model_type(path, run, readings, conventions, vocabulary)
+    wanted = conventions.metric.by_model_type.get(model_type or "", conventions.metric)
+    claims = sorted(_claims(path, run, readings), key=lambda claim: claim.rank)
+    chosen = _choose(claims, metrics.canonical(wanted.name)) if reading.role == "model" else None
+    metric = metrics.canonical(chosen.measurement.name) if chosen else None
+    logs = [record for record in run.records if readings[record].role == "log"]
+    told = _told(chosen, claims, run, readings)
+    date, dated = _date(path, run, readings, told)
+    return Checkpoint(
+        path,
+        reading.role,
+        run,
+        reading.format,
+        model_type,
+        metric,
+        wanted.direction
+        if metric == metrics.canonical(wanted.name)
+        else metrics.direction(metric or ""),
+        _full_value(chosen, claims) if chosen else None,
+        next((m.epoch for m in _said(chosen, claims) if m.epoch is not None), None),
+        date,
+        date is not None and (date.hour, date.minute, date.second) != (0, 0, 0),
+        _facts(path, run, readings, told),
+        _config(path, run, readings),
+        (*typed, *_metric_evidence(chosen, claims), *dated),
+        told.path if told else (logs[0] if len(logs) == 1 else None),
+        reading.problem,
+    )
+
+
+# --- which measurements may be this checkpoint's -------------------------------------------------
+
+
+def _claims(path: str, run: Run, readings: Mapping[str, Reading]) -> Iterator[_Claim]:
+    inside = readings[path].measurements
+    yield from (_Claim("inside", path, m) for m in inside if m.kind == "own")
+    own_epoch = next((m.epoch for m in inside if m.epoch is not None), None)
+    models = [p for p in run.checkpoints if readings[p].role == "model"]
+    which = identity.selector(identity.stem(path)) or ("best" if len(models) == 1 else None)
+    if which == "best":
+        yield from (_Claim("inside", path, m) for m in inside if m.kind == "best")
+    for record in run.records:
+        reading = readings[record]
+        source = {"results": "results", "log": "log"}.get(reading.role)
+        if source:
+            alone = len([p for p in models if identity.selector(identity.stem(p)) == which]) <= 1
+            for measurement in _of_checkpoint(reading, path, which, own_epoch, alone):
+                yield _Claim(source, record, measurement)
+    for measurement in read_name(path).measurements:
+        yield _Claim("name", path, measurement)
+
+
+def _of_checkpoint(
+    reading: Reading, path: str, which: str | None, epoch: int | None, alone: bool
+) -> Iterator[Measurement]:
+    """Yield what a record of the run says of this one checkpoint."""
+    name = PurePosixPath(path).name
+    named = [m for m in reading.measurements if m.checkpoint == name]
+    if named:  # the last run that wrote the file owns it
+        last = max(m.session for m in named)
+        yield from (m for m in reversed(named) if m.session == last)
+        return
+    last = max((m.session for m in reading.measurements), default=0)
+    ours = [m for m in reading.measurements if m.session == last and not m.checkpoint]
+    if epoch is not None:
+        yield from (m for m in ours if m.kind == "epoch" and m.epoch == epoch)
+    if not alone:
+        return
+    if which == "best":
+        saved = [m for m in reversed(ours) if m.kind == "saved"]
+        yield from saved
+        yield from (m for m in ours if m.kind == "best")
+        if not saved:
+            yield from _best_rows(ours)
+    elif which == "last":
+        yield from (m for m in ours if m.kind == "final")
+        yield from reversed([m for m in ours if m.kind == "epoch"])
+
+
+def _best_rows(measurements: list[Measurement]) -> Iterator[Measurement]:
+    """Yield for each metric the epoch in which it was best."""
+    rows: dict[str, list[Measurement]] = {}
+    for m in measurements:
+        if m.kind == "epoch" and math.isfinite(m.value):
+            rows.setdefault(m.name, []).append(m)
+    for name, row in rows.items():
+        direction = metrics.direction(metrics.canonical(name) or "")
+        if direction:
+            yield (max if direction == "max" else min)(row, key=lambda m: m.value)
+
+
+# --- which of them is believed -------------------------------------------------------------------
+
+
+def _choose(claims: list[_Claim], wanted: str | None) -> _Claim | None:
+    """Return the claim that is believed: the wanted metric if any source has it."""
+    usable = [claim for claim in claims if _usable(claim.measurement)]
+    for claim in usable:
+        if metrics.canonical(claim.measurement.name) == wanted:
+            return claim
+    others = [c for c in usable if metrics.canonical(c.measurement.name) != "loss"]
+    return next(iter(others or usable), None)
+
+
+def _usable(measurement: Measurement) -> bool:
+    name = metrics.canonical(measurement.name)
+    if name is None or metrics.split(measurement.name) == "train":
+        return False
+    return metrics.comparable(name, measurement.value)
+
+
+def _split_rank(measurement: Measurement) -> int:
+    """Validation picks a model; test figures only where there is nothing else."""
+    return {"val": 0, None: 1, "test": 2, "train": 3}[metrics.split(measurement.name)]
+
+
+def _agreeing(chosen: _Claim | None, claims: list[_Claim]) -> Iterator[_Claim]:
+    """Yield the chosen claim and those which say the same value, within their rounding."""
+    if chosen is None:
+        return
+    yield chosen
+    for claim in claims:
+        if claim is not chosen and _same_metric(claim, chosen) and _rounds_to(claim, chosen):
+            yield claim
+
+
+def _said(chosen: _Claim | None, claims: list[_Claim]) -> Iterator[Measurement]:
+    return (claim.measurement for claim in _agreeing(chosen, claims))
+
+
+def _full_value(chosen: _Claim, claims: list[_Claim]) -> float:
+    """Return the value with the most digits among those that agree with the chosen one."""
+    return max(_said(chosen, claims), key=lambda m: 99 if m.digits is None else m.digits).value
+
+
+def _same_metric(one: _Claim, other: _Claim) -> bool:
+    same = metrics.canonical(one.measurement.name) == metrics.canonical(other.measurement.name)
+    return same and _split_rank(one.measurement) in (_split_rank(other.measurement), 1)
+
+
+def _rounds_to(one: _Claim, other: _Claim) -> bool:
+    digits = [d for d in (one.measurement.digits, other.measurement.digits) if d is not None]
+    tolerance = 0.5 * 10 ** -min(digits) * 1.0001 if digits else 1e-9
+    return abs(one.measurement.value - other.measurement.value) <= tolerance
+
+
+def _metric_evidence(chosen: _Claim | None, claims: list[_Claim]) -> Iterator[Evidence]:
+    """Yield one line for each source: the strongest claim of each file, and what disagrees."""
+    agreeing = list(_agreeing(chosen, claims))
+    seen = set()
+    for claim in [*agreeing, *claims]:
+        if chosen and not _same_metric(claim, chosen):
+            continue
+        if (claim.source, claim.path) in seen or metrics.canonical(claim.measurement.name) is None:
+            continue
+        seen.add((claim.source, claim.path))
+        m = claim.measurement
+        text = f"{m.name} {m.value:.6g}"
+        yield Evidence("metric", text, claim.path, m.where, claim in agreeing)
+
+
+# --- model type, date, facts ---------------------------------------------------------------------
+
+
+def _model_type(
+    path: str,
+    run: Run,
+    readings: Mapping[str, Reading],
+    conventions: Conventions,
+    vocabulary: tuple[str, ...],
+) -> tuple[str | None, tuple[Evidence, ...]]:
+    """Return the model type: the user's own if a name starts with one, else what a file says."""
+    folder = identity.run_key(PurePosixPath(run.folder).name) if run.whole else ()
+    names = [
+        (path, "file name", identity.run_key(identity.stem(path))),
+        (run.folder, "folder name", folder),
+    ]
+    for known in (conventions.project.model_types, vocabulary):
+        for source, where, words in names:
+            if match := _starts_with(words, known):
+                return match, (Evidence("model_type", match, source, where),)
+        for note_path, note in _notes(path, run, readings, "model_type"):
+            slug = slugify(note.value)
+            if slug in known:
+                return slug, (Evidence("model_type", slug, note_path, note.where),)
+    for source, where, words in names:
+        words = identity.without_counters(words)
+        if words and (not run.whole or source != path):
+            slug = slugify("_".join(words))
+            return slug or None, (Evidence("model_type", slug, source, where),)
+    return None, ()
+
+
+def _starts_with(words: identity.Tokens, known: Iterable[str]) -> str | None:
+    text = slugify("_".join(words)) + "_"
+    return max((k for k in known if text.startswith(k + "_")), key=len, default=None)
+
+
+def _notes(
+    path: str, run: Run, readings: Mapping[str, Reading], fact: str
+) -> Iterator[tuple[str, Noted]]:
+    for source in (path, *run.records):
+        yield from ((source, note) for note in readings[source].notes if note.fact == fact)
+
+
+def _told(
+    chosen: _Claim | None, claims: list[_Claim], run: Run, readings: Mapping[str, Reading]
+) -> _Claim | None:
+    """Return the log line at which a checkpoint with the chosen value was saved or scored."""
+    if chosen is None:
+        return None
+    lines = [
+        _Claim("log", record, m)
+        for record in run.records
+        if readings[record].role == "log"
+        for m in readings[record].measurements
+    ]
+    same = [c for c in lines if _same_metric(c, chosen) and _rounds_to(c, chosen)]
+    order = ("saved", "epoch", "best", "final", "own")
+    return min(same, key=lambda c: order.index(c.measurement.kind), default=None)
+
+
+def _date(
+    path: str, run: Run, readings: Mapping[str, Reading], told: _Claim | None
+) -> tuple[datetime | None, tuple[Evidence, ...]]:
+    """Return when it was trained. File times are no evidence: a checkout resets them."""
+    found = next(_dates(path, run, readings, told), None)
+    if found is None:
+        return None, ()
+    date, source, where = found
+    return date, (Evidence("date", date.isoformat(sep=" "), source, where),)
+
+
+def _dates(
+    path: str, run: Run, readings: Mapping[str, Reading], told: _Claim | None
+) -> Iterator[tuple[datetime, str, str]]:
+    yield from _noted_dates(path, readings[path].notes)
+    if told and told.measurement.time:
+        yield told.measurement.time, told.path, told.measurement.where
+    for role in ("results", "log"):
+        for record in run.records:
+            if readings[record].role == role:
+                yield from _noted_dates(record, readings[record].notes)
+    for source in (path, *run.records):
+        yield from _noted_dates(source, read_name(source).notes)
+
+
+def _noted_dates(source: str, notes: Sequence[Noted]) -> Iterator[tuple[datetime, str, str]]:
+    for fact in ("finished", "started"):
+        for note in reversed(notes):
+            if note.fact == fact:
+                yield datetime.fromisoformat(note.value).replace(tzinfo=None), source, note.where
+
+
+def _facts(
+    path: str, run: Run, readings: Mapping[str, Reading], told: _Claim | None
+) -> dict[str, str]:
+    facts: dict[str, str] = {}
+    for source in (path, *run.records):
+        for note in readings[source].notes:
+            other_session = (
+                told and source == told.path and note.session != told.measurement.session
+            )
+            if note.fact not in ("started", "finished", "model_type") and not other_session:
+                facts.setdefault(note.fact, note.value)
+    return facts
+
+
+def _config(path: str, run: Run, readings: Mapping[str, Reading]) -> dict[str, Scalar]:
+    config: dict[str, Scalar] = {}
+    for source in (path, *run.records):
+        for key, value in readings[source].config.items():
+            config.setdefault(key, value)
+    return config

@@ -1,0 +1,89 @@
+"""What all recipes have in common on the command line: project, JSON, errors and exit status."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+
+from engine import show
+from engine.apply import apply
+from engine.archive import Damaged
+from engine.errors import UserError
+from engine.plan import Plan
+from engine.project import Project, open_project
+
+DONE, FAILED, REFUSED = 0, 1, 2
+
+
+def parser(recipe: str, description: str, example: str) -> argparse.ArgumentParser:
+    """Return a parser that calls itself what the user typed, with the options that all share."""
+    made = argparse.ArgumentParser(
+        prog=f"just {recipe}",
+        description=description,
+        epilog=f"example: {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    made.add_argument("--json", action="store_true", help="print for programs")
+    made.add_argument(
+        "--project",
+        type=Path,
+        metavar="DIR",
+        help="another project than the one that this recipe lies in",
+    )
+    made.add_argument("--conventions", type=Path, metavar="FILE", help="another conventions.toml")
+    return made
+
+
+def project_of(arguments: argparse.Namespace) -> Project:
+    """Return the project that the arguments name. Raises UserError."""
+    return open_project(arguments.project, arguments.conventions)
+
+
+def show_or_apply(project: Project, plan: Plan, arguments: argparse.Namespace, command: str) -> int:
+    """Show a plan, or carry it out if `--apply` was given; returns the exit status."""
+    if arguments.apply and plan.changes:
+        with show.progress("packing", plan.totals().get("pack", {}).get("bytes", 0)) as on_bytes:
+            outcome = apply(project, plan, datetime.now(UTC), on_bytes)
+        if arguments.json:
+            print(show.as_json(plan, outcome.run, outcome.left))
+        else:
+            show.print_outcome(plan, outcome.run, outcome.left)
+        return FAILED if outcome.left else DONE
+    if arguments.json:
+        print(show.as_json(plan, None))
+    else:
+        show.print_plan(plan, command)
+    return FAILED if arguments.apply and plan.actions else DONE
+
+
+def run(main: Callable[[Sequence[str]], int]) -> None:
+    """Run a recipe's `main` and exit: 2 for a user's mistake, 1 for a failure, each in one line."""
+    signal.signal(signal.SIGTERM, _terminated)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        status = main(sys.argv[1:])
+    except UserError as error:
+        show.warn(str(error))
+        status = REFUSED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = FAILED
+    except (OSError, Damaged) as error:
+        show.warn(
+            f"stopped: {error}. Nothing is lost: `just resume` goes on, `just undo` takes back"
+        )
+        status = FAILED
+    except KeyboardInterrupt:
+        show.warn("interrupted. Nothing is lost: `just resume` goes on, `just undo` takes back")
+        status = FAILED
+    sys.exit(status)
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,296 @@
+"""The few ways in which a file is made or moved: nothing is overwritten, nothing half written.
+
+A new file is written as `.<name>.partial` beside its place, synced, and given its name by a rename
+that refuses to replace. Such a name is only ever made here, under the project's lock, so one that
+is found was left by a run that crashed.
+"""
+
+import contextlib
+import ctypes
+import errno
+import hashlib
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import UserError
+
+BLOCK = 1 << 20  # bytes read at a time
+
+_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+_READ |= getattr(os, "O_NONBLOCK", 0)  # or opening a FIFO would wait for its writer
+_CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+_CREATE |= getattr(os, "O_NOFOLLOW", 0)
+
+_UNSUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+_LONGEST_NAME = 255  # bytes, on every common file system
+
+
+class Changed(Exception):  # noqa: N818 - it tells what happened, which is nobody's error
+    """A file changed while it was read, so what was read of it is worth nothing."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What tells that a file is still the same and was not written to."""
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+    mode: int  # type and permissions, as in `st_mode`
+
+
+def identity(path: Path) -> Identity:
+    """The identity of what lies at `path`; a symlink is not followed."""
+    return identity_of(path.lstat())
+
+
+def identity_of(status: os.stat_result) -> Identity:
+    """The identity that `status` tells."""
+    return Identity(
+        status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_mode
+    )
+
+
+def open_regular(path: Path) -> int:
+    """A descriptor to read `path`. Raises OSError for a symlink and anything but a file."""
+    if not hasattr(os, "O_NOFOLLOW") and path.is_symlink():
+        raise OSError(errno.ELOOP, "is a symlink", str(path))
+    descriptor = os.open(path, _READ)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "is not a regular file", str(path))
+    return descriptor
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[int]:
+    """Opens `path` as `open_regular` does and closes it at the end."""
+    descriptor = open_regular(path)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def blocks(descriptor: int, size: int = BLOCK) -> Iterator[bytes]:
+    """What is left to read, `size` bytes at a time."""
+    while block := os.read(descriptor, size):
+        yield block
+
+
+def sha256_of(path: Path) -> str:
+    """The hexadecimal SHA-256 of the file's content; a symlink is not followed."""
+    digest = hashlib.sha256()
+    with reading(path) as descriptor:
+        for block in blocks(descriptor):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def same_bytes(a: Path, b: Path) -> bool:
+    """Whether two files hold the same content, compared byte by byte."""
+    with reading(a) as first, reading(b) as second:
+        if os.fstat(first).st_size != os.fstat(second).st_size:
+            return False
+        return all(
+            os.read(first, BLOCK) == os.read(second, BLOCK)
+            for _ in range(os.fstat(first).st_size // BLOCK + 1)
+        )
+
+
+def free_bytes(path: Path) -> int:
+    """Bytes that this user can still write where `path` lies or is going to lie."""
+    while not path.exists():
+        path = path.parent
+    return shutil.disk_usage(path).free
+
+
+def rename_no_replace(src: Path, dst: Path) -> None:
+    """Gives `src` the name `dst`, and syncs nothing.
+
+    Raises FileExistsError if anything is at `dst`, and OSError with EXDEV across file systems.
+    """
+    try:
+        _rename_exclusively(src, dst)
+    except OSError as problem:
+        if problem.errno not in _UNSUPPORTED:
+            raise
+        _rename_if_free(src, dst)
+
+
+def _rename_exclusively(src: Path, dst: Path) -> None:
+    """The system's own no-replace rename; ENOSYS where there is none."""
+    if sys.platform == "win32":
+        src.rename(dst)  # refuses to replace there
+        return
+    name, args = {
+        "linux": ("renameat2", (-100, os.fsencode(src), -100, os.fsencode(dst), 1)),
+        "darwin": ("renamex_np", (os.fsencode(src), os.fsencode(dst), 4)),
+    }.get(sys.platform, ("", ()))
+    call = getattr(ctypes.CDLL(None, use_errno=True), name, None) if name else None
+    if call is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), str(src))
+    if call(*args) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), str(src), None, str(dst))
+
+
+def _rename_if_free(src: Path, dst: Path) -> None:
+    """For file systems without a no-replace rename: a hard link, which never replaces."""
+    if not stat.S_ISDIR(src.lstat().st_mode):
+        try:
+            os.link(src, dst, follow_symlinks=False)
+        except OSError as problem:
+            if problem.errno not in _UNSUPPORTED | {errno.EPERM, errno.EMLINK}:
+                raise
+        else:
+            src.unlink()
+            return
+    # A folder, or no hard links there. Renaming a folder never replaces one that holds something.
+    if os.path.lexists(dst):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(src), None, str(dst))
+    src.rename(dst)
+
+
+def sync_file(path: Path) -> None:
+    """Forces a file's content to the disk."""
+    if sys.platform == "win32":
+        descriptor = os.open(path, os.O_RDWR)  # Windows syncs only what may be written
+    else:
+        descriptor = open_regular(path)
+    try:
+        sync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync(descriptor: int) -> None:
+    """Forces an open file to the disk. After an OSError nothing is certain: give up."""
+    if sys.platform == "darwin":
+        import fcntl
+
+        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)  # fsync stops at the drive's cache there
+    else:
+        os.fsync(descriptor)
+
+
+def sync_folder(path: Path) -> None:
+    """Forces the names in a folder to the disk; Windows has no such call."""
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as problem:
+        if problem.errno != errno.EINVAL:  # a file system that does not sync folders
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def make_folders(path: Path, stop: Path) -> list[Path]:
+    """Makes `path` and its missing parents up to `stop`, which exists; returns those it made.
+
+    Raises UserError if something between `stop` and `path` is a symlink or no folder.
+    """
+    made = []
+    missing = path.relative_to(stop).parts
+    for depth in range(1, len(missing) + 1):
+        folder = stop.joinpath(*missing[:depth])
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            if not stat.S_ISDIR(folder.lstat().st_mode):
+                raise UserError(f"{folder}: is not a folder; move it out of the way") from None
+        else:
+            sync_folder(folder.parent)
+            made.append(folder)
+    return made
+
+
+@contextlib.contextmanager
+def new_file(path: Path, mode: int = 0o644) -> Iterator[tuple[int, Path]]:
+    """A descriptor and the partial file behind it, which is synced and becomes `path` at the end.
+
+    Raises FileExistsError if `path` is taken. On any error the partial file is removed.
+    """
+    if os.path.lexists(path):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    partial = partial_of(path)
+    partial.unlink(missing_ok=True)
+    descriptor = os.open(partial, _CREATE, mode)
+    try:
+        try:
+            yield descriptor, partial
+            sync(descriptor)
+        finally:
+            os.close(descriptor)
+        rename_no_replace(partial, path)
+    except BaseException:
+        with contextlib.suppress(OSError):  # the first error is the one to tell
+            partial.unlink()
+        raise
+    sync_folder(path.parent)
+
+
+def partial_of(path: Path) -> Path:
+    """Where `path` is written before it is whole."""
+    name = f".{path.name}.partial"
+    if len(os.fsencode(name)) > _LONGEST_NAME:
+        name = f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()}.partial"
+    return path.with_name(name)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Writes all of `data`: one call may write less than it was given."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def write_new(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Makes a file that holds `data`, synced. Raises FileExistsError if `path` is taken."""
+    with new_file(path, mode) as (descriptor, _):
+        write_all(descriptor, data)
+
+
+def link_new(path: Path, target: str) -> None:
+    """Makes a symlink, synced. Raises FileExistsError if `path` is taken."""
+    path.symlink_to(target)
+    sync_folder(path.parent)
+
+
+def stamp(descriptor: int, path: Path, mode: int, mtime_ns: int) -> None:
+    """Gives an open file its permissions, without setuid and setgid, and its time."""
+    if os.chmod in os.supports_fd:
+        os.fchmod(descriptor, mode & 0o777)
+    else:
+        path.chmod(mode & 0o777)
+    os.utime(descriptor if os.utime in os.supports_fd else path, ns=(mtime_ns, mtime_ns))
+
+
+def copy_new(src: Path, dst: Path, *, chunk: int = BLOCK) -> str:
+    """Copies a file, `chunk` bytes at a time, with permissions and time; returns its SHA-256.
+
+    The copy is read again before it gets its name. Raises Changed if `src` was written to
+    meanwhile, FileExistsError if `dst` is taken, and OSError.
+    """
+    before = identity(src)
+    digest = hashlib.sha256()
+    with reading(src) as source, new_file(dst, 0o600) as (descriptor, partial):
+        for block in blocks(source, chunk):
+            digest.update(block)
+            write_all(descriptor, block)
+        if not before == identity_of(os.fstat(source)) == identity(src):
+            raise Changed(str(src))
+        stamp(descriptor, partial, before.mode, before.mtime_ns)
+        sync(descriptor)
+        if sha256_of(partial) != digest.hexdigest():
+            raise OSError(errno.EIO, "the copy differs from what was read", str(partial))
+    return digest.hexdigest()

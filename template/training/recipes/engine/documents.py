@@ -1,0 +1,218 @@
+"""The texts that a clean-up leaves behind: metadata, results summary and report. Pure functions."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import yaml
+
+from engine.plan import Action, Document, Plan
+
+Facts = Mapping[str, Any]
+UNKNOWN = "unknown"
+CURVE_ROWS = 200  # a longer curve is thinned in the table; the log has every row
+
+
+def render(document: Document, facts: Facts, plan: Plan, context: Facts) -> bytes:
+    """Return the text of a document as UTF-8.
+
+    `facts` are the document's own, `context` holds the run's id, what was left and why, and the
+    hashes of the originals.
+    """
+    texts = {"metadata": _metadata, "summary": _summary, "report": _report}
+    return texts[document](facts, plan, context).encode("utf-8", "backslashreplace")
+
+
+def _metadata(facts: Facts, plan: Plan, context: Facts) -> str:
+    known = facts["facts"]
+    content = {
+        "model_type": facts["model_type"],
+        "metric": facts["metric"],
+        "value": facts["value"],
+        "direction": facts["direction"],
+        "epoch": facts["epoch"],
+        "date": facts["date"],
+        "sha256": facts["sha256"],
+        "size": facts["size"],
+        "format": facts["format"],
+        "source": facts["path"],
+        "chosen_because": facts["reason"],
+        "log": facts["log"],
+        **{name: known.get(name) for name in ("parameters", "task", "dataset", "classes", "seed")},
+        "config": facts["config"],
+        "evidence": facts["evidence"],
+        "run": context["run"],
+    }
+    return json.dumps(content, indent=2, default=str) + "\n"
+
+
+# --- results summary ----------------------------------------------------------------------------
+
+
+def _summary(facts: Facts, plan: Plan, context: Facts) -> str:
+    parts = [
+        f"---\n{yaml.safe_dump(_card(facts), sort_keys=False, allow_unicode=True)}---\n",
+        f"# {facts['name']}\n",
+        _lead(facts),
+        "## Evidence\n",
+        _table(("fact", "value", "read in", "at", "used"), _evidence_rows(facts)),
+        "## Training parameters\n",
+        _table(("parameter", "value"), _parameter_rows(facts)),
+        "## Epochs\n",
+        _epochs(facts),
+        "## Compared with\n",
+        _table(("checkpoint", facts["metric"] or "metric"), _compared_rows(facts)),
+        "## How to reproduce\n",
+        _reproduce(facts),
+    ]
+    return "\n".join(parts)
+
+
+def _card(facts: Facts) -> dict[str, Any]:
+    """Return the front matter of a Hugging Face model card.
+
+    https://github.com/huggingface/hub-docs/blob/main/modelcard.md?plain=1
+    """
+    known = facts["facts"]
+    task, dataset = known.get("task", UNKNOWN), known.get("dataset", UNKNOWN)
+    result: dict[str, Any] = {
+        "task": {"type": task, "name": task},
+        "dataset": {"type": dataset, "name": dataset},
+    }
+    if facts["value"] is not None:
+        result["metrics"] = [
+            {"type": facts["metric"], "value": facts["value"], "name": facts["metric"]}
+        ]
+    card: dict[str, Any] = {"model_name": facts["name"]}
+    if "metrics" in result:
+        card["model-index"] = [{"name": facts["name"], "results": [result]}]
+    return card
+
+
+def _lead(facts: Facts) -> str:
+    value = UNKNOWN if facts["value"] is None else f"{facts['value']:.6g}"
+    epoch = "" if facts["epoch"] is None else f" at epoch {facts['epoch']} (as the log counts)"
+    lines = [
+        f"`{facts['production']}` ({facts['size']:,} bytes, sha256 `{facts['sha256']}`)",
+        "",
+        f"- model type: {facts['model_type'] or UNKNOWN}",
+        f"- {facts['metric'] or 'metric'}: **{value}**{epoch}",
+        f"- trained: {facts['date'] or UNKNOWN}",
+        f"- chosen because: {facts['reason']}",
+        f"- it was `{facts['path']}`",
+        f"- log: {'`' + facts['log'] + '`' if facts['log'] else UNKNOWN}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _evidence_rows(facts: Facts) -> Iterator[tuple[str, ...]]:
+    for line in facts["evidence"]:
+        used = "yes" if line["used"] else "no, disagrees"
+        yield line["fact"], line["value"], line["path"], line["where"], used
+
+
+def _parameter_rows(facts: Facts) -> Iterator[tuple[str, ...]]:
+    yield from ((name, str(value)) for name, value in facts["facts"].items())
+    yield from ((name, str(value)) for name, value in facts["config"].items())
+
+
+def _compared_rows(facts: Facts) -> Iterator[tuple[str, ...]]:
+    for other in facts["compared"]:
+        yield other["path"], UNKNOWN if other["value"] is None else f"{other['value']:.6g}"
+
+
+def _epochs(facts: Facts) -> str:
+    rows = facts["epochs"]
+    if not rows:
+        return "No row of an epoch was found.\n"
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    step = -(-len(rows) // CURVE_ROWS)
+    shown = [row for number, row in enumerate(rows) if number % step == 0]
+    note = f"Every {step}th of {len(rows)} rows; the log has all.\n\n" if step > 1 else ""
+    cells = (tuple(_number(row.get(name)) for name in names) for row in shown)
+    return note + _table(tuple(names), cells)
+
+
+def _number(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else "" if value is None else str(value)
+
+
+def _reproduce(facts: Facts) -> str:
+    known = facts["facts"]
+    commit = known.get("git_commit")
+    lines = [
+        f"1. `git checkout {commit}`" if commit else "1. The git commit of the run is unknown.",
+        "2. Install the packages that the run had (see `REPRODUCIBILITY.md`).",
+        f"3. Train with the parameters above, seed {known.get('seed', UNKNOWN)}.",
+        f"4. Compare with {facts['metric'] or 'the metric'}"
+        f" {UNKNOWN if facts['value'] is None else format(facts['value'], '.6g')}"
+        f" and with the curve in {'`' + facts['log'] + '`' if facts['log'] else 'the log'}.",
+        "",
+        "What is called unknown here was found in no file of the run.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+# --- report of a clean-up -----------------------------------------------------------------------
+
+
+def _report(facts: Facts, plan: Plan, context: Facts) -> str:
+    actions = [a for a in plan.actions if a.verb != "write"]
+    left = context["left"]
+    done = [a for a in actions if a.src not in left]
+    rows = [_account_row(action, context) for action in done]
+    total = sum(action.bytes for action in actions)
+    parts = [
+        f"# Clean-up of {facts['day']}\n",
+        f"Run `{context['run']}`. `just undo {context['run']}` takes it back.\n",
+        "## Decisions\n",
+        _table(("file", "role", "metric", "value", "evidence"), _decision_rows(plan)),
+        "## Account of every original file\n",
+        _table(("file", "bytes", "what", "its bytes are now in", "why"), rows),
+        "## Sums\n",
+        _table(("", "files", "bytes"), _sum_rows(done, len(actions), total, left, actions)),
+    ]
+    if left:
+        parts += ["## Left alone\n", _table(("file", "why"), left.items())]
+    if plan.notes:
+        parts += ["## Notes\n", "\n".join(f"- {note}" for note in plan.notes) + "\n"]
+    return "\n".join(parts)
+
+
+def _decision_rows(plan: Plan) -> Iterator[tuple[str, ...]]:
+    for checkpoint in plan.checkpoints:
+        value = UNKNOWN if checkpoint["value"] is None else f"{checkpoint['value']:.6g}"
+        said = [e for e in checkpoint["evidence"] if e["fact"] == "metric" and e["used"]]
+        evidence = "; ".join(f"{e['path']}: {e['where']}" for e in said)
+        yield checkpoint["path"], checkpoint["role"], checkpoint["metric"] or "", value, evidence
+
+
+def _account_row(action: Action, context: Facts) -> tuple[str, ...]:
+    quarantined = "quarantine until purged, then deleted as asked"
+    places = {"delete": quarantined, "drop": f"{action.dst} (same bytes)"}
+    place = places.get(
+        action.verb, f"{action.dst}, {action.src}" if action.verb == "pack" else str(action.dst)
+    )
+    return str(action.src), f"{action.bytes:,}", action.verb, place, action.reason
+
+
+def _sum_rows(
+    done: list[Action], files: int, total: int, left: Facts, actions: list[Action]
+) -> Iterator[tuple[str, ...]]:
+    for verb in ("move", "pack", "drop", "delete"):
+        some = [action for action in done if action.verb == verb]
+        yield verb, f"{len(some):,}", f"{sum(a.bytes for a in some):,}"
+    some = [action for action in actions if action.src in left]
+    yield "left alone", f"{len(some):,}", f"{sum(a.bytes for a in some):,}"
+    yield "all", f"{files:,}", f"{total:,}"
+
+
+def _table(head: tuple[str, ...], rows: Any) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines) + "\n"
+
+
+def _cell(text: object) -> str:
+    """Return text that cannot leave its cell, whatever a file is called."""
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
+    return shown.replace("\\", "\\\\").replace("|", "\\|").replace("`", "'").replace("<", "&lt;")

@@ -1,0 +1,57 @@
+"""Find files with equal bytes, reading as little as possible."""
+
+import mmap
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable
+from pathlib import Path
+
+from engine.scan import Entry
+
+PROBE = 4096  # bytes read at the start, the middle and the end before a whole file is hashed
+
+
+def find(root: Path, entries: Iterable[Entry]) -> tuple[tuple[str, ...], ...]:
+    """Return groups of two and more paths whose files have equal bytes, each group sorted.
+
+    Empty files are never duplicates, and names of one file (hard links) are one file. Equality is
+    by blake3: whoever drops a copy compares the bytes again. Raises OSError when a file cannot be
+    read.
+    """
+    regular = [entry for entry in entries if entry.kind == "file" and entry.size > 0]
+    groups = _split([regular], lambda entry: entry.size)
+    groups = [_one_per_inode(group) for group in groups]
+    groups = _split(groups, lambda entry: _probe(root / entry.path, entry.size))
+    groups = _split(groups, lambda entry: _hash(root / entry.path))
+    return tuple(sorted(tuple(sorted(entry.path for entry in group)) for group in groups))
+
+
+def _split(groups: list[list[Entry]], key: Callable[[Entry], Hashable]) -> list[list[Entry]]:
+    result = []
+    for group in groups:
+        if len(group) < 2:
+            continue
+        parts = defaultdict(list)
+        for entry in group:
+            parts[key(entry)].append(entry)
+        result += [part for part in parts.values() if len(part) > 1]
+    return result
+
+
+def _one_per_inode(group: list[Entry]) -> list[Entry]:
+    return list({(entry.device, entry.inode): entry for entry in reversed(group)}.values())
+
+
+def _probe(path: Path, size: int) -> bytes:
+    with path.open("rb") as file:
+        parts = []
+        for start in (0, max(0, size // 2), max(0, size - PROBE)):
+            file.seek(start)
+            parts.append(file.read(PROBE))
+    return b"".join(parts)
+
+
+def _hash(path: Path) -> bytes:
+    from blake3 import blake3  # heavy: only where it is used
+
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+        return blake3(view).digest()

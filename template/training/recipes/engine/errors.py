@@ -1,0 +1,9 @@
+"""The one exception that a user gets to see."""
+
+
+class UserError(Exception):
+    """A mistake or a situation that the user can mend.
+
+    The message is one line that names the file and the fix. The scripts print it on standard error
+    and exit with status 2; nothing has been changed by then.
+    """

@@ -1,0 +1,94 @@
+"""What a file or folder name says about whose it is, once words that name no run are taken off."""
+
+import re
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+Tokens = tuple[str, ...]
+
+# Which of a run's checkpoints it is. At most one of these is taken off a name:
+# "net_final_best.pt" is the best checkpoint of the run "net_final".
+SELECTORS = frozenset({"best", "last", "latest", "final", "swa", "ema"})
+NOUNS = frozenset(
+    "checkpoint checkpoints ckpt ckpts model models weights weight state dict snapshot copy "
+    "epoch epochs step steps iter iteration pth tar".split()
+)
+RECORDS = frozenset(
+    "log logs training train trainer results result summary history metrics metric stats eval "
+    "evaluation report output out stdout run config args hparams params".split()
+)
+VALUE = re.compile(r"\d[\d.e+-]*|(epoch|step|iter|ep|e|s)\d+|\d+[a-z]{0,2}steps?")
+COUNTER = re.compile(r"(stage|fold|run|exp|experiment|version|trial|seed|job|split|phase)?\d*")
+SPLIT = re.compile(r"[^a-z0-9.]+|(?<![0-9])\.|\.(?![0-9])")
+
+
+def tokens(name: str) -> Tokens:
+    """Return the lower-case words of a name; decimal numbers stay whole."""
+    return tuple(word for word in SPLIT.split(name.lower()) if word)
+
+
+def stem(path: str) -> str:
+    """Return the file name without its extension (`.pth.tar` is one extension)."""
+    name = PurePosixPath(path).name.removesuffix(".tar")
+    return PurePosixPath(name).stem
+
+
+def run_key(name: str) -> Tokens:
+    """Return the words that name the run of a checkpoint called `name`; empty if none do."""
+    words, selected = tokens(name), False
+    while words and (_is_noun(words[-1]) or (words[-1] in SELECTORS and not selected)):
+        selected = selected or words[-1] in SELECTORS
+        words = words[:-1]
+    while words and (_is_noun(words[0]) or words[0] in SELECTORS):
+        words = words[1:]
+    return words
+
+
+def variants(name: str) -> tuple[Tokens, ...]:
+    """Return the words of a name, then the same with generic words taken off one by one."""
+    return tuple(dict.fromkeys(_shortened(tokens(name))))
+
+
+def selector(name: str) -> str | None:
+    """Return which checkpoint of its run the name says it is: "best", "last", or None."""
+    found = [word for word in tokens(name) if word in SELECTORS]
+    if not found:
+        return None
+    return "best" if found[-1] == "best" or (found[0] == "best") else "last"
+
+
+def starts_generic(name: str) -> bool:
+    """Return whether a checkpoint's name starts with its role and not with a run's name."""
+    words = tokens(name)
+    return not words or _is_noun(words[0]) or words[0] in SELECTORS
+
+
+def is_counter(words: Tokens) -> bool:
+    """Return whether the words only count ("stage1", "fold 0"), so that they name no model."""
+    return all(COUNTER.fullmatch(word) for word in words)
+
+
+def without_values(words: Tokens) -> Tokens:
+    """Return the words that are not numbers, dates or times."""
+    return tuple(word for word in words if not VALUE.fullmatch(word))
+
+
+def without_counters(words: Tokens) -> Tokens:
+    """Return the words that neither are numbers nor count ("stage1")."""
+    return tuple(word for word in without_values(words) if not COUNTER.fullmatch(word))
+
+
+def _is_noun(word: str) -> bool:
+    return word in NOUNS or VALUE.fullmatch(word) is not None
+
+
+def _shortened(words: Tokens) -> Iterator[Tokens]:
+    generic = SELECTORS | NOUNS | RECORDS
+    while words:
+        yield words
+        if words[-1] in generic or VALUE.fullmatch(words[-1]):
+            words = words[:-1]
+        elif words[0] in generic:
+            words = words[1:]
+        else:
+            return

@@ -1,0 +1,168 @@
+"""What is known about metrics by their names: one table, and how names are written in the field."""
+
+import math
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+Direction = Literal["max", "min"]
+Split = Literal["train", "val", "test"]
+
+UNIT, SIGNED, POSITIVE, ANY = (0.0, 1.0), (-1.0, 1.0), (0.0, math.inf), (-math.inf, math.inf)
+
+
+@dataclass(frozen=True)
+class _Metric:
+    direction: Direction
+    range: tuple[float, float]
+    aliases: str = ""  # as `_tokens` writes them, apart from the canonical name itself
+
+
+_METRICS = {
+    # classification
+    "auc": _Metric("max", UNIT, "auroc roc_auc rocauc auc_roc aucroc roc area_under_curve"),
+    "pr_auc": _Metric("max", UNIT, "auprc prauc auc_pr aupr prc_auc auc_prc precision_recall_auc"),
+    "average_precision": _Metric("max", UNIT, "ap avg_precision"),
+    "accuracy": _Metric(
+        "max",
+        UNIT,
+        "acc acc1 acc_1 top1 top1_acc top_1 top_1_acc top1_accuracy top_1_accuracy accuracy_top1 "
+        "accuracy_top_1 acc_top1 categorical_accuracy binary_accuracy sparse_categorical_accuracy "
+        "multiclass_accuracy multiclassaccuracy binaryaccuracy",
+    ),
+    "accuracy_top5": _Metric(
+        "max", UNIT, "acc5 acc_5 top5 top5_acc top_5 top_5_acc top5_accuracy top_5_accuracy"
+    ),
+    "balanced_accuracy": _Metric("max", UNIT, "bacc balanced_acc bal_acc"),
+    "f1": _Metric("max", UNIT, "f1_score f1score fscore f_score f_measure f1_measure"),
+    "precision": _Metric("max", UNIT, "prec ppv"),
+    "recall": _Metric("max", UNIT, "rec sensitivity tpr"),
+    "specificity": _Metric("max", UNIT, "tnr"),
+    "npv": _Metric("max", UNIT),
+    "mcc": _Metric("max", SIGNED, "matthews matthews_corrcoef matthews_correlation"),
+    "kappa": _Metric("max", SIGNED, "cohen_kappa cohens_kappa"),
+    "qwk": _Metric("max", SIGNED, "quadratic_weighted_kappa quadratic_kappa"),
+    "error": _Metric("min", UNIT, "err error_rate top1_error top1_err"),
+    "eer": _Metric("min", UNIT, "equal_error_rate"),
+    "brier": _Metric("min", UNIT, "brier_score"),
+    "ece": _Metric("min", UNIT, "calibration_error expected_calibration_error"),
+    "log_loss": _Metric("min", POSITIVE, "logloss mlogloss"),
+    "concordance": _Metric("max", UNIT, "c_index cindex concordance_index"),
+    # any training
+    "loss": _Metric("min", ANY),
+    "fitness": _Metric("max", ANY),
+    "reward": _Metric("max", ANY, "ep_rew_mean episode_reward episodic_return episode_return"),
+    "success_rate": _Metric("max", UNIT),
+    # regression
+    "mse": _Metric("min", POSITIVE, "mean_squared_error"),
+    "rmse": _Metric("min", POSITIVE, "root_mean_squared_error"),
+    "mae": _Metric("min", POSITIVE, "mean_absolute_error"),
+    "mape": _Metric("min", POSITIVE, "smape"),
+    "r2": _Metric("max", (-math.inf, 1.0), "r2_score r_squared rsquared r2score"),
+    "pearson": _Metric("max", SIGNED, "pearsonr pcc"),
+    "spearman": _Metric("max", SIGNED, "spearmanr"),
+    "ccc": _Metric("max", SIGNED),
+    # detection and segmentation
+    "map": _Metric("max", UNIT, "mean_average_precision"),
+    "map50": _Metric("max", UNIT, "map_50 map_0_5 map50_b ap50 bbox_ap50"),
+    "map50_95": _Metric("max", UNIT, "map50_95_b map_50_95 map_0_5_0_95 map5095 bbox_ap"),
+    "map50_mask": _Metric("max", UNIT, "map50_m segm_ap50"),
+    "map50_95_mask": _Metric("max", UNIT, "map50_95_m segm_ap"),
+    "dice": _Metric("max", UNIT, "dsc fg_dice mean_fg_dice dice_coefficient dice_coef"),
+    "iou": _Metric("max", UNIT, "miou jaccard mean_iou"),
+    # language, speech, retrieval
+    "perplexity": _Metric("min", POSITIVE, "ppl"),
+    "bits_per_char": _Metric("min", POSITIVE, "bpc bpb"),
+    "bleu": _Metric("max", (0.0, 100.0), "sacrebleu bleu4"),
+    "rouge1": _Metric("max", UNIT),
+    "rouge2": _Metric("max", UNIT),
+    "rougel": _Metric("max", UNIT, "rouge_l rougelsum"),
+    "meteor": _Metric("max", UNIT),
+    "chrf": _Metric("max", (0.0, 100.0)),
+    "exact_match": _Metric("max", UNIT, "em"),
+    "wer": _Metric("min", POSITIVE, "word_error_rate"),
+    "cer": _Metric("min", POSITIVE, "char_error_rate character_error_rate"),
+    "ndcg": _Metric("max", UNIT, "ndcg_10"),
+    "mrr": _Metric("max", UNIT),
+    # images
+    "psnr": _Metric("max", ANY),
+    "ssim": _Metric("max", SIGNED),
+    "lpips": _Metric("min", POSITIVE),
+    "fid": _Metric("min", POSITIVE),
+}
+_AVERAGES = {"macro", "micro", "weighted"}  # a macro F1 is not an F1: the average stays in the name
+_SPLITS: dict[str, Split] = {
+    **dict.fromkeys(("train", "training", "trn"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "eval", "evaluation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing", "holdout"), "test"),
+}
+# Words that may stand beside a metric without making it another one. Any other word does: a
+# `target_auc`, an `auc_gap`, a `box_loss` is not the metric.
+_QUALIFIERS = frozenset(
+    "best final last current cur curr new mean avg average overall max min maximum minimum highest "
+    "lowest metric metrics score result results epoch running ema monitor global set so far at "
+    "the top model checkpoint".split()
+)
+_NUMBERED = re.compile(r"(?:stage|fold|phase|run|seed|trial|split)\d*\Z")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_WORD = re.compile(r"[a-z0-9]+")
+_ALIASES = {
+    alias: name for name, metric in _METRICS.items() for alias in (name, *metric.aliases.split())
+}
+
+
+@lru_cache(maxsize=4096)
+def canonical(name: str) -> str | None:
+    """Return the metric that `name` means (`"Val AUROC"`: `"auc"`), or None if it means none.
+
+    Split and qualifiers (`val_`, `best_`, `metrics/`) are left out. A learning rate, an epoch, a
+    target, a gap, a count and whatever else is not in the table is None.
+    """
+    if len(name) > 100:
+        return None
+    return _named(name.lower()) or _named(_CAMEL.sub("_", name).lower())
+
+
+def _named(name: str) -> str | None:
+    words = [word for word in _tokens(name) if word not in _SPLITS]
+    averages = [word for word in words if word in _AVERAGES]
+    plain = [word for word in words if word not in _AVERAGES]
+    essential = [w for w in plain if w not in _QUALIFIERS and not _NUMBERED.match(w)]
+    whole, base = "_".join(words), "_".join(plain)
+    if whole in _ALIASES:
+        return _ALIASES[whole]
+    found = _ALIASES.get(base) or _ALIASES.get("_".join(essential))
+    return "_".join([found, *averages]) if found else None
+
+
+def _tokens(name: str) -> list[str]:
+    return _WORD.findall(name)
+
+
+def split(name: str) -> Split | None:
+    """Return the part of the data that `name` says its metric was measured on."""
+    words = [*_tokens(name.lower()), *_tokens(_CAMEL.sub("_", name).lower())]
+    return next((_SPLITS[word] for word in words if word in _SPLITS), None)
+
+
+def direction(metric: str) -> Direction | None:
+    """Return whether more or less of the canonical `metric` is better; None if it is not known."""
+    known = _find(metric)
+    return known.direction if known else None
+
+
+def comparable(metric: str, value: float) -> bool:
+    """Return whether `value` can be one of the canonical `metric`: finite and within its range.
+
+    Percentages are not: 91.2 is no AUC, and guessing that it means 0.912 would rank models by a
+    guess.
+    """
+    known = _find(metric)
+    low, high = known.range if known else ANY
+    return math.isfinite(value) and low <= value <= high
+
+
+def _find(metric: str) -> _Metric | None:
+    base, _, last = metric.rpartition("_")
+    return _METRICS.get(metric) or (_METRICS.get(base) if last in _AVERAGES else None)

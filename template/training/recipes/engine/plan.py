@@ -1,0 +1,93 @@
+"""The plan: what would be done to each file and why, as a value that can be shown and stored."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import PurePosixPath
+from typing import Any, Literal
+
+from engine.scan import Inventory
+
+Verb = Literal["move", "pack", "drop", "delete", "skip", "write"]
+Document = Literal["metadata", "summary", "report"]
+
+
+@dataclass(frozen=True)
+class Action:
+    """What becomes of one file. Paths are relative to the project root, or absolute outside it.
+
+    `move` renames it to `dst`; `pack` puts it into the archive `dst` and its original into
+    quarantine; `drop` quarantines a copy whose bytes stay at `dst`; `delete` quarantines what the
+    user asked to be deleted for good by the next purge; `skip` leaves it alone, aloud; `write`
+    makes `dst` from what is known (then `src` is None).
+    """
+
+    verb: Verb
+    src: str | None
+    dst: str | None
+    bytes: int
+    reason: str
+    run: str = ""  # heading under which it is shown
+    mtime_ns: int = 0
+    tracked: bool = False  # git tracks it now, and will not at the new place
+    document: Document | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)  # what a document is made of
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a recipe means to do. `archives` maps each archive to what its manifest says of it."""
+
+    recipe: str
+    created: str  # ISO time
+    actions: tuple[Action, ...]
+    archives: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    emptied: tuple[str, ...] = ()  # folders with nothing left in them, deepest first
+    checkpoints: tuple[Mapping[str, Any], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def changes(self) -> tuple[Action, ...]:
+        """Return the actions that change something."""
+        return tuple(action for action in self.actions if action.verb != "skip")
+
+    def totals(self) -> dict[str, dict[str, int]]:
+        """Return the number of files and of bytes for each verb."""
+        totals: dict[str, dict[str, int]] = {}
+        for action in self.actions:
+            total = totals.setdefault(action.verb, {"files": 0, "bytes": 0})
+            total["files"] += 1
+            total["bytes"] += action.bytes
+        return totals
+
+
+def emptied(
+    inventory: Inventory, actions: Mapping[str, Action], keep: Iterable[str]
+) -> tuple[str, ...]:
+    """Return the folders in which the actions leave nothing, deepest first, without `keep`."""
+    going = {path for path, action in actions.items() if action.verb != "skip"}
+    entries = inventory.entries
+    staying = {path for path, entry in entries.items() if entry.kind != "folder"} - going
+    needed = {str(p) for path in (*staying, *inventory.closed) for p in PurePosixPath(path).parents}
+    needed |= {str(p) for path in keep for p in (PurePosixPath(path), *PurePosixPath(path).parents)}
+    left = {str(p) for path in going for p in PurePosixPath(path).parents} - needed - {"."}
+    inner = {
+        path
+        for path, entry in entries.items()
+        if entry.kind == "folder" and any(str(p) in left for p in PurePosixPath(path).parents)
+    }
+    return tuple(sorted((left | inner) - needed, key=lambda path: (-path.count("/"), path)))
+
+
+def to_json(plan: Plan) -> bytes:
+    """Return the plan as UTF-8 JSON; undecodable bytes in paths are kept as escapes."""
+    return json.dumps(asdict(plan), indent=1).encode("ascii") + b"\n"
+
+
+def from_json(data: bytes) -> Plan:
+    """Return the plan that `to_json` wrote. Raises ValueError, KeyError or TypeError if not one."""
+    raw = json.loads(data)
+    actions = tuple(Action(**action) for action in raw.pop("actions"))
+    for name in ("emptied", "checkpoints", "notes"):
+        raw[name] = tuple(raw[name])
+    return Plan(actions=actions, **raw)

@@ -1,0 +1,113 @@
+"""The readers: one module per kind of file, and the table that says which file is whose.
+
+A reader is a module with `read(path, name) -> Reading | None`. To add one, write the module and
+add its row. Reader modules are imported when the first file of their kind is met.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from engine.evidence import Reading
+
+HEAD = 4096  # bytes that the signature tests get to see
+
+
+class Broken(ValueError):
+    """What a reader raises on a file of its kind that it cannot read; the message says why."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """Which files a reader gets: by the end of the name (lower case) and the first bytes."""
+
+    module: str
+    format: str  # what an unreadable file of this kind is called
+    suffixes: tuple[str, ...]
+    sniff: Callable[[str, bytes], bool] = lambda name, head: True
+
+
+WEIGHTS = (".pt", ".pth", ".ckpt", ".pth.tar", ".pt.tar", ".safetensors", ".h5", ".hdf5")
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_CONFIG = re.compile(
+    r"(?:[^.].*[_.-])?(?:config|cfg|args|hparams|hyper_?param(?:eter)?s|params)(?:[_-].*)?\.[a-z]+\Z"
+)
+
+
+def _is_pickle(name: str, head: bytes) -> bool:
+    return head[:1] == b"\x80" and head[1:2] in b"\2\3\4\5"
+
+
+def _is_config(name: str, head: bytes) -> bool:
+    return _CONFIG.match(name) is not None
+
+
+def _is_binary(name: str, head: bytes) -> bool:
+    return b"\0" in head and head[:2] not in (b"\xff\xfe", b"\xfe\xff")
+
+
+TABLE = (
+    Row(
+        "torch_checkpoint",
+        "torch zip",
+        (*WEIGHTS, ".bin"),
+        lambda name, head: head[:4] == b"PK\3\4",
+    ),
+    Row("torch_checkpoint", "torch legacy", (*WEIGHTS, ".bin"), _is_pickle),
+    Row("hdf5", "HDF5", (".h5", ".hdf5"), lambda name, head: head.startswith(_HDF5)),
+    Row(
+        "safetensors",
+        "safetensors",
+        (".safetensors",),
+        lambda name, head: head[8:9] == b"{",
+    ),
+    Row("not_weights", "no checkpoint", (*WEIGHTS, ".bin", ".keras", ".onnx", ".joblib")),
+    Row("config_file", "config", (".json", ".yaml", ".yml"), _is_config),
+    Row("result_json", "result JSON", (".json",)),
+    Row(
+        "text_log",
+        "training log",
+        (".log", ".out", ".err", ".txt"),
+        lambda name, head: not _is_binary(name, head),
+    ),
+)
+_SUFFIXES = tuple({suffix for row in TABLE for suffix in row.suffixes})
+
+
+def read(path: Path, name: str) -> Reading | None:
+    """Return what the file at `path`, a regular file called `name`, says; None if nothing reads it.
+
+    Never raises on bad content: a file that is damaged, or too complex to be read within bounds,
+    has the role `unreadable`, and `problem` says why.
+    """
+    lower = name.lower()
+    if not lower.endswith(_SUFFIXES):
+        return None
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+    except OSError as error:
+        return _unreadable("file", error)
+    for row in TABLE:
+        if lower.endswith(row.suffixes) and row.sniff(lower, head):
+            try:
+                reading: Reading | None = import_module(f"engine.readers.{row.module}").read(
+                    path, name
+                )
+            except Exception as error:  # whatever is wrong with it, it is this file's problem only
+                return _unreadable(row.format, error)
+            if reading is not None:
+                return reading
+    return None
+
+
+def _unreadable(kind: str, error: Exception) -> Reading:
+    if isinstance(error, Broken):
+        problem = str(error)
+    elif isinstance(error, OSError):
+        problem = f"cannot be read: {error.strerror or error}"
+    else:
+        problem = f"damaged: {error}" if str(error) else f"damaged ({type(error).__name__})"
+    return Reading(kind, "unreadable", problem=" ".join(problem.split())[:300])

@@ -1,0 +1,49 @@
+"""Hyper-parameters in files called config, args, hparams or params."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from engine.evidence import Reading
+from engine.readers import Broken, keys
+
+MAX_BYTES = 1 << 20
+MAX_ALIASES = 20  # few enough that no nesting of them can grow without bound
+_ALIAS = re.compile(rb"(?:^|[\s\[{,])\*\w", re.MULTILINE)
+# A config of a training names at least two of these; a config of something else hardly does.
+_VOCABULARY = re.compile(
+    r"(?:^|[._])(?:lr|learning_rate|batch_size|n?_?epochs|max_epochs|optimi[sz]er|weight_decay|"
+    r"dropout|momentum|scheduler|warmup|loss|criterion|seed|patience|hidden_(?:size|dim)|"
+    r"num_layers|num_hidden_layers|num_attention_heads|embed_dim|model_type|model|arch|"
+    r"architectures?|num_classes|pretrained|dataset|vocab_size|gradient_accumulation_steps|"
+    r"learning_rate_init|max_depth|n_estimators)(?:$|[._])"
+)
+
+
+def read(path: Path, name: str) -> Reading | None:
+    """Return the hyper-parameters with dotted keys; None if they are not those of a training."""
+    with path.open("rb") as file:
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise Broken("too complex: a config of more than 1 MB")
+    value = json.loads(data) if name.lower().endswith(".json") else _yaml(data)
+    mapping = keys.as_mapping(value)
+    if mapping is None:
+        return None
+    flat = keys.flatten(mapping)
+    if len({found for key in flat for found in _VOCABULARY.findall(key.lower())}) < 2:
+        return None
+    facts = keys.collect({"config": mapping}, "own")
+    return Reading("config", "config", (), tuple(facts.notes), flat)
+
+
+def _yaml(data: bytes) -> Any:
+    if len(_ALIAS.findall(data)) > MAX_ALIASES:
+        raise Broken("too complex: too many YAML aliases")
+    import yaml
+
+    try:
+        return yaml.safe_load(data)
+    except yaml.YAMLError as error:
+        raise Broken(f"not plain YAML: {getattr(error, 'problem', None) or error}") from error

@@ -1,0 +1,90 @@
+"""What the name of a file says: metrics, epoch, dates."""
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from engine import metrics
+from engine.evidence import Measurement, Noted
+from engine.readers import dates
+from engine.readers.numbers import PATTERN, parse
+
+_SUFFIX = re.compile(r"(?:\.(?:tar|gz|[A-Za-z][A-Za-z0-9]{0,10}))+\Z")
+_EPOCH = re.compile(r"(?<![a-z])epoch[=_-]?(\d{1,6})(?![\d.]*\.\d)", re.IGNORECASE)
+_STEP = re.compile(r"(?<![a-z])(?:step|iter)[=_-]?(\d{1,9})(?![\d.]*\.\d)", re.IGNORECASE)
+# A number with decimals, or after "=": a bare integer counts things.
+_VALUE = re.compile(
+    rf"(?:(?P<assigned>=)|(?P<joint>[_\s-]|(?<=[A-Za-z])))(?P<number>{PATTERN})(?![A-Za-z0-9])",
+    re.IGNORECASE | re.ASCII,
+)
+_WORDS = re.compile(r"[A-Za-z@][A-Za-z0-9@]*")
+_REFUSED = re.compile(r"target|goal|gap|baseline|paper|thresh|thr\b|delta|margin", re.IGNORECASE)
+MOST_WORDS = 4
+
+
+@dataclass(frozen=True)
+class NameFacts:
+    """What was read in a name."""
+
+    measurements: tuple[Measurement, ...] = ()
+    notes: tuple[Noted, ...] = ()
+
+
+def read_name(path_text: str) -> NameFacts:
+    """Return the metrics in a file's name, and the dates in it and in its folders, nearest first.
+
+    A metric is a number that directly follows a metric's name: a learning rate, a version, a hash
+    or a size is none.
+    """
+    path = PurePosixPath(path_text)
+    return NameFacts(tuple(_measurements(path)), tuple(_notes(path)))
+
+
+def _measurements(path: PurePosixPath) -> list[Measurement]:
+    stem = _stem(path)
+    epoch, step = _number(_EPOCH, stem), _number(_STEP, stem)
+    found = []
+    for match in _VALUE.finditer(stem):
+        name = _metric_before(stem[: match.start()])
+        is_value = match["assigned"] or "." in match["number"] or "," in match["number"]
+        read = parse(match["number"])
+        if name and is_value and read:
+            where = "file name" if "," not in match["number"] else f"file name ({match['number']})"
+            found.append(Measurement(name, read[0], where, "own", epoch, step, digits=read[1]))
+    return found
+
+
+def _stem(path: PurePosixPath) -> str:
+    """Return the name without its suffix.
+
+    A "/" in the metric's name makes a folder: Lightning writes `epoch=1-val/loss=0.50.ckpt`.
+    """
+    name = _SUFFIX.sub("", path.name)
+    in_folder = re.match(r"\w+=", path.name) and "epoch=" in path.parent.name
+    return f"{path.parent.name}_{name}" if in_folder else name
+
+
+def _number(pattern: re.Pattern[str], text: str) -> int | None:
+    match = pattern.search(text)
+    return int(match[1]) if match else None
+
+
+def _metric_before(text: str) -> str | None:
+    """Return the longest run of words that ends `text` and names a metric."""
+    if not re.search(r"[A-Za-z0-9@]\Z", text):
+        return None
+    words = list(_WORDS.finditer(text))[-MOST_WORDS:]
+    for word in words:
+        name = text[word.start() :]
+        if metrics.canonical(name):
+            return None if _REFUSED.search(text) else name
+    return None
+
+
+def _notes(path: PurePosixPath) -> list[Noted]:
+    notes = []
+    for depth, part in enumerate(reversed(path.parts)):
+        where = "folder name" if depth else "file name"
+        for when, has_time, _ in dates.find(part):
+            notes.append(Noted("started", dates.iso(when, has_time), where))
+    return notes

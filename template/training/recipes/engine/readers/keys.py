@@ -1,0 +1,290 @@
+"""What the keys of a nested mapping say: metrics, dates, facts and hyper-parameters.
+
+Checkpoints, result files and safetensors metadata all hold such mappings.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from engine import metrics
+from engine.evidence import Measurement, MeasurementKind, Noted, Scalar
+from engine.readers import dates
+from engine.readers.numbers import metric_value
+from engine.readers.pickle_values import Made
+
+MAX_CONFIG = 200
+MAX_VISITS = 20_000  # of a walk: what is nested may be shared, and then a walk can take for ever
+MAX_DEPTH = 12
+MAX_MEASUREMENTS = 100_000
+LONGEST_TEXT = 500
+
+CONFIGS = frozenset(
+    "args arguments config cfg configuration hparams hyper_parameters hyperparameters hyperparams "
+    "params train_args training_args train_config training_config model_config model_args "
+    "model_kwargs init_args options settings".split()
+)
+HISTORIES = frozenset(
+    "history training_history train_history log_history epochs epoch_history logs log "
+    "metrics_history".split()
+)
+_GROUP_WORDS = frozenset(
+    "metrics metric results result scores score performance summary best final last train training "
+    "val valid validation eval evaluation test dev model overall".split()
+)
+_FACTS = {
+    key: fact
+    for fact, keys in {
+        "model_type": "model model_type model_name model_class arch architecture",
+        "task": "task task_name",
+        "dataset": "dataset dataset_name",
+        "classes": "classes num_classes n_classes",
+        "parameters": "parameters num_parameters total_parameters total_params num_params n_params",
+        "seed": "seed random_seed",
+        "git_commit": "git_commit git_sha git_hash commit",
+        "direction": "direction metric_mode monitor_mode",
+        "started": "started started_at start_time",
+        "finished": "finished finished_at completed completed_at end_time timestamp date datetime "
+        "saved_at created created_at time",
+    }.items()
+    for key in keys.split()
+}
+_DIRECTIONS = {"max": "max", "maximize": "max", "min": "min", "minimize": "min"}
+_EPOCHS = ("epoch", "current_epoch")
+_STEPS = ("global_step", "step", "iteration", "iter")
+
+Resolve = Callable[[object], object]
+
+
+@dataclass
+class Facts:
+    """What was found, in the order of the keys."""
+
+    measurements: list[Measurement] = field(default_factory=list)
+    notes: list[Noted] = field(default_factory=list)
+    config: dict[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Place:
+    path: str
+    kind: MeasurementKind
+    epoch: int | None = None
+    best_epoch: int | None = None
+    step: int | None = None
+
+
+def collect(
+    mapping: Mapping[Any, object], kind: MeasurementKind, resolve: Resolve = lambda value: value
+) -> Facts:
+    """Return what `mapping` says.
+
+    `kind` is said of a metric unless its keys say best or final; `resolve` turns what stands for a
+    scalar, such as a tensor of one element, into one.
+    """
+    facts = Facts()
+    _walk(facts, mapping, _Place("", kind), resolve, depth=0)
+    return facts
+
+
+def _walk(
+    facts: Facts, mapping: Mapping[Any, object], place: _Place, resolve: Resolve, depth: int
+) -> None:
+    place = _situated(mapping, place, resolve)
+    for key, raw in list(mapping.items())[:MAX_VISITS]:
+        if not isinstance(key, str) or len(facts.measurements) >= MAX_MEASUREMENTS:
+            continue
+        name, path = key.lower(), f"{place.path}{key}"[:LONGEST_TEXT]
+        nested = as_mapping(raw)
+        if name in HISTORIES and (rows := list(history(raw, path, resolve))):
+            facts.measurements += rows
+        elif name in CONFIGS and nested is not None:
+            _add_config(facts, nested, path)
+        elif nested is not None and depth < MAX_DEPTH and _is_group(name):
+            inner = replace(place, path=f"{path}.", kind=_kind(name, place.kind))
+            _walk(facts, nested, inner, resolve, depth + 1)
+        elif nested is None:
+            _take_scalar(facts, key, path, resolve(raw) if metrics.canonical(key) else raw, place)
+
+
+def _situated(mapping: Mapping[Any, object], place: _Place, resolve: Resolve) -> _Place:
+    """Return `place` with the epoch and step that are said beside its metrics."""
+
+    def number(*keys: str) -> int | None:
+        return next(
+            (n for key in keys if (n := _whole(resolve(mapping.get(key)))) is not None), None
+        )
+
+    def kept(found: int | None, otherwise: int | None) -> int | None:
+        return otherwise if found is None else found
+
+    return replace(
+        place,
+        epoch=kept(number(*_EPOCHS), place.epoch),
+        best_epoch=kept(number("best_epoch"), place.best_epoch),
+        step=kept(number(*_STEPS), place.step),
+    )
+
+
+def _whole(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return int(value) if value == int(value) else None
+
+
+def _is_group(key: str) -> bool:
+    words = key.replace("-", "_").replace("/", "_").split("_")
+    return all(word in _GROUP_WORDS for word in words) and words != ["model"]
+
+
+def _kind(key: str, otherwise: MeasurementKind) -> MeasurementKind:
+    words = key.lower().replace("-", "_").replace("/", "_").split("_")
+    if "best" in words:
+        return "best"
+    return "final" if "final" in words else otherwise
+
+
+def _take_scalar(facts: Facts, key: str, path: str, value: object, place: _Place) -> None:
+    where = f"key {path}"
+    if metrics.canonical(key):
+        measured = _measured(key, value, where, place)
+        facts.measurements += [measured] if measured else []
+        return
+    noted = _noted(key, value, where)
+    facts.notes += [noted] if noted else []
+    if not noted and is_scalar(value) and key.lower() not in (*_EPOCHS, *_STEPS, "best_epoch"):
+        facts.config.update(_limited(facts.config, path, value))
+
+
+def _measured(key: str, value: object, where: str, place: _Place) -> Measurement | None:
+    read = metric_value(value)
+    if read is None:
+        return None
+    kind = _kind(key, place.kind)
+    epoch = place.best_epoch if kind == "best" else place.epoch
+    if not math.isfinite(read[0]):
+        where = f"{where} ({value})"[:LONGEST_TEXT]
+    step = None if kind == "best" else place.step
+    return Measurement(key, read[0], where, kind, epoch, step, digits=read[1])
+
+
+def _noted(key: str, value: object, where: str) -> Noted | None:
+    fact = _FACTS.get(key.lower())
+    if fact in ("started", "finished"):
+        date = value.isoformat() if isinstance(value, datetime) else dates.of_value(value)
+        return Noted(fact, date, where) if date else None
+    if fact == "direction":
+        direction = _DIRECTIONS.get(str(value).lower()) if isinstance(value, str) else None
+        return Noted(fact, direction, where) if direction else None
+    is_text = isinstance(value, str) and 0 < len(value) <= LONGEST_TEXT
+    is_count = isinstance(value, int) and not isinstance(value, bool) and fact != "model_type"
+    return Noted(fact, str(value), where) if fact and (is_text or is_count) else None
+
+
+def _add_config(facts: Facts, nested: Mapping[Any, object], path: str) -> None:
+    for key, value in flatten(nested).items():
+        facts.config.update(_limited(facts.config, key, value))
+        fact = _FACTS.get(key.rpartition(".")[2].lower())
+        if (
+            fact
+            and fact not in ("started", "finished")
+            and (noted := _noted(key.rpartition(".")[2], value, f"key {path}.{key}"))
+        ):
+            facts.notes.append(noted)
+
+
+def _limited(config: Mapping[str, Scalar], key: str, value: object) -> dict[str, Scalar]:
+    room = len(config) < MAX_CONFIG or key in config
+    return {key: _short(value)} if room and is_scalar(value) else {}
+
+
+def _short(value: object) -> Scalar:
+    if isinstance(value, str):
+        return value[:LONGEST_TEXT]
+    return value if isinstance(value, int | float) else None
+
+
+def is_scalar(value: object) -> bool:
+    """Return whether `value` can stand in a config as it is."""
+    return value is None or isinstance(value, str | int | float)
+
+
+def as_mapping(value: object) -> Mapping[Any, object] | None:
+    """Return the mapping that `value` is, or that an object such as a Namespace holds."""
+    if isinstance(value, Made):
+        state = value.state[0] if isinstance(value.state, tuple) and value.state else value.state
+        return value.entries or (state if isinstance(state, dict) else None)
+    return value if isinstance(value, dict) else None
+
+
+def flatten(mapping: Mapping[Any, object]) -> dict[str, Scalar]:
+    """Return the scalars of a nested mapping by dotted keys, at most `MAX_CONFIG` of them.
+
+    Short lists of scalars become one text; whatever else is no scalar is left out.
+    """
+    flat: dict[str, Scalar] = {}
+    waiting: list[tuple[str, int, object]] = [("", 0, mapping)]
+    for _ in range(MAX_VISITS):
+        if not waiting or len(flat) >= MAX_CONFIG:
+            break
+        path, depth, value = waiting.pop(0)
+        nested = as_mapping(value)
+        if nested is not None and depth < MAX_DEPTH:
+            start = f"{path}." if path else ""
+            children = [(f"{start}{k}", depth + 1, v) for k, v in _text_keys(nested)]
+            waiting[:0] = children
+        elif is_scalar(value):
+            flat[path] = _short(value)
+        elif isinstance(value, list | tuple) and len(value) <= 8 and all(map(is_scalar, value)):
+            flat[path] = _short(str([_short(item) for item in value]))
+        elif (
+            isinstance(value, Made) and len(value.arguments) == 1 and is_scalar(value.arguments[0])
+        ):
+            flat[path] = _short(value.arguments[0])  # an enum's value
+    return flat
+
+
+def _text_keys(mapping: Mapping[Any, object]) -> Iterator[tuple[str, object]]:
+    for key, value in list(mapping.items())[: MAX_CONFIG * 2]:
+        if isinstance(key, str) and len(key) <= LONGEST_TEXT:
+            yield key, value
+
+
+def history(
+    value: object, path: str, resolve: Resolve = lambda value: value
+) -> Iterator[Measurement]:
+    """Yield the metrics of each epoch: `value` is a mapping of lists, or a list of mappings."""
+    yield from islice(_rows(value, path, resolve), MAX_MEASUREMENTS)
+
+
+def _rows(value: object, path: str, resolve: Resolve) -> Iterator[Measurement]:
+    columns = as_mapping(value)
+    if columns is not None:
+        said = columns.get("epoch", columns.get("epochs"))
+        epochs = said if isinstance(said, list) else []
+        for key, values in columns.items():
+            if isinstance(key, str) and isinstance(values, list) and metrics.canonical(key):
+                for index, raw in enumerate(values):
+                    epoch = _whole(epochs[index]) if index < len(epochs) else index
+                    where = f"key {path}.{key}[{index}]"
+                    yield from _of_epoch(key, resolve(raw), where, epoch, None)
+    elif isinstance(value, list):
+        for index, row in enumerate(value):
+            entries = as_mapping(row) or {}
+            epoch = next((_whole(entries[k]) for k in _EPOCHS if k in entries), index)
+            step = next((_whole(entries[k]) for k in _STEPS if k in entries), None)
+            for key, raw in _text_keys(entries):
+                if metrics.canonical(key):
+                    where = f"key {path}[{index}].{key}"
+                    yield from _of_epoch(key, resolve(raw), where, epoch, step)
+
+
+def _of_epoch(
+    key: str, value: object, where: str, epoch: int | None, step: int | None
+) -> Iterator[Measurement]:
+    read = metric_value(value)
+    if read:
+        yield Measurement(key, read[0], where, "epoch", epoch, step, digits=read[1])

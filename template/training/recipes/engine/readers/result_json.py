@@ -1,0 +1,61 @@
+"""Result and summary files that training scripts write: `history`, `best_*`, `final_*`, metrics."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from engine import metrics
+from engine.evidence import Reading
+from engine.readers import Broken, keys
+
+MAX_BYTES = 16 << 20
+_NAMED = re.compile(r"result|metric|history|summary|score|eval|performance")
+_RUN_KEYS = frozenset(
+    "model model_type model_name architecture arch epoch epochs best_epoch checkpoint method "
+    "optimizer batch_size learning_rate lr train_samples val_samples total_params".split()
+)
+
+
+def read(path: Path, name: str) -> Reading | None:
+    """Return the results in a JSON file; None if it holds anything else."""
+    is_named = _NAMED.search(name.lower()) is not None
+    try:
+        value = _load(path)
+    except (ValueError, RecursionError) as error:
+        if is_named:
+            raise Broken(f"not valid JSON, or truncated: {error}") from error
+        return None
+    rows = list(keys.history(value, "")) if _is_history(value) else []
+    mapping = value if isinstance(value, dict) and not rows else {}
+    facts = keys.collect(mapping, "final")
+    facts.measurements += rows
+    if not facts.measurements or not (rows or _is_result(mapping, facts, is_named)):
+        return None
+    return Reading(
+        "result JSON", "results", tuple(facts.measurements), tuple(facts.notes), facts.config
+    )
+
+
+def _load(path: Path) -> Any:
+    with path.open("rb") as file:
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise ValueError("larger than 16 MB")
+    return json.loads(data)
+
+
+def _is_history(value: object) -> bool:
+    """Return whether this is a bare history: lists by metric, or one mapping for each epoch."""
+    if isinstance(value, dict):
+        columns = [key for key, values in value.items() if isinstance(values, list)]
+        return len(columns) == len(value) and any(metrics.split(key) for key in columns)
+    rows = value if isinstance(value, list) else []
+    return bool(rows) and all(isinstance(row, dict) and "epoch" in row for row in rows)
+
+
+def _is_result(mapping: dict[str, object], facts: keys.Facts, is_named: bool) -> bool:
+    """Return whether the metrics are those of a training: `accuracy` is also said of a position."""
+    said_of_run = any(m.kind != "final" or "final" in m.where for m in facts.measurements)
+    of_split = any(metrics.split(m.where) for m in facts.measurements)
+    return is_named or said_of_run or of_split or bool(_RUN_KEYS & mapping.keys())

@@ -1,0 +1,194 @@
+"""Put checkpoints, logs, results and configs together that come from one training."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from engine import identity
+from engine.evidence import Reading
+from engine.readers import WEIGHTS
+from engine.scan import CLOSED, Inventory
+
+# Folders that hold a run's checkpoints, so that the run is the folder above.
+CONTAINERS = frozenset({"checkpoints", "checkpoint", "weights", "ckpt", "ckpts", "snapshots"})
+SOURCE = frozenset({".py", ".ipynb", ".c", ".cc", ".cpp", ".cu", ".rs", ".go", ".js", ".ts"})
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training. `whole` says that the folder is the run's own and moves with all it holds."""
+
+    folder: str
+    key: identity.Tokens
+    whole: bool
+    checkpoints: tuple[str, ...]  # models and training state
+    records: tuple[str, ...] = ()  # logs, results, configs, wherever they lie
+    others: tuple[str, ...] = ()  # what else lies in a folder that moves whole
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Return every file of the run, sorted."""
+        return tuple(sorted({*self.checkpoints, *self.records, *self.others}))
+
+    @property
+    def name(self) -> str:
+        """Return what the run is called in its folder or file names."""
+        return PurePosixPath(self.folder).name if self.whole else "_".join(self.key)
+
+
+def group(
+    inventory: Inventory, readings: Mapping[str, Reading]
+) -> tuple[tuple[Run, ...], tuple[str, ...]]:
+    """Return the runs, and the training logs that belong to none of them.
+
+    `readings` holds what was recognised outside the layout. A log that several runs may have
+    written (they append to one file) is a record of each.
+    """
+    weights = [path for path, reading in readings.items() if is_weights(path, reading)]
+    own = _own_folders(inventory, weights)
+    runs = [*_folder_runs(inventory, weights, own), *_file_runs(weights, own)]
+    members = {path for run in runs for path in (*run.checkpoints, *run.others)}
+    records = [path for path in readings if path not in members]
+    owners = {path: _owners(path, readings[path], runs) for path in records}
+    joined = tuple(_with_records(run, owners, readings) for run in runs)
+    output_folders = {str(PurePosixPath(path).parent) for path in weights}
+    loose = [path for path in records if not owners[path]]
+    alone = tuple(
+        Run(
+            str(PurePosixPath(path).parent),
+            identity.variants(identity.stem(path))[-1],
+            False,
+            (),
+            (path,),
+        )
+        for path in loose
+        if readings[path].role == "results" and _under(path, output_folders)
+    )
+    return joined + alone, tuple(path for path in loose if readings[path].role == "log")
+
+
+def is_weights(path: str, reading: Reading) -> bool:
+    """Return whether a file is a checkpoint or training state, be it a damaged one."""
+    if reading.role == "unreadable":
+        return path.lower().endswith(WEIGHTS)
+    return reading.role in ("model", "training_state")
+
+
+def _own_folders(inventory: Inventory, weights: Iterable[str]) -> dict[str, str]:
+    """Return for each checkpoint that lies in its run's own folder that folder."""
+    by_home = defaultdict(list)
+    for path in weights:
+        by_home[_home(path)].append(path)
+    return {
+        path: home
+        for home, paths in by_home.items()
+        if home and _is_own(inventory, home, paths)
+        for path in paths
+    }
+
+
+def _home(path: str) -> str:
+    folder = PurePosixPath(path).parent
+    while folder.name.lower() in CONTAINERS and folder.parent != PurePosixPath():
+        folder = folder.parent
+    return "" if folder == PurePosixPath() else str(folder)
+
+
+def _is_own(inventory: Inventory, home: str, paths: list[str]) -> bool:
+    if not all(identity.starts_generic(identity.stem(path)) for path in paths):
+        return False
+    if home.split("/")[-1].lower() in CONTAINERS | identity.NOUNS:
+        return False
+    return not any(
+        PurePosixPath(entry.path).suffix in SOURCE and entry.path in inventory.tracked
+        for entry in inventory.below(home)
+    )
+
+
+def _folder_runs(inventory: Inventory, weights: list[str], own: dict[str, str]) -> Iterator[Run]:
+    homes = sorted(set(own.values()))
+    for home in homes:
+        inner = [other + "/" for other in homes if other.startswith(home + "/")]
+        files = [
+            entry.path
+            for entry in inventory.below(home)
+            if entry.kind in ("file", "link")
+            and entry.zone not in CLOSED
+            and entry.zone not in ("the layout", "left alone on request")
+            and not any(entry.path.startswith(prefix) for prefix in inner)
+        ]
+        checkpoints = tuple(sorted(path for path in weights if own.get(path) == home))
+        others = tuple(sorted(set(files) - set(checkpoints)))
+        key = identity.run_key(PurePosixPath(home).name)
+        yield Run(home, key, True, checkpoints, (), others)
+
+
+def _file_runs(weights: list[str], own: dict[str, str]) -> Iterator[Run]:
+    by_key = defaultdict(list)
+    for path in weights:
+        if path not in own:
+            parent = str(PurePosixPath(path).parent)
+            by_key[parent, identity.run_key(identity.stem(path))].append(path)
+    for (folder, key), paths in sorted(by_key.items()):
+        yield Run(folder, key, False, tuple(sorted(paths)))
+
+
+def _owners(path: str, reading: Reading, runs: list[Run]) -> frozenset[tuple[str, identity.Tokens]]:
+    """Return the runs whose record this is: those that match its text or name best."""
+    scored = [(score, run) for run in runs if (score := _distance(path, reading, run)) is not None]
+    best = min((score for score, _ in scored), default=None)
+    closest = [run for score, run in scored if score == best]
+    if best is not None and best[0] >= _LOOSE and len(closest) > 1:
+        return frozenset()
+    return frozenset((run.folder, run.key) for run in closest)
+
+
+_LOOSE = 100  # matches from here on count only when a single run has them
+
+
+def _distance(path: str, reading: Reading, run: Run) -> tuple[int, int, bool] | None:
+    """Return how far a record is from a run, smaller is closer; None if it is not of the run."""
+    folder = str(PurePosixPath(path).parent)
+    elsewhere = folder != run.folder
+    said = {m.checkpoint for m in reading.measurements if m.checkpoint}
+    if said & {PurePosixPath(checkpoint).name for checkpoint in run.checkpoints}:
+        generic = not run.key or run.whole
+        return (_LOOSE if generic else 0, 0, elsewhere)
+    names = [run.name, *(identity.stem(checkpoint) for checkpoint in run.checkpoints)]
+    wanted = identity.variants(identity.stem(path))
+    shared = -len(
+        {w for w in identity.tokens(path) if w.isdigit()} & set(identity.tokens(run.name))
+    )
+    steps = [
+        wanted.index(variant) + number
+        for name in ([run.name] if run.whole else names)
+        for number, variant in enumerate(identity.variants(name))
+        if variant in wanted and not identity.is_counter(variant) | (variant == wanted[-1] == ())
+    ]
+    if steps:
+        return (min(steps), shared, elsewhere)
+    core = wanted[-1] if wanted else ()
+    beside = not elsewhere or reading.role == "log"  # results are written beside the checkpoint
+    if beside and run.key and len(core) > len(run.key) and core[: len(run.key)] == run.key:
+        return (50 - len(run.key), shared, elsewhere)
+    if core and run.key[: len(core)] == core and not identity.is_counter(core):
+        return (_LOOSE, shared, elsewhere)
+    generic = not identity.without_values(core) or core[-1] in identity.RECORDS | identity.NOUNS
+    return (_LOOSE + 1, shared, elsewhere) if generic and not elsewhere else None
+
+
+def _with_records(
+    run: Run,
+    owners: Mapping[str, frozenset[tuple[str, identity.Tokens]]],
+    readings: Mapping[str, Reading],
+) -> Run:
+    inside = [path for path in run.others if path in readings]
+    scattered = [path for path, keys in owners.items() if (run.folder, run.key) in keys]
+    others = tuple(path for path in run.others if path not in inside)
+    records = tuple(sorted({*inside, *scattered}))
+    return Run(run.folder, run.key, run.whole, run.checkpoints, records, others)
+
+
+def _under(path: str, folders: set[str]) -> bool:
+    return any(str(parent) in folders for parent in PurePosixPath(path).parents)

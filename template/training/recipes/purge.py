@@ -1,0 +1,63 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["blake3>=1,<2", "isal>=1.7,<2", "pyyaml>=6,<7", "rich>=14,<16"]
+# ///
+"""Free the space of originals that are proven to be kept elsewhere, and of what you asked to delete."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from engine import command_line, history, purge, show
+from engine.history import PastRun
+from engine.lock import project_lock
+from engine.project import Project
+
+
+def main(argv: Sequence[str]) -> int:
+    """Show what waits in quarantine, free it if asked; returns the exit status."""
+    parser = command_line.parser("purge", __doc__ or "", "just purge; then just purge --apply")
+    parser.add_argument("run", nargs="?", metavar="RUN", help="default: all finished runs")
+    parser.add_argument(
+        "--apply", action="store_true", help="delete; deleted-on-request files cannot come back"
+    )
+    arguments = parser.parse_args(argv)
+    project = command_line.project_of(arguments)
+    history.refuse_unfinished(project)
+    runs = _runs(project, arguments.run)
+    if not runs:
+        show.say("Nothing waits in quarantine.", arguments.json)
+        return command_line.DONE
+    if not arguments.apply:
+        show.print_waiting(
+            [action for past in runs for action in purge.actions(project, past)], arguments.json
+        )
+        return command_line.DONE
+    status = command_line.DONE
+    with project_lock(project.root / project.folders.history):
+        for past in runs:
+            result = purge.purge(project, past)
+            for path, why in result.kept.items():
+                show.warn(f"{path}: stays in quarantine: {why}")
+                status = command_line.FAILED
+            show.say(
+                f"{past.id}: {result.files:,} files, {show.size(result.bytes)} freed.",
+                arguments.json,
+                run=past.id,
+                files=result.files,
+                bytes=result.bytes,
+                kept=result.kept,
+            )
+    return status
+
+
+def _runs(project: Project, name: str | None) -> list[PastRun]:
+    named = history.find(project, name) if name else None
+    runs = [named] if named else history.past_runs(project)
+    return [past for past in runs if not past.undone and purge.waiting(past)]
+
+
+if __name__ == "__main__":
+    command_line.run(main)

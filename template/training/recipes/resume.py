@@ -1,0 +1,52 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["blake3>=1,<2", "isal>=1.7,<2", "pyyaml>=6,<7", "rich>=14,<16"]
+# ///
+"""Finish a run of a recipe that was interrupted, whatever it was doing."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from engine import apply, command_line, history, purge, show, undo
+from engine.lock import project_lock
+
+
+def main(argv: Sequence[str]) -> int:
+    """Go on with the interrupted run; returns the exit status."""
+    parser = command_line.parser("resume", __doc__ or "", "just resume")
+    parser.add_argument("--dry-run", action="store_true", help="only say what was interrupted")
+    arguments = parser.parse_args(argv)
+    project = command_line.project_of(arguments)
+    unfinished = [past for past in history.past_runs(project) if past.unfinished]
+    if arguments.dry_run and unfinished:
+        show.print_past_run(unfinished[-1], arguments.json)
+        return command_line.DONE
+    folder = project.root / project.folders.history
+    if not unfinished:
+        if folder.is_dir():
+            with project_lock(folder):
+                apply.sweep(project)
+        show.say("Nothing to resume.", arguments.json)
+        return command_line.DONE
+    with project_lock(folder):
+        apply.sweep(project)
+        past = history.find(project, unfinished[-1].id) or unfinished[-1]
+        doing, _ = past.phase
+        remarks: dict[str, str] = {}
+        if doing == "apply":
+            remarks = apply.resume(project, past).left
+        elif doing == "undo":
+            remarks = dict.fromkeys(undo.undo(project, past).remarks, "")
+        else:
+            remarks = purge.purge(project, past).kept
+    for path, why in remarks.items():
+        show.warn(f"{path}: {why}" if why else path)
+    show.say(f"{past.id}: {doing} is finished.", arguments.json, run=past.id, left=remarks)
+    return command_line.FAILED if remarks else command_line.DONE
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,265 @@
+"""The primitives replace nothing, lose nothing and leave nothing half written."""
+
+import errno
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from engine import disk
+from engine.errors import UserError
+
+WAYS = ["exclusive rename", "hard link", "plain rename"]
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each way to rename that some file system leaves as the only one."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EINVAL, "not here")
+
+    if request.param != "exclusive rename":
+        monkeypatch.setattr(disk, "_rename_exclusively", refuse)
+    if request.param == "plain rename":
+        monkeypatch.setattr(disk.os, "link", refuse)
+    return str(request.param)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_rename_moves_files_folders_and_links(way: str, tmp_path: Path) -> None:
+    """What is renamed keeps its bytes, and a symlink stays the symlink that it was."""
+    (tmp_path / "file").write_bytes(b"weights")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/inside").write_bytes(b"more")
+    (tmp_path / "link").symlink_to("nowhere")
+    for name in ("file", "folder", "link"):
+        disk.rename_no_replace(tmp_path / name, tmp_path / f"new_{name}")
+    assert names(tmp_path) == ["new_file", "new_folder", "new_link"]
+    assert (tmp_path / "new_file").read_bytes() == b"weights"
+    assert (tmp_path / "new_folder/inside").read_bytes() == b"more"
+    assert str((tmp_path / "new_link").readlink()) == "nowhere"
+
+
+@pytest.mark.parametrize("taken", ["file", "folder", "dangling link"])
+@pytest.mark.parametrize("moved", ["file", "folder"])
+def test_rename_never_replaces(way: str, moved: str, taken: str, tmp_path: Path) -> None:
+    """Whatever has the new name keeps it, and what was to be moved stays where it is."""
+    src, dst = tmp_path / "src", tmp_path / "dst"
+    src.write_bytes(b"src") if moved == "file" else src.mkdir()
+    if taken == "file":
+        dst.write_bytes(b"dst")
+    elif taken == "folder":
+        dst.mkdir()
+    else:
+        dst.symlink_to("nowhere")
+    before = disk.identity(src), disk.identity(dst)
+    with pytest.raises(FileExistsError):
+        disk.rename_no_replace(src, dst)
+    assert (disk.identity(src), disk.identity(dst)) == before
+
+
+def test_rename_tells_a_missing_source(way: str, tmp_path: Path) -> None:
+    """A file that is not there is not renamed quietly."""
+    with pytest.raises(FileNotFoundError):
+        disk.rename_no_replace(tmp_path / "none", tmp_path / "new")
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs a second file system")
+def test_rename_passes_on_that_the_file_system_differs(tmp_path: Path) -> None:
+    """The caller learns by EXDEV that it has to copy."""
+    (tmp_path / "file").write_bytes(b"")
+    elsewhere = Path("/dev/shm") / f"copier_training_outputs_{os.getpid()}"
+    with pytest.raises(OSError) as problem:
+        disk.rename_no_replace(tmp_path / "file", elsewhere)
+    assert problem.value.errno == errno.EXDEV
+
+
+def test_write_new_writes_all_and_leaves_no_partial(tmp_path: Path) -> None:
+    """The file holds the data, and nothing else is in the folder."""
+    data = random.Random(1).randbytes(3_000_000)
+    disk.write_new(tmp_path / "plan.json", data)
+    assert (tmp_path / "plan.json").read_bytes() == data
+    assert names(tmp_path) == ["plan.json"]
+
+
+def test_write_new_goes_on_after_short_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write that takes only some bytes is followed by another."""
+    write = os.write
+    monkeypatch.setattr(disk.os, "write", lambda fd, data: write(fd, data[:7]))
+    disk.write_new(tmp_path / "file", b"0123456789" * 5)
+    assert (tmp_path / "file").read_bytes() == b"0123456789" * 5
+
+
+def test_write_new_keeps_what_is_there(tmp_path: Path) -> None:
+    """A name that is taken, be it by a dangling symlink, is refused before anything is written."""
+    (tmp_path / "file").write_bytes(b"mine")
+    (tmp_path / "link").symlink_to("nowhere")
+    for name in ("file", "link"):
+        with pytest.raises(FileExistsError):
+            disk.write_new(tmp_path / name, b"theirs")
+    assert (tmp_path / "file").read_bytes() == b"mine"
+    assert names(tmp_path) == ["file", "link"]
+
+
+def test_write_new_replaces_the_partial_of_a_crashed_run(tmp_path: Path) -> None:
+    """What a crashed run left half written is in nobody's way, and a symlink is not written to."""
+    (tmp_path / "bystander").write_bytes(b"untouched")
+    disk.partial_of(tmp_path / "a").write_bytes(b"hal")
+    disk.partial_of(tmp_path / "b").symlink_to("bystander")
+    for name in ("a", "b"):
+        disk.write_new(tmp_path / name, b"half")
+        assert (tmp_path / name).read_bytes() == b"half"
+    assert (tmp_path / "bystander").read_bytes() == b"untouched"
+    assert names(tmp_path) == ["a", "b", "bystander"]
+
+
+@pytest.mark.parametrize("failing", ["write", "fsync"])
+def test_a_failed_write_leaves_nothing(
+    failing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the disk is full or a sync fails, the error is told and no file appears."""
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(disk.os, failing, fail)
+    with pytest.raises(OSError, match="full"):
+        disk.write_new(tmp_path / "file", b"data")
+    assert names(tmp_path) == []
+
+
+def test_a_name_of_255_bytes_can_be_written(tmp_path: Path) -> None:
+    """The partial of a file whose name is as long as can be gets a shorter name."""
+    name = "ä" * 127 + "x"
+    disk.write_new(tmp_path / name, b"data")
+    assert names(tmp_path) == [name]
+
+
+def test_the_data_is_synced_before_the_name_and_the_name_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The order that outlives a power cut: content, rename, folder."""
+    done: list[str] = []
+    fsync, rename = os.fsync, disk.rename_no_replace
+
+    def spy_fsync(descriptor: int) -> None:
+        done.append("sync folder" if os.path.isdir(f"/dev/fd/{descriptor}") else "sync file")
+        fsync(descriptor)
+
+    def spy_rename(src: Path, dst: Path) -> None:
+        done.append("rename")
+        rename(src, dst)
+
+    monkeypatch.setattr(disk.os, "fsync", spy_fsync)
+    monkeypatch.setattr(disk, "rename_no_replace", spy_rename)
+    disk.write_new(tmp_path / "file", b"data")
+    assert done == ["sync file", "rename", "sync folder"]
+
+
+def test_make_folders_returns_what_it_made(tmp_path: Path) -> None:
+    """Folders that were there are not among those that undo would remove."""
+    (tmp_path / "a").mkdir()
+    made = disk.make_folders(tmp_path / "a/b/c", tmp_path)
+    assert made == [tmp_path / "a/b", tmp_path / "a/b/c"]
+    assert disk.make_folders(tmp_path / "a/b/c", tmp_path) == []
+
+
+@pytest.mark.parametrize("obstacle", ["link", "file"])
+def test_make_folders_refuses_to_go_through_a_link(obstacle: str, tmp_path: Path) -> None:
+    """A symlink to a folder elsewhere is not written through, nor is a file replaced."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to("elsewhere")
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(UserError, match=f"{obstacle}: is not a folder"):
+        disk.make_folders(tmp_path / obstacle / "new", tmp_path)
+    assert names(tmp_path / "elsewhere") == []
+
+
+def test_copy_new_keeps_content_permissions_and_time(tmp_path: Path) -> None:
+    """A copy is the file again, but for setuid, and its hash is returned."""
+    src = tmp_path / "src"
+    src.write_bytes(random.Random(2).randbytes(100_001))
+    src.chmod(0o4640)
+    os.utime(src, ns=(1, 1_700_000_000_123_456_789))
+    assert disk.copy_new(src, tmp_path / "dst", chunk=4096) == disk.sha256_of(src)
+    assert disk.same_bytes(src, tmp_path / "dst")
+    copy = (tmp_path / "dst").stat()
+    assert (copy.st_mode & 0o7777, copy.st_mtime_ns) == (0o640, 1_700_000_000_123_456_789)
+    assert names(tmp_path) == ["dst", "src"]
+
+
+def test_copy_new_notices_a_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is written to while it is copied is not copied."""
+    src = tmp_path / "src"
+    src.write_bytes(b"x" * 10)
+    write = os.write
+
+    def append(descriptor: int, data: bytes) -> int:
+        with src.open("ab") as file:
+            file.write(b"y")
+        return write(descriptor, data)
+
+    monkeypatch.setattr(disk.os, "write", append)
+    with pytest.raises(disk.Changed, match="src"):
+        disk.copy_new(src, tmp_path / "dst", chunk=4)
+    assert names(tmp_path) == ["src"]
+
+
+def test_copy_new_reads_the_copy_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy that is not what was read gets no name."""
+    (tmp_path / "src").write_bytes(b"weights")
+    monkeypatch.setattr(disk, "sha256_of", lambda _: "0" * 64)
+    with pytest.raises(OSError, match="differs"):
+        disk.copy_new(tmp_path / "src", tmp_path / "dst")
+    assert names(tmp_path) == ["src"]
+
+
+def test_only_regular_files_are_read(tmp_path: Path) -> None:
+    """A symlink is not followed, and a FIFO does not make the reader wait."""
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "link").symlink_to("file")
+    os.mkfifo(tmp_path / "fifo")
+    for name in ("link", "fifo"):
+        with pytest.raises(OSError):
+            disk.sha256_of(tmp_path / name)
+
+
+def test_same_bytes_compares_to_the_last_byte(tmp_path: Path) -> None:
+    """One byte of difference, or one byte more, is a difference."""
+    data = random.Random(3).randbytes(disk.BLOCK + 1)
+    for name, content in {"a": data, "b": data, "c": data[:-1] + b"?", "d": data[:-1]}.items():
+        (tmp_path / name).write_bytes(content)
+    same = [disk.same_bytes(tmp_path / "a", tmp_path / name) for name in "bcd"]
+    assert same == [True, False, False]
+
+
+def test_identity_changes_with_content_and_not_with_the_name(tmp_path: Path) -> None:
+    """A renamed file is the same, and one that was written to is not."""
+    path = tmp_path / "file"
+    path.write_bytes(b"1")
+    os.utime(path, ns=(1, 1))
+    before = disk.identity(path)
+    moved = path.rename(tmp_path / "moved")
+    assert disk.identity(moved) == before
+    moved.write_bytes(b"2")
+    assert disk.identity(moved) != before
+
+
+def test_free_bytes_of_a_folder_to_come(tmp_path: Path) -> None:
+    """Space can be asked for where nothing lies yet."""
+    assert disk.free_bytes(tmp_path / "not/yet") > 0
+
+
+def test_link_new_keeps_what_is_there(tmp_path: Path) -> None:
+    """A symlink is made with its target as given, and replaces nothing."""
+    disk.link_new(tmp_path / "link", "./a//b/")
+    assert os.readlink(tmp_path / "link") == "./a//b/"
+    with pytest.raises(FileExistsError):
+        disk.link_new(tmp_path / "link", "other")
