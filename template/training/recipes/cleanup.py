@@ -47,7 +47,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         "--cutoff",
         type=date.fromisoformat,
         metavar="DATE",
-        help="scattered logs before this day are old (default: that of the newest production model)",
+        help="logs before this day are old (default: that of the newest production model)",
     )
     add("--keep-active", type=int, metavar="DAYS", help="keep runs younger than this as folders")
     add(

@@ -2,7 +2,7 @@
 # requires-python = ">=3.11"
 # dependencies = ["blake3>=1,<2", "isal>=1.7,<2", "pyyaml>=6,<7", "rich>=14,<16"]
 # ///
-"""Free the space of originals that are proven to be kept elsewhere, and of what you asked to delete."""
+"""Free the originals that are proven to be kept elsewhere, and what you asked to delete."""
 
 import sys
 from collections.abc import Sequence

@@ -357,12 +357,15 @@ def _facts(
 ) -> dict[str, str]:
     facts: dict[str, str] = {}
     for source in (path, *run.records):
+        in_log = readings[source].role == "log"
         for note in readings[source].notes:
-            other_session = (
-                told and source == told.path and note.session != told.measurement.session
-            )
-            if note.fact not in ("started", "finished", "model_type") and not other_session:
-                facts.setdefault(note.fact, note.value)
+            if note.fact in ("started", "finished", "model_type"):
+                continue
+            if told and source == told.path and note.session != told.measurement.session:
+                continue
+            # Prose does not tell tasks apart: two scripts may greet with other words.
+            fact = f"{note.fact} in log" if in_log and note.fact in TASK_FACTS else note.fact
+            facts.setdefault(fact, note.value)
     return facts
 
 

@@ -3,22 +3,22 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from itertools import chain, count
 from pathlib import PurePosixPath
 from typing import Any
 
 from engine import identity, names
 from engine.attribution import Checkpoint
+from engine.descriptions import describe, epochs
+from engine.destinations import UNKNOWN, Destinations
 from engine.evidence import Reading
-from engine.plan import Action, Plan, emptied
+from engine.plan import Action, Document, Plan, Verb, emptied
 from engine.project import Project
 from engine.readers.file_name import read_name
 from engine.runs import Run
 from engine.scan import Inventory, matches
 from engine.selection import Group, groups
-from log_paths import numbered
 
-UNKNOWN = "unknown"  # the model type in names of runs that no evidence tells it of
+RECORD_ROLES = ("log", "results")  # a config that lies elsewhere is evidence, and stays
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,10 @@ class Mess:
     inventory: Inventory
     readings: Mapping[str, Reading]
     runs: tuple[Run, ...]
-    loose_logs: tuple[str, ...]
     checkpoints: tuple[Checkpoint, ...]  # of the mess
     production: tuple[Checkpoint, ...]  # already in the production folder
     duplicates: tuple[tuple[str, ...], ...]
-    in_use: Mapping[str, str] = field(default_factory=dict)
+    in_use: Mapping[str, str] = field(default_factory=dict)  # path -> why
 
 
 def cleanup(project: Project, mess: Mess, options: Options) -> Plan:
@@ -52,124 +51,115 @@ def cleanup(project: Project, mess: Mess, options: Options) -> Plan:
 
 
 class _Planner:
-    """Collects actions; every path is given one action at most, the first that claims it."""
+    """Collects the actions. A path has one action: the first decision that claims it stands."""
 
     def __init__(self, project: Project, mess: Mess, options: Options) -> None:
         self.project, self.mess, self.options = project, mess, options
-        self.names, self.folders = project.conventions.names, project.folders
+        self.to = Destinations(project, mess.inventory.entries)
         self.actions: dict[str, Action] = {}
         self.documents: list[Action] = []
         self.archives: dict[str, dict[str, Any]] = {}
         self.notes: list[str] = []
-        self.taken = {path.casefold() for path in mess.inventory.entries}
         self.by_path = {c.path: c for c in mess.checkpoints}
-        self.busy = {run: why for run in mess.runs if (why := self._busy(run))}
+        self.run_of = {path: run for run in reversed(mess.runs) for path in run.files}
+        self.roles = {c.path: self._role(c) for c in mess.checkpoints}
         self.copies = self._copies()
-        self.pretrained = frozenset(p for p in self.by_path if self._is_pretrained(p))
         self.groups = self._groups()
-        self.winners = {g.winner.path: g for g in self.groups if g.winner}
+        self.winners = [group.winner for group in self.groups if group.winner]
 
     def plan(self) -> Plan:
-        for run, why in self.busy.items():
-            for path in run.files:
-                self._add("skip", path, None, f"left out, in use: {why}", run)
-        for path, why in self.mess.in_use.items():
-            if path in self.mess.readings:
-                self._add("skip", path, None, f"left out, in use: {why}")
+        self._leave_in_use()
         for copy, kept in self.copies.items():
-            self._add("drop", copy, kept, f"same bytes as {kept}")
+            self._add("drop", copy, kept, "the bytes are equal")
         for group in self.groups:
             self._promote(group)
-        for path in sorted(self.pretrained):
-            target = self._free(f"{self.folders.pretrained}/{PurePosixPath(path).name}")
-            self._add("move", path, target, "published weights that training started from")
-        cutoff = self._cutoff()
-        self._old_logs(cutoff)
-        for run in sorted(self.mess.runs, key=_order(self.by_path)):
-            self._run(run)
-        self._problems()
-        actions = tuple(sorted(self.actions.values(), key=lambda a: (a.run, a.src or "")))
+        for path, role in self.roles.items():
+            if role == "pretrained":
+                self._add(
+                    "move", path, self.to.pretrained(path), "weights that training starts from"
+                )
+        self._old_logs(self._cutoff())
+        for run in sorted(self.mess.runs, key=self._started):
+            self._settle(run)
+        self._remark()
+        actions = sorted(self.actions.values(), key=self._shown_order)
         if any(action.verb != "skip" for action in actions):
-            self._report()
+            day = self.options.now.date()
+            self._write("report", self.to.report(day), "of this clean-up", {"day": str(day)})
         return Plan(
-            recipe="cleanup",
-            created=self.options.now.isoformat(sep=" ", timespec="seconds"),
-            actions=(*actions, *self.documents),
-            archives=self.archives,
-            emptied=emptied(self.mess.inventory, self.actions, self._layout()),
-            checkpoints=tuple(self._described(c) for c in self.mess.checkpoints),
-            notes=tuple(self.notes),
+            "cleanup",
+            self.options.now.isoformat(sep=" ", timespec="seconds"),
+            (*actions, *self.documents),
+            self.archives,
+            emptied(self.mess.inventory, self.actions, vars(self.project.folders).values()),
+            tuple(self._described(c) for c in self.mess.checkpoints),
+            tuple(self.notes),
         )
 
-    def _layout(self) -> tuple[str, ...]:
-        return tuple(vars(self.folders).values())
+    # --- what each checkpoint is ---------------------------------------------------------------
 
-    # --- facts -----------------------------------------------------------------------------------
-
-    def _busy(self, run: Run) -> str | None:
-        used = [path for path in run.files if path in self.mess.in_use]
-        return f"{used[0]} ({self.mess.in_use[used[0]]})" if used else None
+    def _role(self, checkpoint: Checkpoint) -> str:
+        path = checkpoint.path
+        if checkpoint.role != "model":
+            return "training_state" if checkpoint.role == "training_state" else "ignored"
+        named = matches(path, self.project.conventions.pretrained.patterns)
+        return (
+            "pretrained" if named or "pretrained" in PurePosixPath(path).parts[:-1] else "candidate"
+        )
 
     def _copies(self) -> dict[str, str]:
         """Return each copy that can go, with the equal file that stays."""
-        busy = {path for run in self.busy for path in run.files} | set(self.mess.in_use)
-        copies: dict[str, str] = {}
-        for group in self.mess.duplicates:
-            kept = min(group, key=self._keeping)
-            copies |= {path: kept for path in group if path != kept and not busy & {path, kept}}
-        return {copy: kept for copy, kept in copies.items() if copy in self.by_path}
+        copies = {}
+        for equal in self.mess.duplicates:
+            kept = min(equal, key=self._staying)
+            for path in equal:
+                if path != kept and path in self.by_path and not self._busy(path, kept):
+                    copies[path] = kept
+                    self.roles[path] = "duplicate"
+        return copies
 
-    def _keeping(self, path: str) -> tuple[bool, bool, int, bool, int, str]:
-        """Sort first which of equal files is kept: in the layout, told of, of plain name."""
+    def _staying(self, path: str) -> tuple[object, ...]:
+        """Sort first which of equal files stays: in the layout, plainly named, best told of."""
         known = self.by_path.get(path)
-        plain = "copy" not in identity.tokens(PurePosixPath(path).name)
-        told = -len(known.evidence) if known else 0
-        return (
-            known is not None,
-            not plain,
-            told,
-            path not in self.mess.inventory.tracked,
-            len(path),
-            path,
-        )
-
-    def _is_pretrained(self, path: str) -> bool:
-        if matches(path, self.project.conventions.pretrained.patterns):
-            return True
-        folders = PurePosixPath(path).parent.parts
-        return "pretrained" in folders and self.by_path[path].role == "model"
+        copied = "copy" in identity.tokens(PurePosixPath(path).name)
+        return known is not None, copied, -len(known.evidence) if known else 0, len(path), path
 
     def _groups(self) -> tuple[Group, ...]:
-        candidates = [
-            c
-            for c in self.mess.checkpoints
-            if c.role == "model" and c.path not in self.copies and c.path not in self.pretrained
-        ]
+        candidates = [c for c in self.mess.checkpoints if self.roles[c.path] == "candidate"]
         picks = (*self.project.conventions.production.pick, *self.options.picks)
-        return groups([*candidates, *self.mess.production], picks)
+        found = groups([*candidates, *self.mess.production], picks)
+        for group in found:
+            if group.winner and group.winner.path in self.roles:
+                self.roles[group.winner.path] = "production"
+        return found
 
-    def _cutoff(self) -> date:
-        """Return the day before which scattered logs are old: that of the newest pick."""
-        dates = [g.winner.date for g in self.groups if g.winner and g.winner.date]
-        newest = max(dates).date() if dates else self.options.now.date()
-        return self.options.cutoff or newest
+    # --- what becomes of it --------------------------------------------------------------------
 
-    # --- decisions -------------------------------------------------------------------------------
+    def _busy(self, *paths: str) -> str | None:
+        """Return why these must not be touched: a file of their runs is in use."""
+        for path in paths:
+            run = self.run_of.get(path)
+            for used in run.files if run else (path,):
+                if used in self.mess.in_use:
+                    return f"in use: {used} ({self.mess.in_use[used]})"
+        return None
+
+    def _leave_in_use(self) -> None:
+        for path in self.mess.readings.keys() | self.run_of.keys():
+            run = self.run_of.get(path)
+            if (why := self._busy(path)) and (run is None or path in self._own_files(run)):
+                self._add("skip", path, None, why)
 
     def _promote(self, group: Group) -> None:
         pick = group.winner
         if pick is None:
             self.notes.append(f"no winner among {len(group.members)} checkpoints: {group.reason}")
-            return
-        if pick.path not in self.by_path or pick.path in self.actions:
-            return  # it is in production already, or in use
-        fields = self._fields(pick)
-        target = self._free(
-            f"{self.folders.production}/{names.build(self.names.production, **fields)}",
-            f"{self.folders.production}/{names.build(self.names.model, **fields)}",
-        )
-        self._add("move", pick.path, target, group.reason)
-        log = self._canonical_log(pick, fields)
+        elif pick.path in self.by_path and pick.path not in self.actions:
+            target = self.to.production(pick)
+            self._add("move", pick.path, target, group.reason)
+            self._document(pick, group, target, self._canonical_log(pick))
+
+    def _document(self, pick: Checkpoint, group: Group, target: str, log: str | None) -> None:
         facts = self._described(pick) | {
             "production": target,
             "log": log,
@@ -178,94 +168,90 @@ class _Planner:
             "compared": [self._described(c) for c in group.members],
             "config": dict(pick.config),
             "facts": dict(pick.facts),
-            "epochs": self._epochs(pick),
+            "epochs": epochs(pick, self.mess.readings),
         }
-        self._write("metadata", f"{target.removesuffix('.' + fields['ext'])}.json", facts)
-        summary = f"{self.folders.results}/{names.build(self.names.summary, **fields)}"
-        self._write("summary", self._free(summary), facts)
+        self._write("metadata", self.to.beside_production(target), f"of {target}", facts)
+        self._write("summary", self.to.summary(pick), f"of {target}", facts)
 
-    def _canonical_log(self, pick: Checkpoint, fields: Mapping[str, Any]) -> str | None:
+    def _canonical_log(self, pick: Checkpoint) -> str | None:
         if pick.log is None:
             self.notes.append(f"no training log was found for {pick.path}")
             return None
-        if pick.log in self.actions:
-            return self.actions[pick.log].dst
-        name = names.build(self.names.canonical_log, **fields)
-        target = self._free(f"{self.folders.logs}/{name}")
-        self._add("move", pick.log, target, f"canonical log of {PurePosixPath(pick.path).name}")
-        return target
+        name = PurePosixPath(pick.path).name
+        if pick.log not in self.actions:
+            self._add("move", pick.log, self.to.canonical_log(pick), f"canonical log of {name}")
+        return self.actions[pick.log].dst
+
+    def _cutoff(self) -> date:
+        """Return the day before which scattered logs are old: that of the newest winner."""
+        dates = [winner.date.date() for winner in self.winners if winner.date]
+        return self.options.cutoff or max(dates, default=self.options.now.date())
 
     def _old_logs(self, cutoff: date) -> None:
-        """Scattered logs of before the cut-off, and those which no run can be found for."""
-        owned = {path for run in self.mess.runs for path in run.records}
-        inside = {path for run in self.mess.runs if run.whole for path in self._inside(run)}
-        archive = self._free(
-            f"{self.folders.archived}/{names.build(self.names.old_logs, date=cutoff)}.tar.gz"
-        )
+        """Deal with logs that lie in no run's folder: old ones, and those of no known run."""
+        archive = self.to.old_logs(cutoff)
+        about = {"name": "old logs", "before": cutoff.isoformat()}
         for path, reading in sorted(self.mess.readings.items()):
-            if reading.role != "log" or path in inside or path in self.actions:
+            run = self.run_of.get(path)
+            if reading.role != "log" or (run and run.whole and run.holds(path)):
                 continue
-            dated = _log_date(reading, path)
-            if dated and dated.date() >= cutoff:
-                if path not in owned:
-                    self._loose_log(path, reading, dated)
-                continue
-            when = f"of {dated.date()}, before {cutoff}" if dated else "of unknown date"
-            self._pack(
-                path, archive, f"training log {when}", {"name": "old logs", "before": str(cutoff)}
-            )
+            written = _written(reading, path)
+            if written is None or written.date() < cutoff:
+                day = f"of {written.date()}, before {cutoff}" if written else "of unknown date"
+                self._pack(path, archive, f"training log {day}", about)
+            elif run is None:
+                self._loose_log(path, reading, written)
 
-    def _loose_log(self, path: str, reading: Reading, dated: datetime) -> None:
+    def _loose_log(self, path: str, reading: Reading, written: datetime) -> None:
         said = [names.slugify(note.value) for note in reading.notes if note.fact == "model_type"]
-        model_type = next(filter(None, said), names.slugify(identity.stem(path)) or UNKNOWN)
-        name = names.build(
-            self.names.training_log, model_type=model_type, date=dated.date(), time=dated.time()
-        )
-        target = self._free(f"{self.folders.logs}/{name}")
-        self._add("move", path, target, "training log from the cut-off on, of no known checkpoint")
+        words = identity.variants(identity.stem(path))[-1:] or ((),)
+        model_type = next(filter(None, (*said, names.slugify("_".join(words[0])))), UNKNOWN)
+        target = self.to.training_log(model_type, written)
+        self._add("move", path, target, "training log, not old, of no checkpoint that was found")
 
-    def _run(self, run: Run) -> None:
+    def _settle(self, run: Run) -> None:
+        """Give the files of a run that nothing claimed a place: its archive, or its folder."""
         left = [path for path in self._own_files(run) if path not in self.actions]
-        if not left:
-            return
-        leader = self._leader(run)
-        fields = self._experiment_fields(run, leader)
-        if self._young(leader):
-            folder = self._free(
-                f"{self.folders.active}/{names.build(self.names.experiment, **fields)}"
-            )
+        known = [self.by_path[path] for path in run.checkpoints]
+        leader = max(known, key=lambda c: (c.date or datetime.min, c.path), default=None)
+        if left and self._is_young(leader):
+            folder = self.to.active(run, leader)
             for path in left:
-                self._add(
-                    "move",
-                    path,
-                    f"{folder}/{self._inner(run, path)}",
-                    "a young run stays active",
-                    run,
-                )
+                self._add("move", path, f"{folder}/{run.inner(path)}", "young: stays a folder")
             return
-        name = names.build(self.names.experiment, **fields)
-        archive = self._free(
-            f"{self.folders.archived}/{name}.tar.gz", *self._longer_names(fields, leader)
-        )
         redundant = self._redundant()
-        about = self._about(run, name)
         for path in left:
             if path in redundant:
-                self._add("delete", path, None, redundant[path], run)
-            else:
-                self._pack(path, archive, self._why_packed(path), about, run)
-        if archive in self.archives:
+                self._add("delete", path, None, redundant[path])
+        left = [path for path in left if path not in redundant]
+        if left:
+            archive = self.to.archive(run, leader)
+            described = [self._described(c) for c in known]
+            about = {
+                "name": PurePosixPath(archive).name.removesuffix(".tar.gz"),
+                "folder": run.folder,
+            }
+            for path in left:
+                self._pack(
+                    path, archive, self._why_packed(path), {**about, "checkpoints": described}
+                )
             self.archives[archive]["elsewhere"] = self._elsewhere(run, archive)
 
+    def _is_young(self, leader: Checkpoint | None) -> bool:
+        days = self.options.keep_active_days
+        if days is None or leader is None or leader.date is None:
+            return False
+        return self.options.now - leader.date < timedelta(days=days)
+
     def _redundant(self) -> dict[str, str]:
-        if not self.options.delete_redundant:
-            return {}
+        """Return the checkpoints that are to be deleted, if that was asked for, and why."""
         return {
-            c.path: f"{c.metric} {c.value:.4f} is worse than {g.winner.value:.4f}; deletion asked for"
-            for g in self.groups
-            if g.winner and g.winner.value is not None
-            for c in g.members
-            if c.value is not None and c.value != g.winner.value and c.path in self.by_path
+            c.path: f"{c.metric} {c.value:.4f} is worse than {best:.4f}; deletion was asked for"
+            for group in self.groups
+            if self.options.delete_redundant and group.winner
+            if (best := group.winner.value) is not None
+            for c in group.members
+            if c.value not in (None, best) and c.path in self.by_path
         }
 
     def _why_packed(self, path: str) -> str:
@@ -275,223 +261,86 @@ class _Planner:
         if known.problem:
             return f"kept as it is: {known.problem}"
         if known.role == "training_state":
-            return "training state, travels with its run"
-        if known.value is None:
-            return "metric unknown"
-        return f"{known.metric} {known.value:.4f}, not the best"
+            return "training state, goes with its run"
+        return (
+            f"{known.metric} {known.value:.4f} is not the best" if known.value else "metric unknown"
+        )
 
-    def _young(self, leader: Checkpoint | None) -> bool:
-        days = self.options.keep_active_days
-        if days is None or leader is None or leader.date is None:
-            return False
-        return self.options.now - leader.date < timedelta(days=days)
-
-    def _problems(self) -> None:
+    def _remark(self) -> None:
         for checkpoint in self.mess.checkpoints:
-            if checkpoint.problem and "pointer" in checkpoint.problem:
-                self.actions.pop(checkpoint.path, None)
             if checkpoint.problem:
                 self.notes.append(f"{checkpoint.path}: {checkpoint.problem}")
-        moved = [a.src for a in self.actions.values() if a.tracked]
+        moved = sum(action.tracked for action in self.actions.values())
         if moved:
             self.notes.append(
-                f"{len(moved)} files that git tracks move to where it ignores them: colleagues lose "
-                f"them with the commit (marked t); `git add -A` records it"
+                f"{moved} files that git tracks go where git may ignore them, and then out of your "
+                "colleagues' checkouts; `git add -A` records the moves"
             )
 
-    def _report(self) -> None:
-        day = self.options.now.date()
-        target = self._free(
-            f"{self.folders.results}/{names.build(self.names.cleanup_report, date=day)}"
-        )
-        self._write("report", target, {"day": str(day)})
+    # --- the run's files -----------------------------------------------------------------------
 
-    # --- names -----------------------------------------------------------------------------------
+    def _own_files(self, run: Run) -> list[str]:
+        """Return what goes with a run; what is not here stays where it is."""
+        pointers = {c.path for c in self.mess.checkpoints if "pointer" in (c.problem or "")}
+        return [
+            path
+            for path in run.files
+            if path not in pointers
+            and (
+                path in run.checkpoints
+                or (run.whole and run.holds(path))
+                or self.mess.readings[path].role in RECORD_ROLES
+            )
+        ]
 
-    def _fields(self, c: Checkpoint) -> dict[str, Any]:
-        name = PurePosixPath(c.path).name
-        return {
-            "model_type": c.model_type or UNKNOWN,
-            "metric": c.value,
-            "date": c.date.date() if c.date else None,
-            "ext": name.removeprefix(identity.stem(c.path)).lstrip(".") or "bin",
-            "decimals": self.project.conventions.metric.decimals,
-        }
+    def _elsewhere(self, run: Run, archive: str) -> list[dict[str, str]]:
+        """Return the files of the run that are not in its archive, so that restore finds them."""
+        others = [self.actions[path] for path in run.files if path in self.actions]
+        return [{"path": str(a.src), "now": a.dst} for a in others if a.dst and a.dst != archive]
 
-    def _leader(self, run: Run) -> Checkpoint | None:
-        known = [self.by_path[p] for p in run.checkpoints if p in self.by_path]
-        return max(
-            known, key=lambda c: (c.model_type is not None, c.date or datetime.min), default=None
-        )
+    def _started(self, run: Run) -> tuple[datetime, str, identity.Tokens]:
+        dates = [date for path in run.checkpoints if (date := self.by_path[path].date)]
+        return min(dates, default=datetime.min), run.folder, run.key
 
-    def _experiment_fields(self, run: Run, leader: Checkpoint | None) -> dict[str, Any]:
-        model_type = leader.model_type if leader else None
-        words = names.slugify(
-            "_".join(identity.without_values(identity.run_key(run.name) or run.key))
-        )
-        rest = words.removeprefix(model_type or "").strip("_") if model_type else words
-        day = leader.date.date() if leader and leader.date else None
-        return {"date": day, "model_type": model_type or UNKNOWN, "experiment_name": rest}
+    # --- writing it down -----------------------------------------------------------------------
 
-    def _longer_names(self, fields: dict[str, Any], leader: Checkpoint | None) -> Iterator[str]:
-        if leader and leader.date and leader.dated_to_second:
-            name = f"{fields['experiment_name']}_{leader.date:%H%M%S}".strip("_")
-            longer = names.build(self.names.experiment, **{**fields, "experiment_name": name})
-            yield f"{self.folders.archived}/{longer}.tar.gz"
-
-    def _free(self, wanted: str, *others: str) -> str:
-        """Return the first path that nothing has: `wanted`, the others, or `wanted` numbered."""
-        folder, _, name = wanted.rpartition("/")
-        numbers = (f"{folder}/{numbered(name, number)}" for number in count(2))
-        free = next(path for path in chain((wanted, *others), numbers) if not self._is_taken(path))
-        self.taken.add(free.casefold())
-        return free
-
-    def _is_taken(self, path: str) -> bool:
-        """An archive also needs its manifest's and its checksum's name. Case may not tell apart."""
-        return path.casefold() in self.taken
-
-    # --- actions ---------------------------------------------------------------------------------
-
-    def _add(
-        self, verb: Any, path: str, dst: str | None, reason: str, run: Run | None = None
-    ) -> None:
+    def _add(self, verb: Verb, path: str, dst: str | None, reason: str) -> None:
         if path in self.actions:
             return
-        entry = self.mess.inventory.entries[path]
+        entry, run = self.mess.inventory.entries[path], self.run_of.get(path)
         tracked = path in self.mess.inventory.tracked and verb != "skip"
-        owner = run or next((r for r in self.mess.runs if path in r.files), None)
-        heading = _heading(owner, path)
+        heading = run.heading if run else "scattered files"
         self.actions[path] = Action(
             verb, path, dst, entry.size, reason, heading, entry.mtime_ns, tracked
         )
 
-    def _pack(
-        self, path: str, archive: str, reason: str, about: Mapping[str, Any], run: Run | None = None
-    ) -> None:
+    def _pack(self, path: str, archive: str, reason: str, about: Mapping[str, Any]) -> None:
         if path not in self.actions:
             self.archives.setdefault(archive, dict(about))
-            self._add("pack", path, archive, reason, run)
+            self._add("pack", path, archive, reason)
 
-    def _write(self, document: Any, dst: str, facts: Mapping[str, Any]) -> None:
-        self.documents.append(
-            Action(
-                "write",
-                None,
-                dst,
-                0,
-                f"{document} of this clean-up"
-                if document == "report"
-                else f"{document} of {facts['production']}",
-                "documents",
-                document=document,
-                facts=facts,
-            )
+    def _write(self, document: Document, dst: str, of: str, facts: Mapping[str, Any]) -> None:
+        action = Action(
+            "write", None, dst, 0, f"{document} {of}", "documents", document=document, facts=facts
         )
+        self.documents.append(action)
 
-    # --- contents --------------------------------------------------------------------------------
+    def _described(self, checkpoint: Checkpoint) -> dict[str, Any]:
+        return describe(checkpoint, self.roles.get(checkpoint.path, "production"))
 
-    def _own_files(self, run: Run) -> list[str]:
-        """Return what moves with a run: configs that lie elsewhere are evidence only."""
-        inside = set(self._inside(run)) if run.whole else set()
-        return [
-            path
-            for path in run.files
-            if path in inside
-            or path in run.checkpoints
-            or self.mess.readings[path].role in ("log", "results")
-        ]
-
-    def _inside(self, run: Run) -> Iterator[str]:
-        return (path for path in run.files if path.startswith(run.folder + "/"))
-
-    def _inner(self, run: Run, path: str) -> str:
-        inside = run.whole and path.startswith(run.folder + "/")
-        return path.removeprefix(run.folder + "/") if inside else PurePosixPath(path).name
-
-    def _about(self, run: Run, name: str) -> dict[str, Any]:
-        known = [self.by_path[path] for path in run.checkpoints if path in self.by_path]
-        return {
-            "name": name,
-            "folder": run.folder,
-            "checkpoints": [self._described(c) for c in known],
-        }
-
-    def _elsewhere(self, run: Run, archive: str) -> list[dict[str, str]]:
-        """Return the files of the run that went somewhere else, so that restore brings them too."""
-        moved = [self.actions[path] for path in run.files if path in self.actions]
-        return [{"path": a.src or "", "now": a.dst} for a in moved if a.dst and a.dst != archive]
-
-    def _epochs(self, pick: Checkpoint) -> list[dict[str, Any]]:
-        """Return the rows of the training curve: {"epoch": 1, "Val AUC": 0.5, ...}."""
-        told = pick.log or next(
-            iter(
-                r
-                for r in (pick.run.records if pick.run else ())
-                if self.mess.readings[r].role == "results"
-            ),
-            None,
-        )
-        if told is None:
-            return []
-        found = [m for m in self.mess.readings[told].measurements if m.kind == "epoch"]
-        last = max((m.session for m in found), default=0)
-        rows: dict[int, dict[str, Any]] = {}
-        for m in found:
-            if m.session == last and m.epoch is not None:
-                rows.setdefault(m.epoch, {"epoch": m.epoch})[m.name] = m.value
-        return [rows[epoch] for epoch in sorted(rows)]
-
-    def _role(self, c: Checkpoint) -> str:
-        if c.path in self.copies:
-            return "duplicate"
-        if c.path in self.pretrained:
-            return "pretrained"
-        if c.role == "training_state":
-            return "training_state"
-        if c.role != "model":
-            return "ignored"
-        return "production" if c.path in self.winners else "candidate"
-
-    def _described(self, c: Checkpoint) -> dict[str, Any]:
-        return {
-            "path": c.path,
-            "role": self._role(c),
-            "model_type": c.model_type,
-            "metric": c.metric,
-            "direction": c.direction,
-            "value": c.value,
-            "epoch": c.epoch,
-            "date": c.date.date().isoformat() if c.date else None,
-            "related": [p for p in (c.run.records if c.run else ())],
-            "format": c.format,
-            "problem": c.problem,
-            "evidence": [
-                {"fact": e.fact, "value": e.value, "path": e.path, "where": e.where, "used": e.used}
-                for e in c.evidence
-            ],
-        }
+    def _shown_order(self, action: Action) -> tuple[bool, str, str]:
+        """Sort first what goes to production."""
+        winning = {run.heading for w in self.winners if (run := self.run_of.get(w.path))}
+        return action.run not in winning, action.run, action.src or ""
 
 
-def _order(by_path: Mapping[str, Checkpoint]) -> Any:
-    def key(run: Run) -> tuple[datetime, str, identity.Tokens]:
-        dates = [c.date for p in run.checkpoints if (c := by_path.get(p)) and c.date]
-        return (min(dates, default=datetime.min), run.folder, run.key)
-
-    return key
-
-
-def _heading(run: Run | None, path: str) -> str:
-    if run is None:
-        return "scattered files"
-    return run.folder if run.whole else f"{run.folder}/{'_'.join(run.key)}".removeprefix("./")
-
-
-def _log_date(reading: Reading, path: str) -> datetime | None:
+def _written(reading: Reading, path: str) -> datetime | None:
     """Return when a log was written to last, as it says itself, or else as its name does."""
-    notes = (*reversed(reading.notes), *read_name(path).notes)
-    for fact in ("finished", "started"):
-        for note in notes:
-            if note.fact == fact:
-                return datetime.fromisoformat(note.value).replace(tzinfo=None)
-    return None
+    found: Iterator[str] = (
+        note.value
+        for fact in ("finished", "started")
+        for note in (*reversed(reading.notes), *read_name(path).notes)
+        if note.fact == fact
+    )
+    text = next(found, None)
+    return datetime.fromisoformat(text).replace(tzinfo=None) if text else None

@@ -74,7 +74,7 @@ def _card(facts: Facts) -> dict[str, Any]:
     https://github.com/huggingface/hub-docs/blob/main/modelcard.md?plain=1
     """
     known = facts["facts"]
-    task, dataset = known.get("task", UNKNOWN), known.get("dataset", UNKNOWN)
+    task, dataset = (_said(known, fact) for fact in ("task", "dataset"))
     result: dict[str, Any] = {
         "task": {"type": task, "name": task},
         "dataset": {"type": dataset, "name": dataset},
@@ -87,6 +87,10 @@ def _card(facts: Facts) -> dict[str, Any]:
     if "metrics" in result:
         card["model-index"] = [{"name": facts["name"], "results": [result]}]
     return card
+
+
+def _said(known: Facts, fact: str) -> str:
+    return str(known.get(fact) or known.get(f"{fact} in log") or UNKNOWN)
 
 
 def _lead(facts: Facts) -> str:

@@ -25,7 +25,7 @@ def look(project: Project, leave_alone: tuple[str, ...] = ()) -> Mess:
         if entry.kind == "file" and entry.zone is None
         if (reading := read(project.root / entry.path, PurePosixPath(entry.path).name))
     }
-    runs, loose_logs = group(inventory, readings)
+    runs = group(inventory, readings)
     checkpoints = attribute(runs, readings, project.conventions)
     production = _production(project, inventory)
     weights = [c.path for c in (*checkpoints, *production) if c.role == "model"]
@@ -35,7 +35,6 @@ def look(project: Project, leave_alone: tuple[str, ...] = ()) -> Mess:
         inventory,
         readings,
         runs,
-        loose_logs,
         checkpoints,
         production,
         duplicates.find(project.root, (inventory.entries[path] for path in weights)),

@@ -36,11 +36,24 @@ class Run:
         """Return what the run is called in its folder or file names."""
         return PurePosixPath(self.folder).name if self.whole else "_".join(self.key)
 
+    @property
+    def heading(self) -> str:
+        """Return what the run is shown as: its folder, or its folder and its name."""
+        shown = self.folder if self.whole else f"{self.folder}/{self.name}"
+        return shown.removeprefix("./")
 
-def group(
-    inventory: Inventory, readings: Mapping[str, Reading]
-) -> tuple[tuple[Run, ...], tuple[str, ...]]:
-    """Return the runs, and the training logs that belong to none of them.
+    def holds(self, path: str) -> bool:
+        """Return whether a path lies in the run's folder."""
+        return path.startswith(f"{self.folder}/")
+
+    def inner(self, path: str) -> str:
+        """Return a path as it will be in a folder of the run's own."""
+        inside = self.whole and self.holds(path)
+        return path.removeprefix(f"{self.folder}/") if inside else PurePosixPath(path).name
+
+
+def group(inventory: Inventory, readings: Mapping[str, Reading]) -> tuple[Run, ...]:
+    """Return the runs. A log that no run is found for is in none of them.
 
     `readings` holds what was recognised outside the layout. A log that several runs may have
     written (they append to one file) is a record of each.
@@ -65,7 +78,7 @@ def group(
         for path in loose
         if readings[path].role == "results" and _under(path, output_folders)
     )
-    return joined + alone, tuple(path for path in loose if readings[path].role == "log")
+    return joined + alone
 
 
 def is_weights(path: str, reading: Reading) -> bool:

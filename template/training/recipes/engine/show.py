@@ -100,9 +100,7 @@ def print_plan(plan: Plan, command: str) -> None:
     for action in plan.actions:
         by_run[action.run].append(action)
     for run, actions in by_run.items():
-        out.print(f"\n{safe(run)}", style="bold")
-        for action in actions:
-            _print_action(out, action, seen.get(action.src, ()))
+        _print_run(out, run, actions, seen)
     out.print()
     for note in plan.notes:
         out.print(f"note: {safe(note)}", style="yellow")
@@ -146,24 +144,46 @@ def print_waiting(actions: Sequence[Action], as_json_wanted: bool) -> None:
     print_plan(plan, "just purge")
 
 
-def _print_action(out: "Console", action: Action, evidence: Sequence[Mapping[str, Any]]) -> None:
-    from rich.text import Text
+def _print_run(
+    out: "Console",
+    run: str,
+    actions: Sequence[Action],
+    seen: Mapping[str, Sequence[Mapping[str, Any]]],
+) -> None:
+    from rich.table import Table
 
-    word, _, style = VERBS[action.verb]
-    name = (action.src or action.dst or "").removeprefix(f"{action.run}/")
-    facts = f"  {size(action.bytes)}{', tracked by git' if action.tracked else ''}"
-    head = Text.assemble((f"  {word:<7}", style), safe(name), (facts if action.src else "", "dim"))
-    lines = [head]
-    if action.dst and action.src:
-        into = {"pack": "into", "drop": "is  "}.get(action.verb, "to  ")
-        lines.append(Text(f"          {into} {safe(action.dst)}"))
-    lines.append(Text(f"          why  {safe(action.reason)}", style="dim"))
-    for found in evidence:
-        other = "" if found["used"] else " (disagrees, not used)"
-        what = f"{found['fact']} {found['value']}: {found['path']}, {found['where']}{other}"
-        lines.append(Text(f"          saw  {safe(what)}", style="dim"))
-    for line in lines:
-        out.print(line, overflow="fold")
+    out.print(f"\n{safe(run)}", style="bold")
+    archives = {action.dst for action in actions if action.verb == "pack"}
+    if len(archives) == 1:
+        out.print(f"  into {safe(str(*archives))}", style="cyan")
+    for action in actions:
+        word, _, style = VERBS[action.verb]
+        row = Table.grid(padding=(0, 1), expand=True)
+        row.add_column(width=8, style=style)
+        row.add_column(ratio=1, overflow="fold")
+        row.add_column(justify="right", no_wrap=True, style="dim")
+        name = _inner(action.src or action.dst or "", run)
+        row.add_row(f"  {word}", safe(name), size(action.bytes) if action.src else "")
+        if action.src and action.dst and (action.verb != "pack" or len(archives) > 1):
+            row.add_row("", f"{'same as' if action.verb == 'drop' else 'to'} {safe(action.dst)}")
+        tracked = "; git tracks it" if action.tracked else ""
+        row.add_row("", f"because {safe(action.reason)}{tracked}", style="dim")
+        for found in seen.get(action.src or "", ()):
+            row.add_row("", _told(found, action.src or "", run), style="dim")
+        out.print(row)
+
+
+def _told(found: Mapping[str, Any], path: str, run: str) -> str:
+    source = "" if found["path"] == path else f"{_inner(found['path'], run)}, "
+    other = "" if found["used"] else " (disagrees, not used)"
+    return safe(f"{found['fact']} {found['value']}: {source}{found['where']}{other}")
+
+
+def _inner(path: str, run: str) -> str:
+    """Return a path as seen from its run: inside its folder, or beside its other files."""
+    beside = run.rpartition("/")[0] + "/"
+    name = path.removeprefix(f"{run}/").removeprefix(beside if beside != "/" else "")
+    return path if "/" in name and not path.startswith(f"{run}/") else name
 
 
 def _print_totals(out: "Console", plan: Plan, done: bool) -> None:

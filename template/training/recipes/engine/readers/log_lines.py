@@ -1,5 +1,6 @@
 """What one line of a training log says: its time, epoch, metrics, checkpoint, settings."""
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,15 +12,17 @@ from engine.readers import dates
 from engine.readers.numbers import PATTERN, parse
 
 _LEVEL = re.compile(r"\b(?:DEBUG|INFO|WARN(?:ING)?|ERROR|CRITICAL)\b[\s\]:|-]*")
-_EPOCH = re.compile(r"(?<![A-Za-z_])epoch['\"\]]?[\s:#=\[(]*(\d{1,6})(?![\d,]|\.\d*[1-9])", re.I)
+_EPOCH = re.compile(
+    r"(?<![A-Za-z_])epoch['\"\]]?[\s:#=\[(]*(\d{1,6})(?!\d|,\d{3}|\.\d*[1-9])", re.I
+)
 _STEP = re.compile(r"(?<![A-Za-z_])(?:global_step|step|iter(?:ation)?)[\s:#=\[(]*(\d{1,9})", re.I)
 _NOT_THIS_EPOCH = re.compile(
-    r"(?:best|at|from|since|in|after|of|until|patience|by|to|max|num|total|last|per|every|warmup|"
-    r"before|early stopping|resum\w*|(?<!^)\()[\s:(_-]*\Z",
+    r"(?:\b(?:best|at|from|since|in|after|of|until|patience|by|to|max|num|total|last|per|every|warmup|"
+    r"before|stop\w*|resum\w*|checkpoint|model|saved)|(?<!^)\()[\s:(_-]*\Z",
     re.I,
 )
 _VALUE = re.compile(
-    rf"(?P<by>['\"]?\s*[:=]+\s*|\s+)(?P<number>{PATTERN}\s?%?)(?![\w.])", re.I | re.A
+    rf"(?P<by>['\"]?\s*[:=]+\s*|\s+)(?P<number>{PATTERN}(?:\s?%)?)(?!\w|\.\d)", re.I | re.A
 )
 _NAME = re.compile(r"[A-Za-z@][\w@./()-]*")
 _IMPROVED = re.compile(
@@ -49,7 +52,8 @@ _ENDED = re.compile(
     re.I,
 )
 _NAMED_TRAINING = re.compile(
-    r"^\W*(?P<name>[A-Za-z][\w.+-]*(?: [\w.+-]+)?) Training(?: (?:for|on) (?P<task>[\w() -]+?))?\W*$"
+    r"^\W*(?P<name>[A-Za-z][\w.+-]*(?: [\w.+-]+)?) Training"
+    r"(?: (?:for|on) (?P<task>[\w() -]+?))?\W*$"
 )
 _TRAINING_NAMED = re.compile(
     r"^\W*Training (?:model |a |the )?['\"]?(?P<name>[A-Za-z][\w.+-]*)(?: (?:for|on|with) .*)?\W*$"
@@ -73,19 +77,45 @@ _PARAMETERS = re.compile(
 _TOTAL = re.compile(r"^\W*total\s*[:=]\s*(?P<count>\d[\d,_]*)\W*$", re.I)
 _SETTING = re.compile(
     r"(?P<key>(?:\b[a-z]+ )?\blr|(?:\b[a-z]+ )?learning[ _]rate|batch[ _]size|weight[ _]decay|"
-    r"dropout|optimi[sz]er|scheduler|pos_weight|seed|patience|(?:num[ _]|max[ _]|\b)epochs|momentum)"
-    r"\s*[:=]\s*(?P<value>[\w.+-]+)",
+    r"dropout|optimi[sz]er|scheduler|pos_weight|seed|patience|(?:num[ _]|max[ _]|\b)epochs|"
+    r"momentum)\s*[:=]\s*(?P<value>[\w.+-]+)",
     re.I,
 )
 
 
-def without_time(line: str) -> tuple[datetime | None, str]:
-    """Return the time at the start of a line, and what the line says."""
-    for when, has_time, place in dates.find(line[:80]):
-        if has_time and not re.search(r"[A-Za-z]{3}", line[: place.start].replace("INFO", "")):
-            rest = line[: place.start].strip(" [") + line[place.stop :]
-            return when, _LEVEL.sub("", rest.lstrip(" ]:-|,"), count=1)
-    return None, _LEVEL.sub("", line, count=1) if _LEVEL.match(line) else line
+@dataclass(frozen=True)
+class Value:
+    """A metric and its number on a line."""
+
+    name: str
+    value: float
+    digits: int | None
+    text: str  # the number as written
+    context: str  # what stands before it, back to the number before
+
+
+@dataclass(frozen=True)
+class Line:
+    """What one line says."""
+
+    number: int
+    body: str  # without its time and level
+    time: datetime | None
+
+    @property
+    def where(self) -> str:
+        """Return the place, for evidence."""
+        return f"line {self.number}"
+
+
+def parse_line(number: int, text: str) -> Line:
+    """Return the line with the time at its start, if there is one, taken off."""
+    start = text[:60]
+    for when, has_time, place in dates.find(start) if ":" in start else ():
+        if has_time and not re.search(r"[A-Za-z]{3}", _LEVEL.sub("", start[: place.start])):
+            rest = text[: place.start].strip(" [") + text[place.stop :]
+            return Line(number, _LEVEL.sub("", rest.lstrip(" ]:-|,"), count=1), when)
+    return Line(number, _LEVEL.sub("", text, count=1) if _LEVEL.match(text) else text, None)
 
 
 def epoch_of(body: str) -> int | None:
@@ -96,46 +126,54 @@ def epoch_of(body: str) -> int | None:
     return None
 
 
-def _int(pattern: re.Pattern[str], text: str) -> int | None:
-    match = pattern.search(text)
+def step_of(body: str) -> int | None:
+    """Return the step or iteration that a line is about."""
+    match = _STEP.search(body)
     return int(match[1]) if match else None
 
 
-def assignments(body: str) -> list[tuple[str, float, int | None, str]]:
-    """Return each metric on a line: name, value, decimals, the number as written."""
+def best_epoch_of(body: str) -> int | None:
+    """Return the epoch in which, by this line, the best was reached."""
+    said = re.search(r"\bbest\b", body, re.I)
+    if not said:
+        return None
+    after = _EPOCH.search(body, said.end())
+    return int(after[1]) if after else None
+
+
+def assignments(body: str) -> list[Value]:
+    """Return each metric on a line; a target, a gap or a learning rate is none."""
     improved = _IMPROVED.search(body)
     if improved and metrics.canonical(improved["name"]):
-        return _assigned(improved["name"], improved["number"])
+        return _assigned(improved["name"], improved["number"], "")
     found, start = [], 0
     for match in _VALUE.finditer(body):
-        before = body[start : match.start()]
+        before, number = body[start : match.start()], match["number"]
         start = match.end()
-        if name := _metric_at_end(before, by_space=not match["by"].strip()):
-            found += _assigned(name, match["number"])
+        if not match["by"].strip() and not re.search(r"[.%]", number):
+            continue  # "recall 10"
+        if name := _metric_at_end(before):
+            found += _assigned(name, number, before)
     return found
 
 
-def _assigned(name: str, number: str) -> list[tuple[str, float, int | None, str]]:
+def _assigned(name: str, number: str, context: str) -> list[Value]:
     read = parse(number)
-    return [(name, read[0], read[1], number)] if read else []
+    return [Value(name, read[0], read[1], number, context)] if read else []
 
 
-def _metric_at_end(before: str, *, by_space: bool) -> str | None:
+def _metric_at_end(before: str) -> str | None:
     """Return the longest run of words that ends `before` and names a metric."""
-    if _REFUSED.search(before):
-        return None
     before = before.rstrip(" '\"")
-    words = [m for m in list(_NAME.finditer(before))[-5:]]
-    if not words or words[-1].end() != len(before):
+    words = list(_NAME.finditer(before[-120:]))[-5:]
+    if not words or words[-1].end() != len(before[-120:]) or _REFUSED.search(before):
         return None
-    for word in words:
-        name = before[word.start() :]
-        if metrics.canonical(name):
-            return name
-    return None
+    names = (before[-120:][word.start() :] for word in words)
+    return next((name for name in names if metrics.canonical(name)), None)
 
 
 def checkpoint_in(body: str) -> str | None:
+    """Return the name of the checkpoint file whose path is on the line."""
     match = _PATH.search(body)
     if not match:
         return None
@@ -143,19 +181,46 @@ def checkpoint_in(body: str) -> str | None:
     return PurePosixPath(text.replace("\\", "/")).name
 
 
-def model_named(body: str) -> dict[str, str]:
+def is_saved(body: str) -> bool:
+    """Return whether the line says that a checkpoint was saved."""
+    return "sav" in body.lower() and _SAVED.search(body) is not None
+
+
+def is_end(body: str) -> bool:
+    """Return whether the line says that the training is over."""
+    return _ENDED.search(body) is not None
+
+
+def start_of(body: str) -> dict[str, str] | None:
+    """Return the model type and task that the first line of a run names; None for other lines."""
     match = _MODEL_IS.match(body) or _NAMED_TRAINING.match(body) or _TRAINING_NAMED.match(body)
-    if not match or any(_NOT_A_NAME.match(word) for word in match["name"].split()):
-        return {}
-    if match.re is not _MODEL_IS and not re.search(r"[\d_-]|[A-Z].*[A-Z]", match["name"]):
-        return {}
+    if not match or not _is_name(match):
+        return {} if _STARTED.match(body) else None
     task = match.groupdict().get("task")
     return {"model_type": match["name"]} | ({"task": task.strip()} if task else {})
+
+
+def _is_name(match: re.Match[str]) -> bool:
+    if any(_NOT_A_NAME.match(word) for word in match["name"].split()):
+        return False
+    return match.re is _MODEL_IS or bool(re.search(r"[\d_-]|[A-Z].*[A-Z]", match["name"]))
+
+
+def parameters_of(body: str, *, is_list: bool) -> str | None:
+    """Return the count of parameters; `is_list` says that a heading "parameters" stands above."""
+    counted = _PARAMETERS.search(body) or (_TOTAL.match(body) if is_list else None)
+    return re.sub(r"[,_]", "", counted["count"]) if counted else None
+
+
+def settings_of(body: str) -> dict[str, Scalar]:
+    """Return the hyper-parameters on a line."""
+    found = _SETTING.finditer(body)
+    return {re.sub(r"\s+", "_", m["key"].strip().lower()): _setting(m["value"]) for m in found}
 
 
 def _setting(text: str) -> Scalar:
     text = text.rstrip(".")
     number = parse(text)
-    if number is None or number[0] != number[0]:
+    if number is None or math.isnan(number[0]):
         return text
     return int(text) if re.fullmatch(r"[-+]?\d{1,18}", text) else number[0]

@@ -4,7 +4,7 @@ import math
 import re
 
 PATTERN = (
-    r"(?:[-+]?\d+,\d+(?![\d.,])"  # a decimal comma: reported, but as no number
+    r"(?:[-+]?\d+,\d+(?!\d|[.,]\d)"  # a decimal comma: reported, but as no number
     r"|[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf(?:inity)?)\b)"
 )
 _NUMBER = re.compile(PATTERN + r"\Z", re.IGNORECASE | re.ASCII)

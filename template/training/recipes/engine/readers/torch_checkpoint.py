@@ -49,8 +49,9 @@ _TRAINING_STATE = re.compile(
 _RNG = {"python", "numpy", "cpu", "cuda", "xpu", "npu", "mps", "torch"}
 _OPTIMIZER = {"state", "param_groups"}
 _STATES = (_OPTIMIZER, {"last_epoch", "_step_count"}, {"scale", "growth_factor"})
-_MAIN_WEIGHTS = tuple(
-    "model_state_dict state_dict model_state model network_weights net weights params module".split()
+_MAIN_WEIGHTS = (  # which of several to count: the others are copies, such as an average
+    *("model_state_dict", "state_dict", "model_state", "model", "network_weights", "net"),
+    *("weights", "params", "module"),
 )
 _DATA = re.compile(
     r"(?:(?:train|val|valid|test|all)_?)?(?:x|y|inputs?|targets?|labels?|data|features?|samples?|"

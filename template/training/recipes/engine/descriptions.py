@@ -1,0 +1,57 @@
+"""What is known of a checkpoint, in plain values for JSON, manifests and documents."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.attribution import Checkpoint
+from engine.evidence import Measurement, Reading
+
+
+def describe(checkpoint: Checkpoint, role: str) -> dict[str, Any]:
+    """Return what is known of a checkpoint and by which evidence; unknown is None."""
+    return {
+        "path": checkpoint.path,
+        "role": role,
+        "model_type": checkpoint.model_type,
+        "metric": checkpoint.metric,
+        "direction": checkpoint.direction,
+        "value": checkpoint.value,
+        "epoch": checkpoint.epoch,
+        "date": checkpoint.date.date().isoformat() if checkpoint.date else None,
+        "related": list(checkpoint.run.records) if checkpoint.run else [],
+        "format": checkpoint.format,
+        "problem": checkpoint.problem,
+        "evidence": [vars(evidence) for evidence in checkpoint.evidence],
+    }
+
+
+def epochs(checkpoint: Checkpoint, readings: Mapping[str, Reading]) -> list[dict[str, Any]]:
+    """Return the training curve as rows, `{"epoch": 1, "Val AUC": 0.5, ...}`, oldest first.
+
+    It is read where the checkpoint's own value stands, else in the first record that has rows.
+    """
+    records = checkpoint.run.records if checkpoint.run else ()
+    for record in sorted(records, key=lambda record: record != checkpoint.log):
+        found = [m for m in readings[record].measurements if m.kind == "epoch"]
+        if rows := _rows(found, _session(checkpoint, found)):
+            return rows
+    return []
+
+
+def _session(checkpoint: Checkpoint, found: list[Measurement]) -> int:
+    """Return which of the runs in one log has the checkpoint's value; the last if none has."""
+    value = checkpoint.value
+    with_value = {
+        m.session
+        for m in found
+        if value is not None and abs(m.value - value) <= 0.5 * 10 ** -(m.digits or 9)
+    }
+    return max(with_value or {m.session for m in found}, default=0)
+
+
+def _rows(found: list[Measurement], session: int) -> list[dict[str, Any]]:
+    rows: dict[int, dict[str, Any]] = {}
+    for m in found:
+        if m.session == session and m.epoch is not None:
+            rows.setdefault(m.epoch, {"epoch": m.epoch})[m.name] = m.value
+    return [rows[epoch] for epoch in sorted(rows)]

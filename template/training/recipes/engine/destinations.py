@@ -1,0 +1,110 @@
+"""Where things go by convention: paths that nothing has taken yet."""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from itertools import chain, count
+from pathlib import PurePosixPath
+from typing import Any
+
+from engine import identity, names
+from engine.attribution import Checkpoint
+from engine.project import Project
+from engine.runs import Run
+from log_paths import numbered
+
+UNKNOWN = "unknown"  # the model type in names of runs that no evidence tells it of
+
+
+class Destinations:
+    """Gives each claimant a path of its own: the later of two with one name gets a suffix."""
+
+    def __init__(self, project: Project, taken: Iterable[str]) -> None:
+        self.names, self.folders = project.conventions.names, project.folders
+        self.decimals = project.conventions.metric.decimals
+        # Where case does not tell names apart, these would be one file.
+        self.taken = {path.casefold() for path in taken}
+
+    def production(self, checkpoint: Checkpoint) -> str:
+        """Return the path of a production model: with its date if the plain name is taken."""
+        fields = self._fields(checkpoint)
+        folder = self.folders.production
+        plain, dated = (names.build(t, **fields) for t in (self.names.production, self.names.model))
+        return self._free(f"{folder}/{plain}", f"{folder}/{dated}")
+
+    def beside_production(self, target: str) -> str:
+        """Return the path of the metadata of a production model."""
+        folder, _, name = target.rpartition("/")
+        return f"{folder}/{identity.stem(name)}.json"
+
+    def canonical_log(self, checkpoint: Checkpoint) -> str:
+        """Return the path of the log of a production model."""
+        name = names.build(self.names.canonical_log, **self._fields(checkpoint))
+        return self._free(f"{self.folders.logs}/{name}")
+
+    def summary(self, checkpoint: Checkpoint) -> str:
+        """Return the path of the results summary of a production model."""
+        name = names.build(self.names.summary, **self._fields(checkpoint))
+        return self._free(f"{self.folders.results}/{name}")
+
+    def training_log(self, model_type: str, when: datetime) -> str:
+        """Return the path of the log of a training of which nothing else is known."""
+        name = names.build(
+            self.names.training_log, model_type=model_type, date=when.date(), time=when.time()
+        )
+        return self._free(f"{self.folders.logs}/{name}")
+
+    def pretrained(self, path: str) -> str:
+        """Return the path of published weights, which keep their name."""
+        return self._free(f"{self.folders.pretrained}/{PurePosixPath(path).name}")
+
+    def old_logs(self, before: date) -> str:
+        """Return the path of the archive of logs from before a day."""
+        name = names.build(self.names.old_logs, date=before)
+        return self._free(f"{self.folders.archived}/{name}.tar.gz")
+
+    def report(self, day: date) -> str:
+        """Return the path of the report of a clean-up."""
+        name = names.build(self.names.cleanup_report, date=day)
+        return self._free(f"{self.folders.results}/{name}")
+
+    def archive(self, run: Run, leader: Checkpoint | None) -> str:
+        """Return the path of the archive of a run; one of the same name gets its time."""
+        plain = f"{self.folders.archived}/{self._experiment(run, leader)}.tar.gz"
+        if leader is None or leader.date is None or not leader.dated_to_second:
+            return self._free(plain)
+        timed = self._experiment(run, leader, f"{leader.date:%H%M%S}")
+        return self._free(plain, f"{self.folders.archived}/{timed}.tar.gz")
+
+    def active(self, run: Run, leader: Checkpoint | None) -> str:
+        """Return the folder of a run that stays active."""
+        return self._free(f"{self.folders.active}/{self._experiment(run, leader)}")
+
+    def _experiment(self, run: Run, leader: Checkpoint | None, suffix: str = "") -> str:
+        model_type = leader.model_type if leader else None
+        words = names.slugify("_".join(identity.without_values(run.key)))
+        if model_type and f"{words}_".startswith(f"{model_type}_"):
+            words = words.removeprefix(model_type)
+        return names.build(
+            self.names.experiment,
+            date=leader.date.date() if leader and leader.date else None,
+            model_type=model_type or UNKNOWN,
+            experiment_name=names.slugify(f"{words}_{suffix}"),
+        )
+
+    def _fields(self, checkpoint: Checkpoint) -> dict[str, Any]:
+        name = PurePosixPath(checkpoint.path).name
+        return {
+            "model_type": checkpoint.model_type or UNKNOWN,
+            "metric": checkpoint.value,
+            "date": checkpoint.date.date() if checkpoint.date else None,
+            "ext": name.removeprefix(identity.stem(name)).lstrip("."),
+            "decimals": self.decimals,
+        }
+
+    def _free(self, *wanted: str) -> str:
+        """Return the first path that nothing has: as wanted, else the first one numbered."""
+        folder, _, name = wanted[0].rpartition("/")
+        numbers = (f"{folder}/{numbered(name, number)}" for number in count(2))
+        free = next(path for path in chain(wanted, numbers) if path.casefold() not in self.taken)
+        self.taken.add(free.casefold())
+        return free
