@@ -9,12 +9,13 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import legacy_tree
 from copier import run_copy
 from rich.console import Console
 from rich.rule import Rule
 from rich.table import Table
 from rich.tree import Tree
+
+import legacy_tree
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 ANSWERS = {

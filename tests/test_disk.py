@@ -3,6 +3,7 @@
 import errno
 import os
 import random
+import stat
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param != "exclusive rename":
         monkeypatch.setattr(disk, "_rename_exclusively", refuse)
     if request.param == "plain rename":
-        monkeypatch.setattr(disk.os, "link", refuse)
+        monkeypatch.setattr(os, "link", refuse)
     return str(request.param)
 
 
@@ -92,7 +93,7 @@ def test_write_new_goes_on_after_short_writes(
 ) -> None:
     """A write that takes only some bytes is followed by another."""
     write = os.write
-    monkeypatch.setattr(disk.os, "write", lambda fd, data: write(fd, data[:7]))
+    monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:7]))
     disk.write_new(tmp_path / "file", b"0123456789" * 5)
     assert (tmp_path / "file").read_bytes() == b"0123456789" * 5
 
@@ -129,7 +130,7 @@ def test_a_failed_write_leaves_nothing(
     def fail(*_: object) -> None:
         raise OSError(errno.ENOSPC, "full")
 
-    monkeypatch.setattr(disk.os, failing, fail)
+    monkeypatch.setattr(os, failing, fail)
     with pytest.raises(OSError, match="full"):
         disk.write_new(tmp_path / "file", b"data")
     assert names(tmp_path) == []
@@ -150,14 +151,14 @@ def test_the_data_is_synced_before_the_name_and_the_name_after(
     fsync, rename = os.fsync, disk.rename_no_replace
 
     def spy_fsync(descriptor: int) -> None:
-        done.append("sync folder" if os.path.isdir(f"/dev/fd/{descriptor}") else "sync file")
+        done.append("sync folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "sync file")
         fsync(descriptor)
 
     def spy_rename(src: Path, dst: Path) -> None:
         done.append("rename")
         rename(src, dst)
 
-    monkeypatch.setattr(disk.os, "fsync", spy_fsync)
+    monkeypatch.setattr(os, "fsync", spy_fsync)
     monkeypatch.setattr(disk, "rename_no_replace", spy_rename)
     disk.write_new(tmp_path / "file", b"data")
     assert done == ["sync file", "rename", "sync folder"]
@@ -206,7 +207,7 @@ def test_copy_new_notices_a_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             file.write(b"y")
         return write(descriptor, data)
 
-    monkeypatch.setattr(disk.os, "write", append)
+    monkeypatch.setattr(os, "write", append)
     with pytest.raises(disk.Changed, match="src"):
         disk.copy_new(src, tmp_path / "dst", chunk=4)
     assert names(tmp_path) == ["src"]
@@ -260,6 +261,6 @@ def test_free_bytes_of_a_folder_to_come(tmp_path: Path) -> None:
 def test_link_new_keeps_what_is_there(tmp_path: Path) -> None:
     """A symlink is made with its target as given, and replaces nothing."""
     disk.link_new(tmp_path / "link", "./a//b/")
-    assert os.readlink(tmp_path / "link") == "./a//b/"
+    assert os.readlink(tmp_path / "link") == "./a//b/"  # noqa: PTH115 - exact
     with pytest.raises(FileExistsError):
         disk.link_new(tmp_path / "link", "other")

@@ -245,6 +245,24 @@ def test_loggers_of_different_runs_do_not_mix(helper: ModuleType, root: Path) ->
     assert f"only in {second}" in texts[2]
 
 
+def test_a_configured_root_logger_does_not_double_the_lines(root: Path) -> None:
+    """A script that has called basicConfig still sees each line once."""
+    code = (
+        "import logging; logging.basicConfig(level=logging.INFO)\n"
+        "from training.log_paths import get_logger\n"
+        "get_logger('a').info('hello')"
+    )
+    assert run("-c", code, cwd=root).stderr.count("hello") == 1
+
+
+def test_relative_experiment_folders_start_at_the_root(helper: ModuleType, root: Path) -> None:
+    """The folder of an experiment may be given relative to the project, wherever one stands."""
+    assert helper.get_log_path("a", "trials/x") == root / "trials/x/training.log"
+    assert (
+        helper.get_checkpoint_path("trials/x", "last.pth").parent == root / "trials/x/checkpoints"
+    )
+
+
 @pytest.mark.parametrize(
     ("line", "value"),
     [

@@ -21,7 +21,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from engine import disk
-from engine.disk import Changed
 from engine.errors import UserError
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ _FIELD_LIMIT = 8**11  # what eleven octal digits hold
 _ZIPPED_CHUNK = 1 << 18  # bytes of an archive read at a time
 
 
-class Damaged(Exception):  # noqa: N818 - it says what the archive is
+class Damaged(Exception):
     """An archive or a manifest is not what was written: `archive: member: what`."""
 
 
@@ -147,30 +146,21 @@ def _gzip_member(block: bytes) -> bytes:
 def _add(out: _Compressed, root: Path, name: str, on_bytes: Callable[[int], None]) -> Member:
     path = root / name
     found = disk.identity(path)
-    if stat.S_ISREG(found.mode):
-        return _add_file(out, path, name, on_bytes)
     if stat.S_ISLNK(found.mode):
         target = os.readlink(path)  # noqa: PTH115 - Path would rewrite it
         link = Member(name, "link", 0, 0o777, found.mtime_ns, None, target)
         out.write(_header(link))
         return link
-    raise UserError(f"{name!r}: is neither a file nor a symlink; leave it out")
-
-
-def _add_file(out: _Compressed, path: Path, name: str, on_bytes: Callable[[int], None]) -> Member:
-    with disk.reading(path) as descriptor:
-        before = disk.identity_of(os.fstat(descriptor))
-        member = Member(name, "file", before.size, before.mode & 0o777, before.mtime_ns, None, None)
-        out.write(_header(member))
-        digest, left = hashlib.sha256(), before.size
-        while left and (block := os.read(descriptor, min(left, disk.BLOCK))):
-            left -= len(block)
-            digest.update(block)
-            out.write(block)
-            on_bytes(len(block))
-        after = disk.identity_of(os.fstat(descriptor))
-    if left or not before == after == disk.identity(path):
-        raise Changed(name)
+    if not stat.S_ISREG(found.mode):
+        raise UserError(f"{name!r}: is neither a file nor a symlink; leave it out")
+    mode = found.mode & 0o777
+    member = Member(name, "file", found.size, mode, found.mtime_ns, None, None)
+    out.write(_header(member))
+    digest = hashlib.sha256()
+    for block in disk.read_stable(path, found):
+        digest.update(block)
+        out.write(block)
+        on_bytes(len(block))
     out.write(_padding(member))
     return replace(member, sha256=digest.hexdigest())
 

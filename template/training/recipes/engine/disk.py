@@ -30,7 +30,7 @@ _UNSUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 _LONGEST_NAME = 255  # bytes, on every common file system
 
 
-class Changed(Exception):  # noqa: N818 - it tells what happened, which is nobody's error
+class Changed(Exception):
     """A file changed while it was read, so what was read of it is worth nothing."""
 
 
@@ -82,6 +82,21 @@ def blocks(descriptor: int, size: int = BLOCK) -> Iterator[bytes]:
     """What is left to read, `size` bytes at a time."""
     while block := os.read(descriptor, size):
         yield block
+
+
+def read_stable(path: Path, before: Identity, size: int = BLOCK) -> Iterator[bytes]:
+    """The file's content, `size` bytes at a time. Raises Changed if it was not `before` throughout.
+
+    No more is read than was there at first: the end of a file that grows may never come.
+    """
+    left = before.size
+    with reading(path) as descriptor:
+        while left and (block := os.read(descriptor, min(left, size))):
+            left -= len(block)
+            yield block
+        after = identity_of(os.fstat(descriptor))
+    if left or not before == after == identity(path):
+        raise Changed(str(path))
 
 
 def sha256_of(path: Path) -> str:
@@ -200,17 +215,15 @@ def make_folders(path: Path, stop: Path) -> list[Path]:
     Raises UserError if something between `stop` and `path` is a symlink or no folder.
     """
     made = []
-    missing = path.relative_to(stop).parts
-    for depth in range(1, len(missing) + 1):
-        folder = stop.joinpath(*missing[:depth])
-        try:
+    parts = path.relative_to(stop).parts
+    for depth in range(1, len(parts) + 1):
+        folder = stop.joinpath(*parts[:depth])
+        if not os.path.lexists(folder):
             folder.mkdir()
-        except FileExistsError:
-            if not stat.S_ISDIR(folder.lstat().st_mode):
-                raise UserError(f"{folder}: is not a folder; move it out of the way") from None
-        else:
             sync_folder(folder.parent)
             made.append(folder)
+        elif not stat.S_ISDIR(folder.lstat().st_mode):
+            raise UserError(f"{folder}: is not a folder; move it out of the way")
     return made
 
 
@@ -223,7 +236,8 @@ def new_file(path: Path, mode: int = 0o644) -> Iterator[tuple[int, Path]]:
     if os.path.lexists(path):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
     partial = partial_of(path)
-    partial.unlink(missing_ok=True)
+    if os.path.lexists(partial):
+        partial.unlink()
     descriptor = os.open(partial, _CREATE, mode)
     try:
         try:
@@ -283,12 +297,10 @@ def copy_new(src: Path, dst: Path, *, chunk: int = BLOCK) -> str:
     """
     before = identity(src)
     digest = hashlib.sha256()
-    with reading(src) as source, new_file(dst, 0o600) as (descriptor, partial):
-        for block in blocks(source, chunk):
+    with new_file(dst, 0o600) as (descriptor, partial):
+        for block in read_stable(src, before, chunk):
             digest.update(block)
             write_all(descriptor, block)
-        if not before == identity_of(os.fstat(source)) == identity(src):
-            raise Changed(str(src))
         stamp(descriptor, partial, before.mode, before.mtime_ns)
         sync(descriptor)
         if sha256_of(partial) != digest.hexdigest():

@@ -53,7 +53,7 @@ _ENDED = re.compile(
 )
 _NAMED_TRAINING = re.compile(
     r"^\W*(?P<name>[A-Za-z][\w.+-]*(?: [\w.+-]+)?) Training"
-    r"(?: (?:for|on) (?P<task>[\w() -]+?))?\W*$"
+    r"(?: (?:for|on) (?P<task>[\w -]+(?:\([\w -]+\))?))?\W*$"
 )
 _TRAINING_NAMED = re.compile(
     r"^\W*Training (?:model |a |the )?['\"]?(?P<name>[A-Za-z][\w.+-]*)(?: (?:for|on|with) .*)?\W*$"
@@ -76,7 +76,8 @@ _PARAMETERS = re.compile(
 )
 _TOTAL = re.compile(r"^\W*total\s*[:=]\s*(?P<count>\d[\d,_]*)\W*$", re.I)
 _SETTING = re.compile(
-    r"(?P<key>(?:\b[a-z]+ )?\blr|(?:\b[a-z]+ )?learning[ _]rate|batch[ _]size|weight[ _]decay|"
+    r"(?P<key>(?:\b(?:encoder|head|backbone|decoder|base|initial|peak|max|min)[ _])?"
+    r"\b(?:lr|learning[ _]rate)|batch[ _]size|weight[ _]decay|"
     r"dropout|optimi[sz]er|scheduler|pos_weight|seed|patience|(?:num[ _]|max[ _]|\b)epochs|"
     r"momentum)\s*[:=]\s*(?P<value>[\w.+-]+)",
     re.I,

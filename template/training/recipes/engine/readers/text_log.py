@@ -19,7 +19,9 @@ READ_OF_LINE = 2000  # characters: no statement about an epoch is longer
 MAX_KEPT = 100_000  # measurements of one log
 MAX_SESSIONS = 1000
 BLOCK = 40  # lines after "Epoch 3" that may tell of it
-GIVE_UP = 200_000  # lines that might matter, without an epoch among them
+GIVE_UP = 1_000_000  # lines without an epoch among them; or, of those that might matter,
+GIVE_UP_RELEVANT = 50_000
+MAX_SHAPES = 1000
 PREAMBLE_FAMILIES = 5  # kinds of words that make a log without an epoch one of a training
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -27,8 +29,9 @@ _RELEVANT = re.compile(
     r"epoch|train|model|step|iter|sav|best|final|early stop|loss|auc|acc|auroc|f1|dice|iou|map|"
     r"error|mse|mae|param|total|device|gpu|cuda|optim|adam|sgd|lr|learning|batch|weight|frozen|"
     r"fine-?tun|sched|criterion|patience|dropout|seed|checkpoint|\.pt|\.ckpt|precision|recall|"
-    r"kappa|mcc|bleu|rouge|perplexity|ppl|wer|cer|reward|r2|corr|pearson|spearman|::test_|test session"
+    r"kappa|mcc|bleu|rouge|perplexity|ppl|wer|cer|reward|r2|corr|pearson|spearman"
 )
+_NO_DIGITS = {ord(digit): None for digit in "0123456789"}
 _FAMILIES = tuple(
     re.compile(words)
     for words in (
@@ -58,13 +61,11 @@ def read(path: Path, name: str) -> Reading | None:
     for number, text in enumerate(_lines(path), start=1):
         lower = text.lower()
         log.recent.append((number, text))
-        if not _RELEVANT.search(lower):
-            continue
-        if _OTHER_PROGRAM.search(lower):
+        if log.is_hopeless(number) or ("test" in lower and _OTHER_PROGRAM.search(lower)):
             return None
-        log.take(log_lines.parse_line(number, text))
-        if log.is_hopeless():
-            return None
+        if _RELEVANT.search(lower) and not log.put_off(number, text, lower):
+            log.take(log_lines.parse_line(number, text))
+    log.catch_up()
     log.close_session()
     return log.reading() if log.is_training() else None
 
@@ -116,9 +117,35 @@ class _Log:
         self._kept: list[Measurement] = []
         self._of_epoch: dict[tuple[object, ...], Measurement] = {}
         self._families: set[int] = set()
+        self._shapes: set[str] = set()  # of the lines of this epoch, without their digits
+        self._waiting: dict[str, tuple[int, str]] = {}  # the last line of each shape
         self._taken = 0
         self._path_may_follow = 0  # the line on which the path of what was saved may stand
         self._listed_parameters = 0  # the last line of what may be a list of parameters
+
+    def put_off(self, number: int, text: str, lower: str) -> bool:
+        """Return whether the line only repeats one of this epoch with other numbers.
+
+        Such lines come by the million, and the last of them is the one that counts.
+        """
+        epoch = log_lines.epoch_of(text) if "epoch" in lower else None
+        current = self._session.epoch
+        is_same = current is not None and epoch in (None, current)
+        if is_same and "best" not in lower and "sav" not in lower:
+            shape = text.translate(_NO_DIGITS)
+            if shape in self._shapes and number != self._path_may_follow:
+                self._waiting[shape] = (number, text)
+                return True
+            if len(self._shapes) < MAX_SHAPES:
+                self._shapes.add(shape)
+        self.catch_up()
+        return False
+
+    def catch_up(self) -> None:
+        """Read the lines that were put off."""
+        for number, text in sorted(self._waiting.values()):
+            self.take(log_lines.parse_line(number, text))
+        self._waiting.clear()
 
     @property
     def _session(self) -> _Session:
@@ -187,6 +214,8 @@ class _Log:
             return  # a mention in passing
         if before is not None and (epoch < before or (epoch == before and self._session.ended)):
             self._begin(line)
+        if epoch != self._session.epoch:
+            self._shapes.clear()
         self._session.epoch, self._session.epoch_line = epoch, line.number
         self._session.ended = False
 
@@ -293,9 +322,10 @@ class _Log:
 
     # --- the end --------------------------------------------------------------------------------
 
-    def is_hopeless(self) -> bool:
+    def is_hopeless(self, number: int) -> bool:
         """Return whether so much was read without an epoch that there will be none."""
-        return self._taken > GIVE_UP and not self._of_epoch
+        is_long = number > GIVE_UP or self._taken > GIVE_UP_RELEVANT
+        return is_long and not self._of_epoch
 
     def is_training(self) -> bool:
         """Return whether all this is a training log."""

@@ -1,0 +1,106 @@
+"""Projects to try the recipes on, as a user does: copied by copier, run by just."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import legacy_tree
+from template_fixture import GIT_ENVIRONMENT, JUST, REPOSITORY, copy_of_template, generate
+
+LEGACY_ANSWERS = {
+    "project_name": "big-mood-detector",
+    "model_types": ["pat_conv_l"],
+    "pretrained_weights": ["*_29k_weights.h5"],
+}
+RECIPES = "training/recipes.just"
+
+Tree = dict[str, tuple[str, int, int]]
+
+
+def legacy_project(folder: Path) -> Path:
+    """Build the legacy repository in a folder and copy the template into it; return its root."""
+    root = folder / "big-mood-detector"
+    legacy_tree.build(root)
+    return generate(copy_of_template(folder / "copier"), root, **LEGACY_ANSWERS)
+
+
+def twin(project: Path, folder: Path) -> Path:
+    """Return a copy of a project with the same times."""
+    return Path(shutil.copytree(project, folder / project.name, symlinks=True))
+
+
+def just(
+    project: Path, *words: str, status: int = 0, cwd: Path | None = None, **environ: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a recipe as a user does and check its exit status; return what it printed."""
+    done = subprocess.run(
+        [JUST or "just", "-f", str(project / RECIPES), *words],
+        cwd=cwd or project,
+        env={
+            **{k: v for k, v in os.environ.items() if not k.endswith("_DIR")},
+            **GIT_ENVIRONMENT,
+            "TRAINING_PYTHON": sys.executable,
+            **environ,
+        },
+        check=False,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    return done
+
+
+def just_json(project: Path, *words: str, status: int = 0) -> dict[str, Any]:
+    """Run a recipe with --json; return what it printed."""
+    answer = json.loads(just(project, *words, "--json", status=status).stdout)
+    assert isinstance(answer, dict)
+    return answer
+
+
+def tree(root: Path, without: tuple[str, ...] = ("training/.history",)) -> Tree:
+    """Return content hash (or link target), mode and time of everything below a folder."""
+    found = {}
+    for where, folders, files in os.walk(root):
+        for name in (*folders, *files):
+            path = Path(where, name)
+            inner = path.relative_to(root).as_posix()
+            if not any(inner == skip or inner.startswith(f"{skip}/") for skip in without):
+                status = path.lstat()
+                found[inner] = (_content(path), status.st_mode, status.st_mtime_ns)
+    return found
+
+
+def contents(root: Path) -> set[str]:
+    """Return the hashes of all files below a folder."""
+    return {_content(path) for path in root.rglob("*") if path.is_file() and not path.is_symlink()}
+
+
+def changed(before: Mapping[str, object], after: Mapping[str, object]) -> set[str]:
+    """Return the paths whose entries differ, for a readable failure."""
+    return {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
+
+
+def _content(path: Path) -> str:
+    if path.is_symlink():
+        return f"-> {os.readlink(path)}"  # noqa: PTH115 - undecodable targets too
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
+
+
+__all__ = [
+    "LEGACY_ANSWERS",
+    "REPOSITORY",
+    "changed",
+    "contents",
+    "just",
+    "just_json",
+    "legacy_project",
+    "tree",
+    "twin",
+]
