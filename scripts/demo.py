@@ -6,10 +6,12 @@ import os
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 from copier import run_copy
+from copier.errors import DirtyLocalWarning
 from rich.console import Console
 from rich.rule import Rule
 from rich.table import Table
@@ -49,7 +51,9 @@ def play(root: Path) -> int:
     before_tree = outputs_tree(root, "before")
     out.print(f"{len(list(outputs(root)))} checkpoints and logs, fourteen of them best_model.pt.")
     chapter(out, "copier copy: the layout, the conventions and the recipes join it")
+    warnings.simplefilter("ignore", DirtyLocalWarning)  # uncommitted changes are part of the demo
     run_copy(str(CHECKOUT), root, data=ANSWERS, defaults=True, quiet=True, vcs_ref="HEAD")
+    out.print("$ copier copy TEMPLATE .", style="bold cyan")
     original = snapshot(root)
     chapter(out, "just cleanup: what would happen, and why. Nothing is changed")
     just(out, root, "cleanup")
@@ -86,7 +90,7 @@ def just(out: Console, root: Path, *words: str) -> None:
     if len(lines) > HEAD + TAIL + 1:
         hidden = f"  [... {len(lines) - HEAD - TAIL} lines more ...]"
         lines = [*lines[:HEAD], hidden, *lines[-TAIL:]]
-    print("\n".join(lines), flush=True)
+    print("\n".join(line.rstrip() for line in lines), flush=True)
     if done.returncode:
         sys.exit(f"just {' '.join(words)} ended with status {done.returncode}")
 

@@ -3,10 +3,12 @@
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 from copier import run_copy
+from copier.errors import DirtyLocalWarning
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 TRAINING = Path("training")
@@ -36,6 +38,7 @@ def main(argv: Sequence[str]) -> int:
 
 def default_conventions(folder: Path) -> Path:
     """Return the conventions that a copy with default answers would bring."""
+    warnings.simplefilter("ignore", DirtyLocalWarning)  # a maintainer's uncommitted changes count
     run_copy(str(CHECKOUT), folder, defaults=True, quiet=True, vcs_ref="HEAD")
     return folder / TRAINING / "conventions.toml"
 

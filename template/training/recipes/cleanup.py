@@ -29,7 +29,7 @@ def main(argv: Sequence[str]) -> int:
     project = command_line.project_of(arguments)
     refuse_unfinished(project)
     plan = _plan(project, arguments)
-    return command_line.show_or_apply(project, plan, arguments, "just cleanup")
+    return command_line.show_or_apply(project, plan, arguments, argv)
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -44,8 +45,13 @@ def project_of(arguments: argparse.Namespace) -> Project:
     return open_project(arguments.project, arguments.conventions)
 
 
-def show_or_apply(project: Project, plan: Plan, arguments: argparse.Namespace, command: str) -> int:
-    """Show a plan, or carry it out if `--apply` was given; returns the exit status."""
+def show_or_apply(
+    project: Project, plan: Plan, arguments: argparse.Namespace, argv: Sequence[str]
+) -> int:
+    """Show a plan, or carry it out if `--apply` was given; returns the exit status.
+
+    `argv` are the arguments of the recipe, for the command that is shown as the next step.
+    """
     if arguments.apply and plan.changes:
         with show.progress("packing", plan.totals().get("pack", {}).get("bytes", 0)) as on_bytes:
             outcome = apply(project, plan, datetime.now(UTC), on_bytes)
@@ -57,8 +63,16 @@ def show_or_apply(project: Project, plan: Plan, arguments: argparse.Namespace, c
     if arguments.json:
         print(show.as_json(plan, None))
     else:
-        show.print_plan(plan, command)
+        show.print_plan(plan, _next_step(project, plan, arguments, argv))
     return FAILED if arguments.apply and plan.actions else DONE
+
+
+def _next_step(
+    project: Project, plan: Plan, arguments: argparse.Namespace, argv: Sequence[str]
+) -> str:
+    if arguments.project:  # a repository that the template was not copied into
+        return f"{shlex.join(['just', 'scaffold', str(project.root)])}, then just {plan.recipe} there"
+    return shlex.join(["just", plan.recipe, *argv, "--apply"])
 
 
 def run(main: Callable[[Sequence[str]], int]) -> None:

@@ -22,7 +22,7 @@ class Measurement:
     """
 
     name: str  # as written there: "val_auc", "Val AUC"
-    value: float  # as written there; may be NaN or infinite
+    value: float  # as written there (91.2% is 0.912); may be NaN (what is no number is) or infinite
     where: str  # "key val_auc", "key history.val_auc[3]", "line 812", "file name"
     kind: MeasurementKind
     epoch: int | None = None  # as written there; counting from 0 or 1 is not normalised

@@ -106,7 +106,7 @@ def print_plan(plan: Plan, command: str) -> None:
         out.print(f"note: {safe(note)}", style="yellow")
     _print_totals(out, plan, done=False)
     if plan.changes:
-        out.print(f"\nNothing was changed yet. Next: {command} --apply", style="bold")
+        out.print(f"\nNothing was changed yet. Next: {command}", style="bold")
     else:
         out.print("Nothing to do.", style="bold")
 
@@ -141,7 +141,7 @@ def print_waiting(actions: Sequence[Action], as_json_wanted: bool) -> None:
     if as_json_wanted:
         print(as_json(plan, None))
         return
-    print_plan(plan, "just purge")
+    print_plan(plan, "just purge --apply")
 
 
 def _print_run(

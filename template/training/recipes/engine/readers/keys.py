@@ -118,13 +118,15 @@ def _situated(mapping: Mapping[Any, object], place: _Place, resolve: Resolve) ->
             (n for key in keys if (n := _whole(resolve(mapping.get(key)))) is not None), None
         )
 
+    of_best = _EPOCHS if place.kind == "best" else ()  # inside a mapping such as `best_metrics`
+
     def kept(found: int | None, otherwise: int | None) -> int | None:
         return otherwise if found is None else found
 
     return replace(
         place,
         epoch=kept(number(*_EPOCHS), place.epoch),
-        best_epoch=kept(number("best_epoch"), place.best_epoch),
+        best_epoch=kept(number("best_epoch", *of_best), place.best_epoch),
         step=kept(number(*_STEPS), place.step),
     )
 

@@ -153,7 +153,8 @@ def _reading(kind: str, value: object, fetch: Fetch, order: str) -> Reading | No
         is_script = isinstance(value, Made) and walk.any(value)
         return Reading(kind, "model") if is_script else None
     weights = [] if _is_training_state(entries) else _weights(entries, walk)
-    facts = keys.collect(entries, "own", lambda item: _resolved(item, fetch, order))
+    described = {} if isinstance(value, Made) and weights else entries  # a module's own attributes
+    facts = keys.collect(described, "own", lambda item: _resolved(item, fetch, order))
     role = _role(value, entries, weights, bool(facts.measurements))
     if role is None:
         return None
