@@ -172,6 +172,14 @@ def test_make_folders_returns_what_it_made(tmp_path: Path) -> None:
     assert disk.make_folders(tmp_path / "a/b/c", tmp_path) == []
 
 
+def test_make_folders_syncs_each_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name of each new folder is on the disk before the next is made."""
+    synced: list[Path] = []
+    monkeypatch.setattr(disk, "sync_folder", synced.append)
+    disk.make_folders(tmp_path / "a/b", tmp_path)
+    assert synced == [tmp_path, tmp_path / "a"]
+
+
 @pytest.mark.parametrize("obstacle", ["link", "file"])
 def test_make_folders_refuses_to_go_through_a_link(obstacle: str, tmp_path: Path) -> None:
     """A symlink to a folder elsewhere is not written through, nor is a file replaced."""

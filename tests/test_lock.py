@@ -67,6 +67,13 @@ def test_the_lock_file_stays(tmp_path: Path) -> None:
         assert f"process {os.getpid()} on" in (tmp_path / "lock").read_text()
 
 
+def test_a_former_holder_is_not_named(tmp_path: Path) -> None:
+    """Of a longer text that stood in the file nothing is left."""
+    (tmp_path / "lock").write_text("process 1 on elsewhere (just cleanup)" * 50)
+    with project_lock(tmp_path):
+        assert "elsewhere" not in (tmp_path / "lock").read_text()
+
+
 def test_an_old_lock_file_still_locks(tmp_path: Path) -> None:
     """A holder that works for days is not robbed."""
     with project_lock(tmp_path):

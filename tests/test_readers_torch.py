@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch_writer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from torch_writer import Global, NumpyScalar, Tensor
 
+import torch_writer
 from engine.evidence import Reading
 from engine.readers import read
+from torch_writer import Global, NumpyScalar, Tensor
 
 WEIGHTS = OrderedDict([("layer.weight", Tensor((3, 4))), ("layer.bias", Tensor((4,)))])
 BOTH = pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])

@@ -317,7 +317,12 @@ def _told(
     ]
     same = [c for c in lines if _same_metric(c, chosen) and _rounds_to(c, chosen)]
     order = ("saved", "epoch", "best", "final", "own")
-    return min(same, key=lambda c: order.index(c.measurement.kind), default=None)
+    value = chosen.measurement.value
+    return min(
+        same,
+        key=lambda c: (abs(c.measurement.value - value), order.index(c.measurement.kind)),
+        default=None,
+    )
 
 
 def _date(

@@ -81,7 +81,8 @@ class Destinations:
 
     def _experiment(self, run: Run, leader: Checkpoint | None, suffix: str = "") -> str:
         model_type = leader.model_type if leader else None
-        words = names.slugify("_".join(identity.without_values(run.key)))
+        plain = run.key if identity.is_counter(run.key) else identity.without_values(run.key)
+        words = names.slugify("_".join(plain))
         if model_type and f"{words}_".startswith(f"{model_type}_"):
             words = words.removeprefix(model_type)
         return names.build(

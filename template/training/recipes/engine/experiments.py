@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from engine import in_use, names
 from engine.attribution import Checkpoint, attribute
 from engine.evidence import Reading
-from engine.identity import run_key
+from engine.identity import folder_key
 from engine.project import Project
 from engine.readers import read
 from engine.retention import Experiment
@@ -34,7 +34,7 @@ def _experiment(project: Project, inventory: Inventory, home: str) -> tuple[Expe
     records = tuple(sorted(set(readings) - set(weights)))
     others = tuple(sorted(set(files) - set(readings)))
     name = PurePosixPath(home).name
-    run = Run(home, run_key(name), True, weights, records, others)
+    run = Run(home, folder_key(name), True, weights, records, others)
     best = _best(attribute([run], readings, project.conventions))
     fields = names.parse(
         project.conventions.names.experiment,

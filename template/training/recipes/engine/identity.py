@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from engine import metrics
+
 Tokens = tuple[str, ...]
 
 # Which of a run's checkpoints it is. At most one of these is taken off a name:
@@ -19,6 +21,8 @@ RECORDS = frozenset(
 )
 VALUE = re.compile(r"\d[\d.e+-]*|(epoch|step|iter|ep|e|s)\d+|\d+[a-z]{0,2}steps?")
 COUNTER = re.compile(r"(stage|fold|run|exp|experiment|version|trial|seed|job|split|phase)?\d*")
+LONG_NUMBER = re.compile(r"\d{6,}")  # a date or a time
+SCORE = re.compile(r"([a-z@]*)(\d*\.\d+)")  # "0.8911", "acc0.8911"
 SPLIT = re.compile(r"[^a-z0-9.]+|(?<![0-9])\.|\.(?![0-9])")
 
 
@@ -35,13 +39,18 @@ def stem(path: str) -> str:
 
 def run_key(name: str) -> Tokens:
     """Return the words that name the run of a checkpoint called `name`; empty if none do."""
-    words, selected = tokens(name), False
+    words, selected = _without_scores(tokens(name)), False
     while words and (_is_noun(words[-1]) or (words[-1] in SELECTORS and not selected)):
         selected = selected or words[-1] in SELECTORS
         words = words[:-1]
     while words and (_is_noun(words[0]) or words[0] in SELECTORS):
         words = words[1:]
     return words
+
+
+def folder_key(name: str) -> Tokens:
+    """Return the words of the name of a run's folder, without dates and times."""
+    return tuple(word for word in tokens(name) if not LONG_NUMBER.fullmatch(word))
 
 
 def variants(name: str) -> tuple[Tokens, ...]:
@@ -76,6 +85,27 @@ def without_values(words: Tokens) -> Tokens:
 def without_counters(words: Tokens) -> Tokens:
     """Return the words that neither are numbers nor count ("stage1")."""
     return tuple(word for word in without_values(words) if not COUNTER.fullmatch(word))
+
+
+def _without_scores(words: Tokens) -> Tokens:
+    """Return the words without numbers that follow a metric's name, and without that name."""
+    kept: Tokens = ()
+    for word in words:
+        score = SCORE.fullmatch(word)
+        metric = (
+            next(
+                (
+                    n
+                    for n in (3, 2, 1, 0)
+                    if metrics.canonical("_".join((*kept[len(kept) - n :], score[1])))
+                ),
+                None,
+            )
+            if score
+            else None
+        )
+        kept = (*kept, word) if metric is None else kept[: len(kept) - metric]
+    return kept
 
 
 def _is_noun(word: str) -> bool:

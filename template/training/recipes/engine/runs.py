@@ -133,7 +133,7 @@ def _folder_runs(inventory: Inventory, weights: list[str], own: dict[str, str]) 
         ]
         checkpoints = tuple(sorted(path for path in weights if own.get(path) == home))
         others = tuple(sorted(set(files) - set(checkpoints)))
-        key = identity.run_key(PurePosixPath(home).name)
+        key = identity.folder_key(PurePosixPath(home).name)
         yield Run(home, key, True, checkpoints, (), others)
 
 

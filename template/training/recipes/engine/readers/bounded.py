@@ -5,6 +5,8 @@ from typing import BinaryIO
 
 from engine.readers import Broken
 
+TOO_MUCH = "too complex: more to read than the description of a checkpoint ever is"
+
 
 class BoundedFile:
     """A binary file that gives out at most `left` bytes and refuses to be asked for more."""
@@ -12,24 +14,23 @@ class BoundedFile:
     def __init__(self, file: BinaryIO, left: int) -> None:
         """Read from `file`; `left` may be raised later."""
         self._file = file
-        self._size = file.seek(0, io.SEEK_END)
-        file.seek(0)
         self.left = left
 
     def read(self, size: int = -1) -> bytes:
         """Return up to `size` bytes; `Broken` if that is more than may still be read."""
-        there = max(0, self._size - self._file.tell())
-        size = there if size < 0 else min(size, there)
         if size > self.left:
-            raise Broken("too complex: more to read than a checkpoint's description ever is")
-        self.left -= size
-        return self._file.read(size)
+            raise Broken(TOO_MUCH)
+        data = self._file.read(self.left + 1 if size < 0 else size)
+        if len(data) > self.left:
+            raise Broken(TOO_MUCH)
+        self.left -= len(data)
+        return data
 
     def readline(self) -> bytes:
         """Return the next line, counted in the same way."""
         line = self._file.readline(self.left + 1)
         if len(line) > self.left:
-            raise Broken("too complex: a line without an end")
+            raise Broken(TOO_MUCH)
         self.left -= len(line)
         return line
 

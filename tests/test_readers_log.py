@@ -1,0 +1,279 @@
+"""Training logs: the many forms in which people write what happened."""
+
+import time
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine.evidence import Reading
+from engine.readers import read
+
+STAMP = "2025-07-25 10:44:38,042 - INFO - "
+RUN = """\
+2025-07-25 10:44:30,001 - INFO - ==================
+2025-07-25 10:44:30,042 - INFO - Net-L Training for Sleep Staging
+2025-07-25 10:44:30,042 - INFO - Target: 0.625 AUC (paper's result)
+2025-07-25 10:44:31,000 - INFO - Learning rate: 1e-4
+2025-07-25 10:44:31,000 - INFO - Batch size: 32
+2025-07-25 10:44:31,000 - INFO - Model parameters:
+2025-07-25 10:44:31,000 - INFO -   Total: 1,984,289
+2025-07-25 10:44:38,042 - INFO - Epoch  1: Train Loss=1.3, Val Loss=1.2, Val AUC=0.5829, LR=9.77e-05
+2025-07-25 10:45:38,042 - INFO - Epoch  2: Train Loss=1.1, Val Loss=1.1, Val AUC=0.5929, LR=9.77e-05
+2025-07-25 10:45:38,310 - INFO - ✅ Saved best model with AUC: 0.5929
+2025-07-25 10:45:39,310 - INFO - Early stopping at epoch 12
+2025-07-25 10:45:39,310 - INFO - Gap to target: 0.032 AUC
+2025-07-25 10:45:39,310 - INFO - Best val AUC: 0.5929 (epoch 2)
+"""
+
+
+def given_log(folder: Path, text: str | bytes, name: str = "a.log") -> Reading | None:
+    (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    return read(folder / name, name)
+
+
+def said(reading: Reading | None) -> list[tuple[str, float, str, int | None]]:
+    assert reading is not None
+    return [(m.name, m.value, m.kind, m.epoch) for m in reading.measurements]
+
+
+def test_a_whole_run_is_read(tmp_path: Path) -> None:
+    """Epochs, the saved checkpoint and the best value are read; target, gap and rate are not."""
+    reading = given_log(tmp_path, RUN)
+    assert reading and (reading.role, reading.format) == ("log", "training log")
+    assert said(reading) == [
+        ("Train Loss", 1.3, "epoch", 1),
+        ("Val Loss", 1.2, "epoch", 1),
+        ("Val AUC", 0.5829, "epoch", 1),
+        ("Train Loss", 1.1, "epoch", 2),
+        ("Val Loss", 1.1, "epoch", 2),
+        ("Val AUC", 0.5929, "epoch", 2),
+        ("AUC", 0.5929, "saved", 2),
+        ("Best val AUC", 0.5929, "best", 2),
+    ]
+    last = reading.measurements[-2]
+    assert (last.where, last.digits) == ("line 10", 4)
+    assert last.time == datetime(2025, 7, 25, 10, 45, 38, 310000)
+    assert [(n.fact, n.value) for n in reading.notes] == [
+        ("model_type", "Net-L"),
+        ("task", "Sleep Staging"),
+        ("parameters", "1984289"),
+        ("started", "2025-07-25T10:44:30.042000"),
+        ("finished", "2025-07-25T10:45:39.310000"),
+    ]
+    assert reading.config == {"learning_rate": 0.0001, "batch_size": 32}
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("Epoch 3/10 - loss: 0.3 - val_acc: 0.9", [("loss", 0.3, 3), ("val_acc", 0.9, 3)]),
+        ("[epoch 4] val_auc 0.71", [("val_auc", 0.71, 4)]),
+        ("epoch: 5, valid accuracy: 91.2%", [("valid accuracy", 0.912, 5)]),
+        ("Epoch [6/15], Val Loss: 0.25.", [("Val Loss", 0.25, 6)]),
+        ("{'eval_auc': 0.7, 'epoch': 9.0}", [("eval_auc", 0.7, 9)]),
+        ('{"epoch": 2, "val_f1": 9.1e-1}', [("val_f1", 0.91, 2)]),
+        ("Epoch 7, Val AUC: 0.5 (target: 0.62)", [("Val AUC", 0.5, 7)]),
+        ("| INFO | main:train:42 - Epoch 8 | val_auc=0.6", [("val_auc", 0.6, 8)]),
+        ("\x1b[32mEpoch 9: val_auc=0.6\x1b[0m", [("val_auc", 0.6, 9)]),
+        ("Epoch 2: 100%|███| 9/9 [00:01<00:00, v_num=0, val_auc=0.71]", [("val_auc", 0.71, 2)]),
+    ],
+)
+@pytest.mark.parametrize("stamp", ["", STAMP, "[2025-07-25 10:44:38] ", "INFO:root:"])
+def test_an_epoch_is_read_in_many_forms(
+    tmp_path: Path, stamp: str, line: str, expected: list[tuple[str, float, int]]
+) -> None:
+    """The forms of Keras, Lightning, Hugging Face and of people's own printing."""
+    found = said(given_log(tmp_path, stamp + line + "\n"))
+    assert found == [(name, value, "epoch", epoch) for name, value, epoch in expected]
+
+
+def test_metrics_on_the_lines_after_an_epoch_belong_to_it(tmp_path: Path) -> None:
+    """An epoch may be a heading with its figures below."""
+    text = "Epoch 3/15\n  Val AUC: 0.5\n  Best AUC so far: 0.6\nEpoch 4/15\n  Val AUC: 0.55\n"
+    assert said(given_log(tmp_path, text)) == [
+        ("Val AUC", 0.5, "epoch", 3),
+        ("Best AUC so far", 0.6, "best", None),
+        ("Val AUC", 0.55, "epoch", 4),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "checkpoint"),
+    [
+        ("Saved best model with AUC: 0.6 to out/best.pth", "best.pth"),
+        ("Saved best model with AUC: 0.6\n  path: out/best.pth", "best.pth"),
+        ("Saved best model with AUC: 0.6\nall is well\n out/best.pth", None),
+        ("Saved checkpoint to 'my models/best model.pt'", "best model.pt"),
+        ("Epoch 00002: val_auc improved from 0.5 to 0.6, saving model to w.02.h5", "w.02.h5"),
+        (r"Model saved: C:\runs\best.ckpt (val_auc: 0.6)", "best.ckpt"),
+    ],
+)
+def test_a_saved_checkpoint_is_named(tmp_path: Path, lines: str, checkpoint: str | None) -> None:
+    """The file may stand on the line or on the next; without a figure, those of the epoch count."""
+    reading = given_log(tmp_path, f"Epoch 2: val_auc=0.6\n{lines}\n")
+    assert reading
+    saved = [m for m in reading.measurements if m.kind == "saved"]
+    assert [(m.value, m.checkpoint, m.epoch) for m in saved] == [(0.6, checkpoint, 2)]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("New best AUC: 0.7", ("New best AUC", 0.7, "best", 2)),
+        ("Best val AUC: 0.7 (epoch 1)", ("Best val AUC", 0.7, "best", 1)),
+        ("Best model at epoch 1: AUC=0.7", ("AUC", 0.7, "best", 1)),
+        ("Final test AUC: 0.7", ("Final test AUC", 0.7, "final", None)),
+        ("Training complete\nTest AUC: 0.7", ("Test AUC", 0.7, "final", None)),
+    ],
+)
+def test_best_and_final_are_of_the_run(
+    tmp_path: Path, line: str, expected: tuple[str, float, str, int | None]
+) -> None:
+    """What is said of the whole run is not taken for the epoch's."""
+    assert said(given_log(tmp_path, f"Epoch 2: val_auc=0.6\n{line}\n"))[1:] == [expected]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Target AUC: 0.625",
+        "Gap to target: 0.03 AUC",
+        "Paper's result: AUC=0.6",
+        "Baseline AUC = 0.6",
+        "Previous best AUC: 0.6",
+        "LR: 0.0001",
+        "val_auc did not improve from 0.6",
+    ],
+)
+def test_wishes_and_yardsticks_are_no_results(tmp_path: Path, line: str) -> None:
+    """Targets, gaps, baselines and learning rates are left out."""
+    assert len(said(given_log(tmp_path, f"Epoch 2: val_auc=0.5\n{line}\n"))) == 1
+
+
+def test_runs_appended_to_one_file_are_sessions(tmp_path: Path) -> None:
+    """Each run has its own epochs, dates and facts; a restart of the epochs is a new run, too."""
+    later = RUN.replace("10:4", "11:4").replace("Net-L", "Net-M").replace("1e-4", "3e-5")
+    reading = given_log(tmp_path, RUN + later + "Epoch 1: val_auc=0.4\n")
+    assert reading
+    assert {m.session for m in reading.measurements} == {0, 1, 2}
+    named = {(n.session, n.value) for n in reading.notes if n.fact == "model_type"}
+    assert named == {(0, "Net-L"), (1, "Net-M")}
+    dates = {(n.session, n.fact): n.value for n in reading.notes if n.fact == "finished"}
+    assert dates[0, "finished"] < dates[1, "finished"]
+
+
+def test_a_mention_of_another_epoch_starts_nothing(tmp_path: Path) -> None:
+    """Resuming from an epoch, stopping at one or praising one is not that epoch."""
+    text = "Resuming from epoch 4\nEpoch 5: val_auc=0.5\nBest was epoch 3\nStopping at epoch 5\n"
+    reading = given_log(tmp_path, text)
+    assert said(reading) == [("val_auc", 0.5, "epoch", 5)]
+    assert reading and reading.measurements[0].session == 0
+
+
+def test_the_last_state_of_a_progress_bar_counts(tmp_path: Path) -> None:
+    """Bars are overwritten with carriage returns; what they showed last is the epoch's."""
+    bar = "".join(f"Epoch 1: {i}/9 loss=0.{9 - i}\r" for i in range(10))
+    assert said(given_log(tmp_path, bar + "\n")) == [("loss", 0.0, "epoch", 1)]
+
+
+def test_steps_without_epochs_are_read(tmp_path: Path) -> None:
+    """Where a training counts steps, its validation figures bear the step."""
+    reading = given_log(tmp_path, "step 250: train loss 2.1, val loss 2.2\n")
+    assert reading
+    assert [(m.name, m.value, m.step) for m in reading.measurements] == [("val loss", 2.2, 250)]
+
+
+CRASHED = """\
+2025-07-25 09:11:42,553 - INFO - Using device: cuda
+2025-07-25 09:11:42,312 - INFO - Data shapes - Train: (3077, 10080), Val: (1026, 10080)
+2025-07-25 09:11:42,904 - INFO - Loading pretrained transformer weights...
+2025-07-25 09:11:43,239 - INFO - Model parameters:
+2025-07-25 09:11:43,249 - INFO - Using pos_weight: 9.91 for class imbalance
+2025-07-25 09:11:43,249 - INFO - Optimizer configuration:
+2025-07-25 09:11:43,250 - INFO -   - Head LR: 0.0005
+Traceback (most recent call last):
+UnboundLocalError: cannot access local variable
+"""
+
+
+def test_a_training_that_crashed_before_its_first_epoch_is_one(tmp_path: Path) -> None:
+    """Its words tell it, although there is no result in it."""
+    reading = given_log(tmp_path, CRASHED, "run.out")
+    assert reading and (reading.role, reading.measurements) == ("log", ())
+    assert reading.config == {"pos_weight": 9.91, "head_lr": 0.0005}
+
+
+APPLICATION = (
+    "2025-07-25 10:00:00 INFO server started on device cuda\n"
+    "2025-07-25 10:00:01 INFO Loaded model weights from best.pth (val AUC: 0.5929)\n"
+    "2025-07-25 10:00:02 ERROR prediction failed, loss of connection\n"
+)
+PYTEST = "===== test session starts =====\ntests/test_a.py::test_b PASSED\nEpoch 1: val_auc=0.5\n"
+SERVER = '127.0.0.1 - - [25/Jul/2025:10:44:38] "GET /epoch/3 HTTP/1.1" 200 5\n'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [APPLICATION, PYTEST, SERVER, "torch==2.3\nnumpy\n", "", b"\0\1Epoch 1: val_auc=0.5\n"],
+)
+def test_other_logs_are_nobodys(tmp_path: Path, text: str | bytes) -> None:
+    """Applications, test runs, web servers, requirements and binary data are no trainings."""
+    assert given_log(tmp_path, text) is None
+    assert given_log(tmp_path, text, "a.txt") is None
+
+
+def test_a_log_of_another_suffix_is_nobodys(tmp_path: Path) -> None:
+    """A Markdown file that quotes a log is a document."""
+    assert given_log(tmp_path, RUN, "notes.md") is None
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "latin-1"])
+def test_other_encodings_are_read(tmp_path: Path, encoding: str) -> None:
+    """PowerShell writes UTF-16; bytes that are no UTF-8 do no harm."""
+    text = "Modèle\r\nEpoch 1: val_auc=0.5\r\nEpoch 2: val_auc=0.6\r\n".encode(encoding)
+    assert [value for _, value, _, _ in said(given_log(tmp_path, text))] == [0.5, 0.6]
+
+
+def test_large_logs_are_bounded(tmp_path: Path) -> None:
+    """A line without an end, millions of steps and a long application log take seconds."""
+    start = time.process_time()
+    long_line = given_log(tmp_path, "Epoch 1: val_auc=0.5 " * 400_000)
+    steps = "".join(f"{STAMP}Epoch 1 step {i}/200000 loss: 0.{i}\n" for i in range(100_000))
+    last = given_log(tmp_path, steps)
+    other = given_log(tmp_path, f"{STAMP}model loaded for request on device 0\n" * 100_000)
+    assert time.process_time() - start < 15
+    assert long_line and len(long_line.measurements) == 1
+    assert last and [m.where for m in last.measurements] == ["line 100000"]
+    assert other is None
+
+
+PIECES = st.lists(
+    st.sampled_from(
+        ["Epoch ", "epoch=", "1", "2", "0.5", "nan", "0,95", " ", "\n", "\r", ": ", "val_auc", "="]
+        + [
+            "Loss",
+            "best ",
+            "saved model ",
+            "x.pth",
+            "2025-07-25 10:00:00",
+            "%",
+            "(",
+            "é",
+            "\x1b[1m",
+        ]
+    ),
+    max_size=60,
+)
+
+
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(PIECES)
+def test_any_mixture_is_survived(tmp_path: Path, pieces: list[str]) -> None:
+    """Whatever the lines look like, the file is a training log or nobody's."""
+    reading = given_log(tmp_path, "".join(pieces))
+    assert reading is None or (reading.role, reading.problem) == ("log", None)

@@ -1,0 +1,304 @@
+"""Result files, configs, and what names say."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine.evidence import Reading
+from engine.readers import dates, numbers, read
+from engine.readers.file_name import read_name
+
+
+def given_json(folder: Path, value: object, name: str = "run.json") -> Reading | None:
+    (folder / name).write_text(value if isinstance(value, str) else json.dumps(value))
+    return read(folder / name, name)
+
+
+def said(reading: Reading | None) -> list[tuple[str, float, str, int | None]]:
+    assert reading is not None
+    return [(m.where, m.value, m.kind, m.epoch) for m in reading.measurements]
+
+
+def test_history_best_final_and_test_metrics_are_told_apart(tmp_path: Path) -> None:
+    """The best value bears its epoch, the history the place of each value in the list."""
+    reading = given_json(
+        tmp_path,
+        {
+            "history": {"val_auc": [0.5, 0.6], "lr_head": [1e-4, 1e-5]},
+            "best_val_auc": 0.6012345678901234,
+            "best_epoch": 1,
+            "final_metrics": {"val_auc": 0.55},
+            "test_metrics": {"test_auc": 0.52},
+        },
+    )
+    assert reading and (reading.role, reading.format) == ("results", "result JSON")
+    assert said(reading) == [
+        ("key history.val_auc[0]", 0.5, "epoch", 0),
+        ("key history.val_auc[1]", 0.6, "epoch", 1),
+        ("key best_val_auc", 0.6012345678901234, "best", 1),
+        ("key final_metrics.val_auc", 0.55, "final", None),
+        ("key test_metrics.test_auc", 0.52, "final", None),
+    ]
+
+
+def test_a_flat_summary_gives_metric_facts_and_settings(tmp_path: Path) -> None:
+    """Model, parameters and date are facts; a text of a number stays the setting that it is."""
+    reading = given_json(
+        tmp_path,
+        {
+            "best_auc": 0.57,
+            "model": "PAT-L",
+            "encoder_lr": "5e-5",
+            "total_params": 1984289,
+            "completed_at": "2025-07-24T17:52:02.742323",
+        },
+    )
+    assert reading and reading.config == {"encoder_lr": "5e-5"}
+    assert {n.fact: n.value for n in reading.notes} == {
+        "model_type": "PAT-L",
+        "parameters": "1984289",
+        "finished": "2025-07-24T17:52:02.742323",
+    }
+
+
+def test_a_list_of_epochs_is_a_history(tmp_path: Path) -> None:
+    """One mapping for each epoch, bare or under `history`, keeps the epochs as written."""
+    rows = [{"epoch": 1, "val_loss": 0.5}, {"epoch": 2.0, "val_loss": None}]
+    bare = given_json(tmp_path, rows)
+    under = given_json(tmp_path, {"history": rows})
+    assert [m.epoch for m in bare.measurements] == [1, 2] if bare else False
+    assert bare and under and len(under.measurements) == 2
+    assert math.isnan(bare.measurements[1].value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("NaN", math.nan),
+        ("Infinity", math.inf),
+        ("91.2", 91.2),
+        ("true", math.nan),
+        ('"0,95"', math.nan),
+    ],
+)
+def test_an_odd_value_is_reported_as_read(tmp_path: Path, text: str, expected: float) -> None:
+    """NaN, infinity, a percentage: what stands there is reported; what is no number is NaN."""
+    reading = given_json(tmp_path, f'{{"best_val_auc": {text}}}')
+    assert reading and repr(reading.measurements[0].value) == repr(expected)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"name": "app", "version": "1.0", "dependencies": {}},
+        {"accuracy": 5.0, "latitude": 48.1, "longitude": 11.5, "timestamp": "2025-07-25T10:00:00"},
+        {"$schema": "x", "properties": {"accuracy": {"type": "number"}}},
+        {"learning_rate": 1e-4, "target_auc": 0.625, "paper_results": {"auc": 0.6}},
+        {"cells": [{"cell_type": "code"}], "nbformat": 4},
+        {"editor.fontSize": 12},
+        {"profit": 3, "loss": 2},
+        [1, 2, 3],
+        "{not json",
+        "[" * 100_000,
+    ],
+)
+def test_other_json_is_no_result(tmp_path: Path, value: object) -> None:
+    """Packages, schemas, positions, recipes, notebooks and broken files are nobody's."""
+    assert given_json(tmp_path, value) is None
+
+
+def test_a_result_file_that_is_broken_is_unreadable(tmp_path: Path) -> None:
+    """Where the name says that there should be results, their absence is said."""
+    reading = given_json(tmp_path, '{"best_auc": 0.5', "results_small.json")
+    assert reading and reading.role == "unreadable" and "not valid JSON" in (reading.problem or "")
+
+
+def test_a_config_is_flattened(tmp_path: Path) -> None:
+    """YAML and JSON named as configs give dotted keys, and the facts among them."""
+    (tmp_path / "train_config.yaml").write_text(
+        "optimizer: {name: AdamW, betas: [0.9, 0.95]}\nbatch_size: 32\nseed: 7\nmodel: PAT-L\n"
+    )
+    reading = read(tmp_path / "train_config.yaml", "train_config.yaml")
+    assert reading and reading.role == "config"
+    assert reading.config == {
+        "optimizer.name": "AdamW",
+        "optimizer.betas": "[0.9, 0.95]",
+        "batch_size": 32,
+        "seed": 7,
+        "model": "PAT-L",
+    }
+    assert {n.fact: n.value for n in reading.notes} == {"seed": "7", "model_type": "PAT-L"}
+    hparams = given_json(tmp_path, {"lr": 0.1, "epochs": 3}, "hparams.json")
+    assert hparams and hparams.role == "config"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (".pre-commit-config.yaml", "lr: 1\nepochs: 2\n"),
+        ("config.yaml", "server: {port: 80}\nlogging: info\n"),
+        ("docker-compose.yml", "lr: 1\nepochs: 2\n"),
+        ("params.yaml", "- just\n- a list\n"),
+    ],
+)
+def test_other_configs_are_nobodys(tmp_path: Path, name: str, text: str) -> None:
+    """A config that names no settings of a training is left alone."""
+    (tmp_path / name).write_text(text)
+    assert read(tmp_path / name, name) is None
+
+
+def test_hostile_yaml_is_refused(tmp_path: Path) -> None:
+    """Alias bombs, Python tags, oversize and deep nesting are unreadable, and nothing is run."""
+    bomb = "a0: &a0 [x]\n" + "".join(
+        f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 30)
+    )
+    target = tmp_path / "ran"
+    tag = f"lr: !!python/object/apply:os.system ['touch {target}']\nepochs: 1\n"
+    for text in (bomb, tag, "a: 1\n" * 300_000, "a: " + "[" * 3000, "a: [\n"):
+        (tmp_path / "config.yaml").write_text(text)
+        reading = read(tmp_path / "config.yaml", "config.yaml")
+        assert reading and reading.role == "unreadable" and reading.problem
+    assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("best_stage1_auc_0.5788.pt", [("best_stage1_auc", 0.5788, None, 4)]),
+        ("epoch=1-step=4-val_auc=0.56.ckpt", [("val_auc", 0.56, 1, 2)]),
+        ("epoch=12-val_loss=0.1234-v1.ckpt", [("val_loss", 0.1234, 12, 4)]),
+        ("epoch=1-val/loss=0.50.ckpt", [("val_loss", 0.5, 1, 2)]),
+        ("model_acc91.2.pt", [("model_acc", 91.2, None, 1)]),
+        ("lr0.001_auc0.71.pth.tar", [("auc", 0.71, None, 2)]),
+        ("auc0.5929 (copy).pth", [("auc", 0.5929, None, 4)]),
+        ("map50_0.61.pt", [("map50", 0.61, None, 2)]),
+        ("m_auc_9.1e-1.pt", [("auc", 0.91, None, 2)]),
+    ],
+)
+def test_a_metric_in_a_name_is_read(
+    name: str, expected: list[tuple[str, float, int | None, int]]
+) -> None:
+    """A number that follows a metric's name is its value, with the decimals as written."""
+    found = read_name(name).measurements
+    assert [(m.name, m.value, m.epoch, m.digits) for m in found] == expected
+    assert all((m.kind, m.where) == ("own", "file name") for m in found)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "resnet50-0676ba61.pth",
+        "pat_conv_l_best_0e5.pth",
+        "lr_1e-4.pt",
+        "PAT-L_29k_weights.h5",
+        "model_v1.2.pth",
+        "dropout0.1.pt",
+        "target_auc_0.62.pt",
+        "loss_weight_0.5.pt",
+        "scale_0.5.pt",
+        "accuracy_12.pt",
+        "auc.pt",
+        "",
+    ],
+)
+def test_other_numbers_in_names_are_no_metrics(name: str) -> None:
+    """Hashes, learning rates, sizes, versions, targets and counts are not results."""
+    assert read_name(name).measurements == ()
+
+
+def test_a_decimal_comma_in_a_name_is_no_number() -> None:
+    """`0,95` is reported, and never compared."""
+    (found,) = read_name("model_auc_0,95.pt").measurements
+    assert math.isnan(found.value) and found.where == "file name (0,95)"
+
+
+def test_dates_in_names_are_read_nearest_first() -> None:
+    """The file's own date comes before that of its folder; impossible dates are passed over."""
+    notes = read_name("run_2025-07-24/x_20250725_104438.pt").notes
+    assert [(n.value, n.where) for n in notes] == [
+        ("2025-07-25T10:44:38", "file name"),
+        ("2025-07-24", "folder name"),
+    ]
+    assert read_name("model_20251399_12345678.pt").notes == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2025-07-25 10:44:38,042", "2025-07-25T10:44:38.042000"),
+        ("2025-07-25T10:44:38.5Z", "2025-07-25T10:44:38.500000"),
+        ("2025/07/25 10:44", "2025-07-25T10:44:00"),
+        ("20250725_104438", "2025-07-25T10:44:38"),
+        ("2025_7_5_10_4_8", "2025-07-05T10:04:08"),
+        ("Fri Jul 25 10:44:38 2025", "2025-07-25T10:44:38"),
+        ("Fri Jul  4 10:44:38 UTC 2025", "2025-07-04T10:44:38"),
+        ("07/25/2025 10:44:38", "2025-07-25T10:44:38"),
+        (1753440278, "2025-07-25T10:44:38"),
+        ("2025-02-30", None),
+        ("10080", None),
+        (12.5, None),
+    ],
+)
+def test_dates_are_read_in_many_forms(text: object, expected: str | None) -> None:
+    """What is written as a date is one; what is impossible is none."""
+    assert dates.of_value(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0.5929", (0.5929, 4)),
+        ("9.1e-1", (0.91, 2)),
+        ("91.2%", (0.912, 3)),
+        ("1e-4", (0.0001, 4)),
+        ("12", (12.0, 0)),
+        ("-inf", (-math.inf, None)),
+        ("1.2.3", None),
+        ("", None),
+        ("x" * 1000, None),
+    ],
+)
+def test_numbers_keep_their_decimals(text: str, expected: tuple[float, int | None] | None) -> None:
+    """The value and the decimals as written are both known."""
+    assert numbers.parse(text) == expected
+
+
+FUZZ = settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@FUZZ
+@given(st.text(max_size=80))
+def test_every_name_is_survived(name: str) -> None:
+    """No name raises."""
+    read_name(name)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(
+                ["history", "best_auc", "epoch", "metrics", "config", "model", "time", "x"]
+            ),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@FUZZ
+@given(JSON)
+def test_every_json_is_survived(tmp_path: Path, value: object) -> None:
+    """Any structure is a result, a config, or nobody's, whatever the types of its values."""
+    for name in ("results.json", "config.json", "x.json"):
+        reading = given_json(tmp_path, value, name)
+        assert reading is None or reading.problem is None
