@@ -269,7 +269,7 @@ def test_the_cut_off_decides_which_logs_are_old(project: Path) -> None:
 
 
 def test_redundant_checkpoints_are_deleted_only_on_request(legacy: Path, project: Path) -> None:
-    """--delete-redundant lists them by name; purge deletes them; undo says they cannot come back."""
+    """--delete-redundant names them; purge deletes them; undo says that they are gone for good."""
     redundant = PYTORCH + "pat_l_corrected_best.pth"
     unknown = PYTORCH + "pat_l_lp_best.pth"
     plan = just_json(project, "cleanup", "--delete-redundant")

@@ -41,9 +41,12 @@ def test_a_name_as_written_in_the_field_means_a_metric(name: str, expected: str)
 
 @pytest.mark.parametrize(
     "name",
-    "lr learning_rate epoch step time target target_auc gap auc_gap baseline baseline_auc threshold "
-    "total_params weight_decay loss_weight box_loss paper_auc lr_head score".split()
-    + ["train samples", "", "9" * 200],
+    [
+        *("lr", "learning_rate", "lr_head", "weight_decay", "loss_weight", "threshold"),
+        *("epoch", "step", "time", "total_params", "train samples", "score", "", "9" * 200),
+        *("target", "target_auc", "gap", "auc_gap", "baseline", "baseline_auc", "paper_auc"),
+        "box_loss",
+    ],
 )
 def test_what_is_no_metric_is_none(name: str) -> None:
     """Settings, counts, targets, gaps and parts of a loss are not results."""

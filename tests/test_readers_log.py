@@ -250,23 +250,11 @@ def test_large_logs_are_bounded(tmp_path: Path) -> None:
     assert other is None
 
 
-PIECES = st.lists(
-    st.sampled_from(
-        ["Epoch ", "epoch=", "1", "2", "0.5", "nan", "0,95", " ", "\n", "\r", ": ", "val_auc", "="]
-        + [
-            "Loss",
-            "best ",
-            "saved model ",
-            "x.pth",
-            "2025-07-25 10:00:00",
-            "%",
-            "(",
-            "é",
-            "\x1b[1m",
-        ]
-    ),
-    max_size=60,
-)
+FRAGMENTS = [
+    *("Epoch ", "epoch=", "1", "2", "0.5", "nan", "0,95", " ", "\n", "\r", ": ", "val_auc", "="),
+    *("Loss", "best ", "saved model ", "x.pth", "2025-07-25 10:00:00", "%", "(", "é", "\x1b[1m"),
+]
+PIECES = st.lists(st.sampled_from(FRAGMENTS), max_size=60)
 
 
 @settings(

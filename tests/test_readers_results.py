@@ -13,9 +13,13 @@ from engine.readers import dates, numbers, read
 from engine.readers.file_name import read_name
 
 
-def given_json(folder: Path, value: object, name: str = "run.json") -> Reading | None:
-    (folder / name).write_text(value if isinstance(value, str) else json.dumps(value))
+def given_text(folder: Path, text: str, name: str = "run.json") -> Reading | None:
+    (folder / name).write_text(text)
     return read(folder / name, name)
+
+
+def given_json(folder: Path, value: object, name: str = "run.json") -> Reading | None:
+    return given_text(folder, json.dumps(value), name)
 
 
 def said(reading: Reading | None) -> list[tuple[str, float, str, int | None]]:
@@ -87,7 +91,7 @@ def test_a_list_of_epochs_is_a_history(tmp_path: Path) -> None:
 )
 def test_an_odd_value_is_reported_as_read(tmp_path: Path, text: str, expected: float) -> None:
     """NaN, infinity, a percentage: what stands there is reported; what is no number is NaN."""
-    reading = given_json(tmp_path, f'{{"best_val_auc": {text}}}')
+    reading = given_text(tmp_path, f'{{"best_val_auc": {text}}}')
     assert reading and repr(reading.measurements[0].value) == repr(expected)
 
 
@@ -102,18 +106,22 @@ def test_an_odd_value_is_reported_as_read(tmp_path: Path, text: str, expected: f
         {"editor.fontSize": 12},
         {"profit": 3, "loss": 2},
         [1, 2, 3],
-        "{not json",
-        "[" * 100_000,
     ],
 )
 def test_other_json_is_no_result(tmp_path: Path, value: object) -> None:
-    """Packages, schemas, positions, recipes, notebooks and broken files are nobody's."""
+    """Packages, schemas, positions, recipes and notebooks are nobody's."""
     assert given_json(tmp_path, value) is None
+
+
+@pytest.mark.parametrize("text", ["", "{not json", "[" * 100_000, "1" * 5000])
+def test_broken_json_of_no_telling_name_is_nobodys(tmp_path: Path, text: str) -> None:
+    """Nothing says that there should have been results."""
+    assert given_text(tmp_path, text) is None
 
 
 def test_a_result_file_that_is_broken_is_unreadable(tmp_path: Path) -> None:
     """Where the name says that there should be results, their absence is said."""
-    reading = given_json(tmp_path, '{"best_auc": 0.5', "results_small.json")
+    reading = given_text(tmp_path, '{"best_auc": 0.5', "results_small.json")
     assert reading and reading.role == "unreadable" and "not valid JSON" in (reading.problem or "")
 
 

@@ -344,7 +344,7 @@ FUZZ = settings(
 @FUZZ
 @given(st.data())
 def test_mutated_checkpoints_never_raise(tmp_path: Path, data: st.DataObject) -> None:
-    """Cut or flipped anywhere, a checkpoint is read, unreadable with a reason, or not recognised."""
+    """Cut or flipped anywhere, a checkpoint is read, unreadable with a reason, or nobody's."""
     path = tmp_path / "m.pt"
     torch_writer.save(path, SAMPLE, legacy=data.draw(st.booleans()))
     content = bytearray(path.read_bytes())

@@ -8,7 +8,7 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
@@ -74,7 +74,7 @@ def _plan(project: Project, arguments: argparse.Namespace) -> Plan:
         rules.keep,
         tuple(arguments.names),
     )
-    now = arguments.now or datetime.now(UTC).astimezone().replace(tzinfo=None)
+    now = arguments.now or datetime.now()
     return archive_plan.archive(project, inventory, decide(found, policy, now.date()), found, now)
 
 

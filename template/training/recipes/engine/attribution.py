@@ -1,7 +1,7 @@
 """Say of each checkpoint what it is: model type, metric, value and date, each with its evidence."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import PurePosixPath
@@ -65,8 +65,9 @@ class _Claim:
     measurement: Measurement
 
     @property
-    def rank(self) -> tuple[int, int]:
-        return PRECEDENCE.index(self.source), _split_rank(self.measurement)
+    def rank(self) -> tuple[bool, int, int]:
+        split = _split_rank(self.measurement)
+        return split >= _TEST, PRECEDENCE.index(self.source), split
 
 
 def attribute(
@@ -137,13 +138,13 @@ def _claims(path: str, run: Run, readings: Mapping[str, Reading]) -> Iterator[_C
     own_epoch = next((m.epoch for m in inside if m.epoch is not None), None)
     models = [p for p in run.checkpoints if readings[p].role == "model"]
     which = identity.selector(identity.stem(path)) or ("best" if len(models) == 1 else None)
+    alone = sum(identity.selector(identity.stem(model)) == which for model in models) <= 1
     if which == "best":
         yield from (_Claim("inside", path, m) for m in inside if m.kind == "best")
     for record in run.records:
         reading = readings[record]
         source = {"results": "results", "log": "log"}.get(reading.role)
         if source:
-            alone = len([p for p in models if identity.selector(identity.stem(p)) == which]) <= 1
             for measurement in _of_checkpoint(reading, path, which, own_epoch, alone):
                 yield _Claim(source, record, measurement)
     for measurement in read_name(path).measurements:
@@ -158,7 +159,7 @@ def _of_checkpoint(
     named = [m for m in reading.measurements if m.checkpoint == name]
     if named:  # the last run that wrote the file owns it
         last = max(m.session for m in named)
-        yield from (m for m in reversed(named) if m.session == last)
+        yield from _latest(m for m in named if m.session == last)
         return
     last = max((m.session for m in reading.measurements), default=0)
     ours = [m for m in reading.measurements if m.session == last and not m.checkpoint]
@@ -167,14 +168,20 @@ def _of_checkpoint(
     if not alone:
         return
     if which == "best":
-        saved = [m for m in reversed(ours) if m.kind == "saved"]
+        saved = _latest(m for m in ours if m.kind == "saved")
         yield from saved
-        yield from (m for m in ours if m.kind == "best")
+        yield from _latest(m for m in ours if m.kind == "best")
         if not saved:
             yield from _best_rows(ours)
     elif which == "last":
         yield from (m for m in ours if m.kind == "final")
-        yield from reversed([m for m in ours if m.kind == "epoch"])
+        rows = [m for m in ours if m.kind == "epoch"]
+        yield from (m for m in rows if (m.epoch, m.step) == (rows[-1].epoch, rows[-1].step))
+
+
+def _latest(measurements: Iterable[Measurement]) -> list[Measurement]:
+    """Return the last value of each metric: what a file holds that was written several times."""
+    return list({m.name: m for m in measurements}.values())
 
 
 def _best_rows(measurements: list[Measurement]) -> Iterator[Measurement]:
@@ -211,7 +218,10 @@ def _usable(measurement: Measurement) -> bool:
 
 def _split_rank(measurement: Measurement) -> int:
     """Validation picks a model; test figures only where there is nothing else."""
-    return {"val": 0, None: 1, "test": 2, "train": 3}[metrics.split(measurement.name)]
+    return {"val": 0, None: 1, "test": _TEST, "train": 3}[metrics.split(measurement.name)]
+
+
+_TEST = 2
 
 
 def _agreeing(chosen: _Claim | None, claims: list[_Claim]) -> Iterator[_Claim]:
@@ -234,8 +244,11 @@ def _full_value(chosen: _Claim, claims: list[_Claim]) -> float:
 
 
 def _same_metric(one: _Claim, other: _Claim) -> bool:
-    same = metrics.canonical(one.measurement.name) == metrics.canonical(other.measurement.name)
-    return same and _split_rank(one.measurement) in (_split_rank(other.measurement), 1)
+    """Return whether both may mean the same: what names no split may be of validation."""
+    if metrics.canonical(one.measurement.name) != metrics.canonical(other.measurement.name):
+        return False
+    splits = {_split_rank(one.measurement), _split_rank(other.measurement)}
+    return len(splits) == 1 or max(splits) < _TEST
 
 
 def _rounds_to(one: _Claim, other: _Claim) -> bool:
@@ -286,8 +299,8 @@ def _model_type(
     for source, where, words in names:
         words = identity.without_counters(words)
         if words and (not run.whole or source != path):
-            slug = slugify("_".join(words))
-            return slug or None, (Evidence("model_type", slug, source, where),)
+            if slug := slugify("_".join(words)):
+                return slug, (Evidence("model_type", slug, source, where),)
     return None, ()
 
 
@@ -309,20 +322,25 @@ def _told(
     """Return the log line at which a checkpoint with the chosen value was saved or scored."""
     if chosen is None:
         return None
-    lines = [
+    ours = [claim for claim in claims if claim.source == "log"]
+    others = [
         _Claim("log", record, m)
         for record in run.records
         if readings[record].role == "log"
         for m in readings[record].measurements
+        if m.checkpoint is None
     ]
-    same = [c for c in lines if _same_metric(c, chosen) and _rounds_to(c, chosen)]
-    order = ("saved", "epoch", "best", "final", "own")
-    value = chosen.measurement.value
-    return min(
-        same,
-        key=lambda c: (abs(c.measurement.value - value), order.index(c.measurement.kind)),
-        default=None,
-    )
+    order, value = ("saved", "epoch", "best", "final", "own"), chosen.measurement.value
+
+    def closeness(claim: _Claim) -> tuple[float, int, int]:
+        m = claim.measurement  # of several runs in one log the last
+        return abs(m.value - value), -m.session, order.index(m.kind)
+
+    for lines in (ours, others):
+        same = [c for c in lines if _same_metric(c, chosen) and _rounds_to(c, chosen)]
+        if same:
+            return min(same, key=closeness)
+    return None
 
 
 def _date(
@@ -339,20 +357,21 @@ def _date(
 def _dates(
     path: str, run: Run, readings: Mapping[str, Reading], told: _Claim | None
 ) -> Iterator[tuple[datetime, str, str]]:
-    yield from _noted_dates(path, readings[path].notes)
+    yield from _noted_dates(path, reversed(readings[path].notes))
     if told and told.measurement.time:
         yield told.measurement.time, told.path, told.measurement.where
     for role in ("results", "log"):
         for record in run.records:
             if readings[record].role == role:
-                yield from _noted_dates(record, readings[record].notes)
+                yield from _noted_dates(record, reversed(readings[record].notes))
     for source in (path, *run.records):
         yield from _noted_dates(source, read_name(source).notes)
 
 
-def _noted_dates(source: str, notes: Sequence[Noted]) -> Iterator[tuple[datetime, str, str]]:
+def _noted_dates(source: str, notes: Iterable[Noted]) -> Iterator[tuple[datetime, str, str]]:
+    noted = tuple(notes)
     for fact in ("finished", "started"):
-        for note in reversed(notes):
+        for note in noted:
             if note.fact == fact:
                 yield datetime.fromisoformat(note.value).replace(tzinfo=None), source, note.where
 

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import shlex
 import signal
 import sys
@@ -71,7 +72,8 @@ def _next_step(
     project: Project, plan: Plan, arguments: argparse.Namespace, argv: Sequence[str]
 ) -> str:
     if arguments.project:  # a repository that the template was not copied into
-        return f"{shlex.join(['just', 'scaffold', str(project.root)])}, then just {plan.recipe} there"
+        copy = shlex.join(["just", "scaffold", str(project.root)])
+        return f"{copy}, then just {plan.recipe} there"
     return shlex.join(["just", plan.recipe, *argv, "--apply"])
 
 
@@ -82,6 +84,9 @@ def run(main: Callable[[Sequence[str]], int]) -> None:
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         status = main(sys.argv[1:])
+    except ModuleNotFoundError as error:
+        show.warn(f"{error.name} is missing: {sys.executable} -m pip install {_needs()}")
+        status = REFUSED
     except UserError as error:
         show.warn(str(error))
         status = REFUSED
@@ -97,6 +102,13 @@ def run(main: Callable[[Sequence[str]], int]) -> None:
         show.warn("interrupted. Nothing is lost: `just resume` goes on, `just undo` takes back")
         status = FAILED
     sys.exit(status)
+
+
+def _needs() -> str:
+    """Return what the running script says it needs, in its metadata (PEP 723)."""
+    text = Path(sys.argv[0]).read_text(encoding="utf-8")
+    line = re.search(r"^# dependencies = \[(.*)\]$", text, re.MULTILINE)
+    return line[1].replace('", "', '" "') if line else "its dependencies"
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:

@@ -1,6 +1,6 @@
 """Where things go by convention: paths that nothing has taken yet."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from itertools import chain, count
 from pathlib import PurePosixPath
@@ -25,16 +25,18 @@ class Destinations:
         self.taken = {path.casefold() for path in taken}
 
     def production(self, checkpoint: Checkpoint) -> str:
-        """Return the path of a production model: with its date if the plain name is taken."""
+        """Return the path of a production model: with its date if the plain name is taken.
+
+        No other file has the path of its metadata then.
+        """
         fields = self._fields(checkpoint)
         folder = self.folders.production
         plain, dated = (names.build(t, **fields) for t in (self.names.production, self.names.model))
-        return self._free(f"{folder}/{plain}", f"{folder}/{dated}")
+        return self._free(f"{folder}/{plain}", f"{folder}/{dated}", beside=_metadata)
 
     def beside_production(self, target: str) -> str:
         """Return the path of the metadata of a production model."""
-        folder, _, name = target.rpartition("/")
-        return f"{folder}/{identity.stem(name)}.json"
+        return _metadata(target)[0]
 
     def canonical_log(self, checkpoint: Checkpoint) -> str:
         """Return the path of the log of a production model."""
@@ -60,7 +62,7 @@ class Destinations:
     def old_logs(self, before: date) -> str:
         """Return the path of the archive of logs from before a day."""
         name = names.build(self.names.old_logs, date=before)
-        return self._free(f"{self.folders.archived}/{name}.tar.gz")
+        return self._free(f"{self.folders.archived}/{name}.tar.gz", beside=_of_archive)
 
     def report(self, day: date) -> str:
         """Return the path of the report of a clean-up."""
@@ -71,13 +73,17 @@ class Destinations:
         """Return the path of the archive of a run; one of the same name gets its time."""
         plain = f"{self.folders.archived}/{self._experiment(run, leader)}.tar.gz"
         if leader is None or leader.date is None or not leader.dated_to_second:
-            return self._free(plain)
+            return self._free(plain, beside=_of_archive)
         timed = self._experiment(run, leader, f"{leader.date:%H%M%S}")
-        return self._free(plain, f"{self.folders.archived}/{timed}.tar.gz")
+        return self._free(plain, f"{self.folders.archived}/{timed}.tar.gz", beside=_of_archive)
 
     def active(self, run: Run, leader: Checkpoint | None) -> str:
         """Return the folder of a run that stays active."""
         return self._free(f"{self.folders.active}/{self._experiment(run, leader)}")
+
+    def inside(self, folder: str, name: str) -> str:
+        """Return the path of a file in a folder that was given to its run."""
+        return self._free(f"{folder}/{name}")
 
     def _experiment(self, run: Run, leader: Checkpoint | None, suffix: str = "") -> str:
         model_type = leader.model_type if leader else None
@@ -102,10 +108,25 @@ class Destinations:
             "decimals": self.decimals,
         }
 
-    def _free(self, *wanted: str) -> str:
-        """Return the first path that nothing has: as wanted, else the first one numbered."""
+    def _free(self, *wanted: str, beside: Callable[[str], tuple[str, ...]] = lambda _: ()) -> str:
+        """Return the first path that nothing has: as wanted, else the first one numbered.
+
+        `beside` gives the paths of files that are written with it, and need to be free as well.
+        """
         folder, _, name = wanted[0].rpartition("/")
         numbers = (f"{folder}/{numbered(name, number)}" for number in count(2))
-        free = next(path for path in chain(wanted, numbers) if path.casefold() not in self.taken)
-        self.taken.add(free.casefold())
-        return free
+        for path in chain(wanted, numbers):
+            claimed = {each.casefold() for each in (path, *beside(path))}
+            if not claimed & self.taken:
+                self.taken |= claimed
+                return path
+        raise AssertionError("there is always another number")
+
+
+def _metadata(target: str) -> tuple[str, ...]:
+    folder, _, name = target.rpartition("/")
+    return (f"{folder}/{identity.stem(name)}.json",)
+
+
+def _of_archive(target: str) -> tuple[str, ...]:
+    return tuple(target.removesuffix(".tar.gz") + suffix for suffix in (".json", ".sha256"))

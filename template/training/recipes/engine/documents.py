@@ -4,8 +4,6 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import yaml
-
 from engine.plan import Action, Document, Plan
 
 Facts = Mapping[str, Any]
@@ -50,6 +48,8 @@ def _metadata(facts: Facts, plan: Plan, context: Facts) -> str:
 
 
 def _summary(facts: Facts, plan: Plan, context: Facts) -> str:
+    import yaml  # 8 ms that only this needs
+
     parts = [
         f"---\n{yaml.safe_dump(_card(facts), sort_keys=False, allow_unicode=True)}---\n",
         f"# {facts['name']}\n",

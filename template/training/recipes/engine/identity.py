@@ -10,16 +10,18 @@ Tokens = tuple[str, ...]
 
 # Which of a run's checkpoints it is. At most one of these is taken off a name:
 # "net_final_best.pt" is the best checkpoint of the run "net_final".
-SELECTORS = frozenset({"best", "last", "latest", "final", "swa", "ema"})
+LAST = frozenset({"last", "latest", "final"})
+SELECTORS = LAST | {"best", "swa", "ema"}
 NOUNS = frozenset(
     "checkpoint checkpoints ckpt ckpts model models weights weight state dict snapshot copy "
-    "epoch epochs step steps iter iteration pth tar".split()
+    "epoch epochs step steps iter iteration pth tar optimizer optim scheduler scaler rng".split()
 )
 RECORDS = frozenset(
     "log logs training train trainer results result summary history metrics metric stats eval "
     "evaluation report output out stdout run config args hparams params".split()
 )
 VALUE = re.compile(r"\d[\d.e+-]*|(epoch|step|iter|ep|e|s)\d+|\d+[a-z]{0,2}steps?")
+EPOCH = re.compile(r"epoch|step|iter|iteration|(epoch|step|iter|ep)\d+")
 COUNTER = re.compile(r"(stage|fold|run|exp|experiment|version|trial|seed|job|split|phase)?\d*")
 LONG_NUMBER = re.compile(r"\d{6,}")  # a date or a time
 SCORE = re.compile(r"([a-z@]*)(\d*\.\d+)")  # "0.8911", "acc0.8911"
@@ -59,11 +61,17 @@ def variants(name: str) -> tuple[Tokens, ...]:
 
 
 def selector(name: str) -> str | None:
-    """Return which checkpoint of its run the name says it is: "best", "last", or None."""
-    found = [word for word in tokens(name) if word in SELECTORS]
-    if not found:
-        return None
-    return "best" if found[-1] == "best" or (found[0] == "best") else "last"
+    """Return which checkpoint of its run the name says it is, or None.
+
+    It is "best", "last", "epoch" (of a numbered epoch or step), or another of the SELECTORS.
+    """
+    words = tokens(name)
+    found = [word for word in words if word in SELECTORS]
+    if "best" in (*found[:1], *found[-1:]):
+        return "best"
+    if found:
+        return "last" if found[-1] in LAST else found[-1]
+    return "epoch" if any(EPOCH.fullmatch(word) for word in words) else None
 
 
 def starts_generic(name: str) -> bool:

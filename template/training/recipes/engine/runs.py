@@ -8,10 +8,14 @@ from pathlib import PurePosixPath
 from engine import identity
 from engine.evidence import Reading
 from engine.readers import WEIGHTS
-from engine.scan import CLOSED, Inventory
+from engine.scan import CLOSED, Entry, Inventory
 
 # Folders that hold a run's checkpoints, so that the run is the folder above.
 CONTAINERS = frozenset({"checkpoints", "checkpoint", "weights", "ckpt", "ckpts", "snapshots"})
+# Folders that hold many runs, or other things: a checkpoint in one does not make it a run's own.
+COLLECTIONS = frozenset(
+    "runs experiments outputs output results logs artifacts archive saved trained docs".split()
+)
 SOURCE = frozenset({".py", ".ipynb", ".c", ".cc", ".cpp", ".cu", ".rs", ".go", ".js", ".ts"})
 
 
@@ -46,6 +50,10 @@ class Run:
         """Return whether a path lies in the run's folder."""
         return path.startswith(f"{self.folder}/")
 
+    def is_beside(self, path: str) -> bool:
+        """Return whether a path lies in the folder of the run's checkpoints, or deeper."""
+        return self.holds(path) or str(PurePosixPath(path).parent) == self.folder
+
     def inner(self, path: str) -> str:
         """Return a path as it will be in a folder of the run's own."""
         inside = self.whole and self.holds(path)
@@ -59,13 +67,13 @@ def group(inventory: Inventory, readings: Mapping[str, Reading]) -> tuple[Run, .
     written (they append to one file) is a record of each.
     """
     weights = [path for path, reading in readings.items() if is_weights(path, reading)]
-    own = _own_folders(inventory, weights)
-    runs = [*_folder_runs(inventory, weights, own), *_file_runs(weights, own)]
+    own = _own_folders(inventory, readings, weights)
+    runs = [*_folder_runs(inventory, weights, own), *_file_runs(readings, weights, own)]
     members = {path for run in runs for path in (*run.checkpoints, *run.others)}
     records = [path for path in readings if path not in members]
     owners = {path: _owners(path, readings[path], runs) for path in records}
     joined = tuple(_with_records(run, owners, readings) for run in runs)
-    output_folders = {str(PurePosixPath(path).parent) for path in weights}
+    output_folders = {str(PurePosixPath(path).parent) for path in weights} - {"."}
     loose = [path for path in records if not owners[path]]
     alone = tuple(
         Run(
@@ -88,7 +96,9 @@ def is_weights(path: str, reading: Reading) -> bool:
     return reading.role in ("model", "training_state")
 
 
-def _own_folders(inventory: Inventory, weights: Iterable[str]) -> dict[str, str]:
+def _own_folders(
+    inventory: Inventory, readings: Mapping[str, Reading], weights: Iterable[str]
+) -> dict[str, str]:
     """Return for each checkpoint that lies in its run's own folder that folder."""
     by_home = defaultdict(list)
     for path in weights:
@@ -96,7 +106,7 @@ def _own_folders(inventory: Inventory, weights: Iterable[str]) -> dict[str, str]
     return {
         path: home
         for home, paths in by_home.items()
-        if home and _is_own(inventory, home, paths)
+        if home and _is_own(inventory, readings, home, paths)
         for path in paths
     }
 
@@ -108,15 +118,26 @@ def _home(path: str) -> str:
     return "" if folder == PurePosixPath() else str(folder)
 
 
-def _is_own(inventory: Inventory, home: str, paths: list[str]) -> bool:
-    if not all(identity.starts_generic(identity.stem(path)) for path in paths):
+def _is_own(
+    inventory: Inventory, readings: Mapping[str, Reading], home: str, paths: list[str]
+) -> bool:
+    models = [path for path in paths if readings[path].role != "training_state"]
+    if not all(identity.starts_generic(identity.stem(path)) for path in models):
         return False
-    if home.split("/")[-1].lower() in CONTAINERS | identity.NOUNS:
+    if PurePosixPath(home).name.lower() in CONTAINERS | COLLECTIONS | identity.NOUNS:
         return False
     return not any(
-        PurePosixPath(entry.path).suffix in SOURCE and entry.path in inventory.tracked
+        _is_written_by_hand(inventory, entry)
         for entry in inventory.below(home)
+        if entry.path not in readings
     )
+
+
+def _is_written_by_hand(inventory: Inventory, entry: Entry) -> bool:
+    """Return whether a file that no reader knows is someone's work: then its folder is no run's."""
+    if inventory.tracked:
+        return entry.path in inventory.tracked and entry.zone != "hidden"
+    return PurePosixPath(entry.path).suffix in SOURCE
 
 
 def _folder_runs(inventory: Inventory, weights: list[str], own: dict[str, str]) -> Iterator[Run]:
@@ -137,14 +158,21 @@ def _folder_runs(inventory: Inventory, weights: list[str], own: dict[str, str]) 
         yield Run(home, key, True, checkpoints, (), others)
 
 
-def _file_runs(weights: list[str], own: dict[str, str]) -> Iterator[Run]:
-    by_key = defaultdict(list)
+def _file_runs(
+    readings: Mapping[str, Reading], weights: list[str], own: dict[str, str]
+) -> Iterator[Run]:
+    folders: dict[str, dict[identity.Tokens, list[str]]] = defaultdict(lambda: defaultdict(list))
     for path in weights:
         if path not in own:
-            parent = str(PurePosixPath(path).parent)
-            by_key[parent, identity.run_key(identity.stem(path))].append(path)
-    for (folder, key), paths in sorted(by_key.items()):
-        yield Run(folder, key, False, tuple(sorted(paths)))
+            key = identity.run_key(identity.stem(path))
+            folders[str(PurePosixPath(path).parent)][key].append(path)
+    for folder, by_key in sorted(folders.items()):
+        unnamed = by_key.get((), [])
+        if len(by_key) == 2 and all(readings[p].role == "training_state" for p in unnamed):
+            only = max(by_key)  # "optimizer.pt" beside the checkpoints of a single run
+            by_key[only] += by_key.pop((), [])
+        for key, paths in sorted(by_key.items()):
+            yield Run(folder, key, False, tuple(sorted(paths)))
 
 
 def _owners(path: str, reading: Reading, runs: list[Run]) -> frozenset[tuple[str, identity.Tokens]]:

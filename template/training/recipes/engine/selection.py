@@ -1,12 +1,15 @@
 """Which checkpoint of each comparable group is the best, and by which rule."""
 
+import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from engine.attribution import TASK_FACTS, Checkpoint
 
 Task = tuple[tuple[str, str], ...]
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -24,19 +27,23 @@ class Group:
 def groups(checkpoints: Iterable[Checkpoint], picks: Iterable[str] = ()) -> tuple[Group, ...]:
     """Return the comparable groups of the given candidates, each with its winner.
 
-    A path in `picks` wins its group whatever the numbers say. Equal values: the checkpoint with
-    more evidence wins, then the shorter path, then the path that sorts first. Where no direction
-    is known nothing wins.
+    A path in `picks` wins its group whatever the numbers say; one of unknown metric belongs to the
+    only group there is. Equal values: what is in production already wins, then the checkpoint with
+    more evidence, then the shorter path, then the path that sorts first. Where no direction is
+    known nothing wins.
     """
-    by_metric = defaultdict(list)
+    picked, by_metric = frozenset(picks), defaultdict(list)
     for checkpoint in checkpoints:
-        if checkpoint.value is not None or checkpoint.path in picks:
+        if (checkpoint.value is not None and math.isfinite(checkpoint.value)) or (
+            checkpoint.path in picked
+        ):
             by_metric[checkpoint.metric, checkpoint.direction].append(checkpoint)
-    picked = frozenset(picks)
+    if len(by_metric) == 2 and (unknown := by_metric.pop((None, None), None)):
+        by_metric[next(iter(by_metric))] += unknown
     return tuple(
         _group(metric, direction, task, members, picked)
         for (metric, direction), found in sorted(by_metric.items(), key=str)
-        for task, members in sorted(_by_task(found).items())
+        for task, members in sorted(by_task(found, task_of).items())
     )
 
 
@@ -46,11 +53,11 @@ def task_of(checkpoint: Checkpoint) -> Task:
     return tuple((fact, facts[fact]) for fact in TASK_FACTS if fact in facts)
 
 
-def _by_task(checkpoints: list[Checkpoint]) -> dict[Task, list[Checkpoint]]:
+def by_task(items: Iterable[Item], task: Callable[[Item], Task]) -> dict[Task, list[Item]]:
     """Split by task. Those of unknown task join the others if there is one known task only."""
     split = defaultdict(list)
-    for checkpoint in checkpoints:
-        split[task_of(checkpoint)].append(checkpoint)
+    for item in items:
+        split[task(item)].append(item)
     known = [task for task in split if task]
     if len(known) == 1 and () in split:
         split[known[0]] += split.pop(())
@@ -70,7 +77,8 @@ def _group(
             members,
             key=lambda c: (
                 c.path not in picks,
-                float("inf") if c.value is None else sign * c.value,
+                math.inf if c.value is None else sign * c.value,
+                c.run is not None,  # what is in production has none
                 -sum(evidence.used for evidence in c.evidence),
                 len(c.path),
                 c.path,
@@ -84,7 +92,8 @@ def _group(
         reason = f"is {metric} better when larger or smaller? say so in conventions.toml"
         return Group(metric, direction, task, ordered, None, reason)
     ties = sum(c.value == best.value for c in ordered)
-    tie = f", {ties} with this value: most evidence, then shortest path" if ties > 1 else ""
+    rule = "in production, most evidence, then shortest path"
+    tie = f", {ties} with this value: {rule}" if ties > 1 else ""
     rank = "highest" if direction == "max" else "lowest"
     reason = f"{rank} {metric} of {len(ordered)} comparable checkpoints{tie}"
     return Group(metric, direction, task, ordered, best, reason)

@@ -1,0 +1,124 @@
+"""What every shipped script has in common, run as a user or a scheduler runs it."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+from pytest_console_scripts import ScriptRunner
+
+from projects import REPOSITORY
+from template_fixture import copy_of_template, generate
+
+RECIPES = REPOSITORY / "template/training/recipes"
+SCRIPTS = sorted(RECIPES.glob("*.py"))
+OLD_PYTHON = shutil.which("python3.10") or shutil.which("python3.9")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("scripts")
+    return generate(copy_of_template(folder / "copier"), folder / "project")
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_help_names_the_recipe_and_gives_an_example(
+    script: Path, script_runner: ScriptRunner
+) -> None:
+    """--help calls the script what the user types, explains it and shows an example."""
+    shown = script_runner.run([sys.executable, str(script), "--help"])
+    assert shown.success
+    assert shown.stdout.startswith(f"usage: just {script.stem} ")
+    assert f"example: just {script.stem}" in shown.stdout
+    assert not shown.stderr
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_a_wrong_option_is_refused(script: Path, script_runner: ScriptRunner) -> None:
+    """An option that does not exist ends with status 2 and its name, and no traceback."""
+    refused = script_runner.run([sys.executable, str(script), "--no-such-option"])
+    assert refused.returncode == 2
+    assert "--no-such-option" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_every_script_is_short_and_says_what_it_needs(script: Path) -> None:
+    """A script stays under 120 lines and all name the same packages, with bounds."""
+    text = script.read_text()
+    assert text.count("\n") <= 120
+    (needs,) = re.findall(r"^# dependencies = \[(.*)\]$", text, re.MULTILINE)
+    (others,) = re.findall(r"^# dependencies = \[(.*)\]$", SCRIPTS[0].read_text(), re.MULTILINE)
+    assert needs == others
+    assert all(">=" in need and "<" in need for need in needs.split('", "'))
+
+
+def test_scripts_run_under_a_safe_path(project: Path) -> None:
+    """They find their modules when Python leaves the script's folder out of its path."""
+    done = subprocess.run(
+        [sys.executable, project / "training/recipes/cleanup.py"],
+        env=os.environ | {"PYTHONSAFEPATH": "1"},
+        cwd="/",
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Nothing to do" in done.stdout
+
+
+def test_a_plan_leaves_no_cache_behind(project: Path) -> None:
+    """Running a recipe writes nothing into the project, not even bytecode."""
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    script = project / "training/recipes/cleanup.py"
+    subprocess.run([sys.executable, script], env=environment, check=True, capture_output=True)
+    assert not list(project.rglob("__pycache__"))
+
+
+def test_a_missing_package_is_one_line(project: Path, tmp_path: Path) -> None:
+    """An interpreter without the packages is told how to install them."""
+    venv.create(tmp_path / "bare", symlinks=os.name != "nt")
+    python = tmp_path / "bare" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    (project / "model.pt").write_bytes(b"")
+    done = subprocess.run(
+        [python, project / "training/recipes/cleanup.py"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert re.fullmatch(r"\w+ is missing: .* -m pip install .*\"pyyaml>=6,<7\".*\n", done.stderr)
+
+
+@pytest.mark.skipif(OLD_PYTHON is None, reason="no Python older than 3.11 on this machine")
+def test_an_old_python_is_told_so(project: Path) -> None:
+    """An interpreter that is too old is named, in one line."""
+    done = subprocess.run(
+        [str(OLD_PYTHON), project / "training/recipes/cleanup.py"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if "pyenv" in done.stderr:
+        pytest.skip("that Python is a stub which does not start")
+    assert done.returncode == 2
+    assert done.stderr.endswith("too old: the recipes need Python 3.11 or newer\n")
+
+
+@pytest.mark.skipif(not shutil.which("uv"), reason="uv is not on the path")
+def test_uv_runs_a_script_with_what_it_needs(project: Path) -> None:
+    """Without $TRAINING_PYTHON the recipe runs by `uv run --script`."""
+    environment = {k: v for k, v in os.environ.items() if k != "TRAINING_PYTHON"}
+    done = subprocess.run(
+        [shutil.which("just") or "just", "-f", project / "training/recipes.just", "undo"],
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Nothing to take back." in done.stdout
