@@ -30,6 +30,7 @@ experiment = "{date:%Y-%m-%d}_{model_type}[_{experiment_name}]"
 experiment_log = "training.log"
 experiment_checkpoints = "checkpoints"
 experiment_config = "config.yaml"
+experiment_record = "run.json"
 old_logs = "logs_before_{date}"
 cleanup_report = "cleanup_{date}.md"
 

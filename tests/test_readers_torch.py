@@ -363,3 +363,10 @@ def test_arbitrary_pickles_never_raise(tmp_path: Path, body: bytes) -> None:
         archive.writestr("archive/data.pkl", b"\x80\x02" + body)
     reading = read(tmp_path / "m.pt", "m.pt")
     assert reading is None or (reading.role == "unreadable") == bool(reading.problem)
+
+
+def test_too_many_steps_are_said_to_be_too_complex(tmp_path: Path) -> None:
+    """A pickle that never comes to an end is given up, and says why."""
+    (tmp_path / "m.pt").write_bytes(BOMBS["many steps"]())
+    reading = read(tmp_path / "m.pt", "m.pt")
+    assert reading and (reading.problem or "").startswith("too complex: too many steps")

@@ -23,6 +23,10 @@ All names and folders come from `conventions.toml` beside this file. Three folde
 TRAINING_DIR, EXPERIMENT_DIR and MODEL_WEIGHTS_DIR: the environment wins over the project's `.env`,
 and that over `conventions.toml`. Relative folders start at the project root, wherever you stand.
 
+Under `just train` all of this belongs to the experiment that it records: what a logger shows goes
+into its training.log, other logs lie beside that, and the first that asks for an experiment gets its
+folder.
+
 Two runs never share a name: the later one gets `_2`, then `_3`, before the extension. Files and
 folders are created exclusively, so this holds for runs that start in the same second as well.
 Standard library only, Python 3.11 or newer. The recipes use this very code.
@@ -51,6 +55,11 @@ VARIABLES = {
     "production": "MODEL_WEIGHTS_DIR",
 }
 
+# `just train` names the folder of the experiment that it records, whose training.log gets all that
+# is shown. A file in there waits until someone asks for an experiment, and then the folder is theirs.
+RECORDED = "TRAINING_RUN_DIR"
+UNCLAIMED = ".unclaimed"
+
 # The fields of name templates: what texts may look like, how dates and times are written, and
 # what stands for a value that is not known.
 SLUG = r"[a-z0-9][a-z0-9_]{0,63}"
@@ -71,7 +80,7 @@ _PART = re.compile(
     r"(?P<optional>\[)?(?P<before>[^][{}]*)\{(?P<field>\w+)(?::(?P<format>[^][{}]+))?\}"
     r"(?(optional)(?P<after>[^][{}]*)\])|(?P<literal>[^][{}]+)"
 )
-_DOTENV_LINE = re.compile(rf"\s*(?:export\s+)?({'|'.join(VARIABLES.values())})\s*=(.*)")
+_DOTENV_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=(.*)", re.ASCII)
 
 # `~` and `$NAME` are not expanded, and a folder of that very name is hardly what was meant.
 _UNUSABLE = re.compile(
@@ -86,28 +95,30 @@ def get_log_path(model_type: str, experiment: bool | str | Path = False) -> Path
     """Create an empty log file for a new run and return its path.
 
     It lies in the logs folder, or with `experiment=True` in a new experiment folder. Given the
-    folder of an experiment, it is that one's log, whether new or there already.
+    folder of an experiment, it is that one's log, whether new or there already. Under `just train`,
+    which writes that experiment's log itself, it is a new file beside it.
     Raises ValueError if the model type is not a slug: a-z, 0-9 and `_`, at most 64 of them.
     """
-    if experiment is False:
-        now = datetime.now()
-        name = fill(
-            _setting(str, "names", "training_log"), model_type=model_type, date=now, time=now
-        )
-        logs = _folder("training")[0] / _setting(str, "folders", "in_training", "logs")
-        return _create(logs, name, lambda path: path.open("x").close())
     check_slug(model_type)
-    folder = get_experiment_dir(model_type) if experiment is True else PROJECT_ROOT / experiment
-    folder.mkdir(parents=True, exist_ok=True)
-    log = folder / _setting(str, "names", "experiment_log")
-    log.touch()
-    return log
+    recorded = _recorded()
+    if experiment is not False:
+        folder = get_experiment_dir(model_type) if experiment is True else PROJECT_ROOT / experiment
+        if folder != recorded:
+            folder.mkdir(parents=True, exist_ok=True)
+            log = folder / _setting(str, "names", "experiment_log")
+            log.touch()
+            return log
+    now = datetime.now()
+    name = fill(_setting(str, "names", "training_log"), model_type=model_type, date=now, time=now)
+    logs = recorded or (_folder("training")[0] / _setting(str, "folders", "in_training", "logs"))
+    return create(logs, name, lambda path: path.open("x").close())
 
 
 def get_experiment_dir(model_type: str, experiment_name: str | None = None) -> Path:
     """Create a new experiment folder, with its folder for checkpoints, and return its path.
 
-    A second experiment of that name on the same day gets a folder of its own, ending in `_2`.
+    A second experiment of that name on the same day gets a folder of its own, ending in `_2`. Under
+    `just train` the first that asks gets the folder that was made for it.
     Raises ValueError if the model type or the experiment name is not a slug.
     """
     name = fill(
@@ -116,7 +127,9 @@ def get_experiment_dir(model_type: str, experiment_name: str | None = None) -> P
         experiment_name=experiment_name,
         date=datetime.now(),
     )
-    folder = _create(_folder("active")[0], name, Path.mkdir)
+    if (recorded := _recorded()) and _claim(recorded):
+        return recorded
+    folder = create(_folder("active")[0], name, Path.mkdir)
     (folder / _setting(str, "names", "experiment_checkpoints")).mkdir()
     return folder
 
@@ -150,20 +163,30 @@ def get_logger(model_type: str, experiment: bool | str | Path = False) -> loggin
     """Return a logger that writes to the path of `get_log_path` and to the screen.
 
     A process is one run: asked the same again, it returns the same logger with the same file. For
-    another run in the same process, as in a notebook, give the folder of another experiment.
+    another run in the same process, as in a notebook, give the folder of another experiment. Under
+    `just train` the screen is enough, because what is shown is in that experiment's log already.
     """
     key = experiment if isinstance(experiment, bool) else PROJECT_ROOT / experiment
     name = f"training.{model_type}.{key}"
     logger = logging.getLogger(name)
     if name not in [handler.name for handler in logger.handlers]:  # others may have added theirs
-        path = get_log_path(model_type, experiment)
-        for handler in (logging.FileHandler(path, encoding="utf-8"), logging.StreamHandler()):
+        for handler in (*_file_handlers(model_type, experiment), logging.StreamHandler()):
             handler.setFormatter(logging.Formatter("%(asctime)s - %(levelname)s - %(message)s"))
             handler.name = name
             logger.addHandler(handler)
         logger.setLevel(logging.INFO)
         logger.propagate = False  # or a configured root logger would print each line again
     return logger
+
+
+def _file_handlers(model_type: str, experiment: bool | str | Path) -> list[logging.Handler]:
+    check_slug(model_type)
+    recorded = _recorded()
+    if experiment is True:
+        experiment = get_experiment_dir(model_type)
+    if recorded and (experiment is False or PROJECT_ROOT / experiment == recorded):
+        return []
+    return [logging.FileHandler(get_log_path(model_type, experiment), encoding="utf-8")]
 
 
 # ---- names
@@ -293,7 +316,25 @@ def _check_name(name: str) -> str:
     return name
 
 
-def _create(folder: Path, name: str, make: Callable[[Path], None]) -> Path:
+def _recorded() -> Path | None:
+    folder = os.environ.get(RECORDED)
+    return Path(folder) if folder and Path(folder).is_dir() else None
+
+
+def _claim(folder: Path) -> bool:
+    """Take an experiment's folder; of several processes that try, one succeeds."""
+    try:
+        (folder / UNCLAIMED).unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def create(folder: Path, name: str, make: Callable[[Path], None]) -> Path:
+    """Make what nobody has made yet, by that name or a numbered one; return its path.
+
+    `make` raises FileExistsError if the path that it gets is taken.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     number = 1
     while True:
@@ -355,7 +396,7 @@ def folder_path(root: Path, key: str, source: str, value: str) -> Path:
 
 
 def read_dotenv(path: Path) -> dict[str, str]:
-    """Return those of the three variables that a `.env` file sets, as they stand there.
+    """Return the variables that a `.env` file sets, as they stand there.
 
     Values may be quoted; nothing is expanded; the last of several lines wins; lines that are not
     understood are ignored, and so is a file that does not exist.

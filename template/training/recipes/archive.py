@@ -40,7 +40,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     add("names", nargs="*", metavar="NAME", help="only these experiments, whatever their age")
     add("--apply", action="store_true", help="carry the plan out (just undo takes it back)")
     add("--older-than", type=_days, metavar="30d", help="age in days (d) or weeks (w)")
-    add("--keep-best", type=_count, metavar="N", help="keep the best N of each model type")
+    add("--keep-best", type=_count, metavar="N", help="keep the best N of each comparable group")
     add("--now", type=datetime.fromisoformat, metavar="TIME", help="plan as of this time")
     return parser.parse_args(argv)
 

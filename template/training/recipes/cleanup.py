@@ -68,7 +68,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 def _plan(project: Project, arguments: argparse.Namespace) -> Plan:
     picks = tuple(findings.inside(project, pick) for pick in arguments.pick)
     mess = findings.look(project, tuple(arguments.keep))
-    known = {checkpoint.path for checkpoint in mess.checkpoints}
+    known = {c.path for c in (*mess.checkpoints, *mess.production) if c.role == "model"}
     for pick in picks:
         if pick not in known:
             raise UserError(

@@ -37,7 +37,8 @@ def main(argv: Sequence[str]) -> int:
     for remark in result.remarks:
         show.warn(remark)
     show.say(
-        f"{past.id} is taken back: {result.restored:,} files are in their places.",
+        f"{past.id} is taken back: {result.restored:,} files are in their places, "
+        f"{result.removed:,} that it had made are gone.",
         arguments.json,
         restored=result.restored,
         run=past.id,

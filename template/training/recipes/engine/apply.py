@@ -7,11 +7,12 @@ originals into quarantine), documents, empty folders. Nothing is deleted: that i
 import contextlib
 import errno
 import json
+import os
 import stat
 import subprocess
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
@@ -23,6 +24,7 @@ from engine.lock import project_lock
 from engine.plan import Action, Plan
 from engine.project import Project
 from engine.steps import Steps, discard
+from engine.unpack import unpack
 
 SPARE_BYTES = 64 << 20  # left free beside what the archives need
 Progress = Callable[[int], None]
@@ -88,7 +90,7 @@ def needed_bytes(project: Project, wanted: Plan) -> dict[Path, int]:
     """Return a folder on each file system that gets archives, and the bytes they may take."""
     needed: dict[int, tuple[Path, int]] = {}
     for action in wanted.actions:
-        if action.verb == "pack":
+        if action.verb in ("pack", "restore", "copy"):
             place = _existing(project.root / str(action.dst))
             device = place.stat().st_dev
             folder, size = needed.get(device, (place, 0))
@@ -164,21 +166,33 @@ class _Run:
         for action in actions:
             if action.verb == "move":
                 self._move(action)
+        self._copy([a for a in actions if a.verb == "copy"])
         for target, members in _by_archive(actions).items():
             self._pack(target, members)
+        self._restore([a for a in actions if a.verb == "restore"])
         for action in actions:
             if action.verb == "write":
                 self._document(action)
+            elif action.verb == "folder":
+                self.steps.folder_for(f"{action.dst}/inside")
         for path in self.plan.emptied:
             self.steps.remove_folder(path, *self.before[path])
         self.journal.mark([phase], "done")
         return self.outcome
 
     def _leave(self, action: Action, why: str) -> None:
-        self.outcome.left[str(action.src)] = why
-        self.journal.write(
-            [Record("left", str(action.src), "done", src=action.src, kept={"why": why})]
-        )
+        path = str(action.dst if action.verb == "restore" else action.src)
+        self.outcome.left[path] = why
+        self.journal.write([Record("left", path, "done", src=path, kept={"why": why})])
+
+    def _restore(self, actions: Sequence[Action]) -> None:
+        for target in dict.fromkeys(str(action.src) for action in actions):
+            members = [a for a in actions if a.src == target and a.dst not in self.outcome.left]
+            if members:
+                left = unpack(self.steps, self.root / manifest_of(target), members)
+                for action in members:
+                    if why := left.get(str(action.dst)):
+                        self._leave(action, why)
 
     def _ready(self, actions: Sequence[Action]) -> bool:
         """Return whether all are as they were planned; else leave them all alone, aloud."""
@@ -276,6 +290,23 @@ class _Run:
             self.steps.created(record)
         self.steps.move("quarantine", [self._quarantine(src, {"copy": dst})])
 
+    def _copy(self, actions: Sequence[Action]) -> None:
+        """Make all copies or none; then nothing is packed either: it would have no successor."""
+        together = [*actions, *(a for a in self.plan.actions if actions and a.verb == "pack")]
+        if any(action.src in self.outcome.left for action in together):
+            return
+        begun = any(self.journal.state("create", str(a.dst)) for a in actions)
+        if not begun and not self._ready(together):
+            return
+        try:
+            for action in actions:
+                self.steps.copy(str(action.src), str(action.dst))
+        except (disk.Changed, disk.Unreadable, FileExistsError) as problem:
+            for action in actions:
+                self._take_back(str(action.dst))
+            for action in together:
+                self._leave(action, f"nothing was done: {problem}")
+
     def _pack(self, target: str, actions: Sequence[Action]) -> None:
         if any(action.src in self.outcome.left for action in actions):
             return
@@ -313,10 +344,14 @@ class _Run:
     def _restart(self, target: str) -> None:
         """Take back an archive whose originals are all in their places still."""
         for path in (target, manifest_of(target), checksum_of(target)):
+            self._take_back(path)
+
+    def _take_back(self, path: str) -> None:
+        """Remove a file that this run made; one of that name that it did not make stays."""
+        if self.journal.state("create", path) in ("intent", "done"):
             discard(self.root / path)
             discard(disk.partial_of(self.root / path))
-            if self.journal.state("create", path) in ("intent", "done"):
-                self.journal.write([Record("create", path, "undone", dst=path)])
+            self.journal.write([Record("create", path, "undone", dst=path)])
 
     def _check_again(self, records: Sequence[Record]) -> None:
         """Hash what is in quarantine; what was written to since it was packed goes back."""
@@ -334,6 +369,9 @@ class _Run:
     def _document(self, action: Action) -> None:
         target = str(action.dst)
         if self.journal.state("create", target) == "done":
+            return
+        if self.journal.state("create", target) is None and os.path.lexists(self.root / target):
+            self._leave(replace(action, src=target), "exists already: not written")
             return
         facts = dict(action.facts)
         if production := facts.get("production"):

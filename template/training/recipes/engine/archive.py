@@ -56,6 +56,16 @@ class Member:
     target: str | None  # of a link
 
 
+def manifest_of(archive: str) -> str:
+    """Where the manifest of an archive lies."""
+    return archive.removesuffix(".tar.gz") + ".json"
+
+
+def checksum_of(archive: str) -> str:
+    """Where the checksum of an archive lies."""
+    return archive.removesuffix(".tar.gz") + ".sha256"
+
+
 _PROOF = object()
 
 
@@ -80,12 +90,14 @@ def pack(
     dst: Path,
     *,
     on_bytes: Callable[[int], None] | None = None,
+    on_verified: Callable[[Verified], None] | None = None,
 ) -> tuple[Member, ...]:
     """Packs files and symlinks of `root` into the new archive `dst`; returns its members.
 
-    The archive is verified before it gets its name. `on_bytes` is told how many more bytes were
-    read. Raises Changed if a file was written to meanwhile, UserError for what cannot be packed,
-    FileExistsError if `dst` is taken, and OSError; in none of these cases is there an archive.
+    The archive is verified before it gets its name, and `on_verified` is called between the two.
+    `on_bytes` is told how many more bytes were read. Raises Changed if a file was written to
+    meanwhile, UserError for what cannot be packed, FileExistsError if `dst` is taken, and OSError;
+    in none of these cases is there an archive.
     """
     if problem := _problem_of(paths):
         raise UserError(f"{problem}: cannot be packed; leave it out")
@@ -96,7 +108,7 @@ def pack(
             out.write(_end_after(out.size))
             out.finish()
         disk.sync(descriptor)
-        verify(partial, members)
+        (on_verified or _ignore)(verify(partial, members))
     return members
 
 
@@ -276,7 +288,7 @@ def extract(archive: Path, wanted: Mapping[str, Path], members: Iterable[Member]
 
 def _put_back(member: Member, pieces: Iterator[bytes], path: Path) -> None:
     if member.target is not None:
-        disk.link_new(path, member.target)
+        disk.link_new(path, member.target, member.mtime_ns)
         return
     with disk.new_file(path, 0o600) as (descriptor, partial):
         for piece in pieces:
@@ -363,12 +375,17 @@ class _Tape:
         self._plain = plain
         self._piece = memoryview(b"")
         self._size = 0  # bytes read
+        self._at = ""  # the member that is read
 
     def _take(self, size: int) -> Iterator[bytes]:
         """`size` bytes in pieces, or fewer where the archive ends."""
         while size:
             while not self._piece:
-                if (fresh := next(self._plain, None)) is None:
+                try:
+                    fresh = next(self._plain, None)
+                except Damaged as problem:
+                    raise Damaged(f"{problem}, at {self._at!r}") from None
+                if fresh is None:
                     return
                 self._piece = memoryview(fresh)
             piece, self._piece = self._piece[:size], self._piece[size:]
@@ -377,6 +394,7 @@ class _Tape:
             yield bytes(piece)
 
     def expect(self, wanted: bytes, member: Member, otherwise: str) -> None:
+        self._at = member.path
         if b"".join(self._take(len(wanted))) != wanted:
             raise Damaged(f"{self._archive}: {member.path!r}: {otherwise}")
 

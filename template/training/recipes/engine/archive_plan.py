@@ -19,13 +19,14 @@ def archive(
 ) -> Plan:
     """Return the plan that packs the experiments which the rules let go."""
     actions, archives, notes = {}, {}, []
+    taken = {path.casefold() for path in inventory.entries}
     for decision in decisions:
         experiment, run = decision.experiment, runs[decision.experiment]
         target = f"{project.folders.archived}/{experiment.name}.tar.gz"
         if not decision.pack:
             notes.append(f"{experiment.name} stays: {decision.rule}")
             continue
-        if target in inventory.entries:
+        if target.casefold() in taken:
             notes.append(f"{experiment.name} stays: {target} exists already")
             continue
         archives[target] = _about(experiment, run)

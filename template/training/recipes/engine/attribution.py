@@ -105,7 +105,7 @@ def _checkpoint(
     chosen = _choose(claims, metrics.canonical(wanted.name)) if reading.role == "model" else None
     metric = metrics.canonical(chosen.measurement.name) if chosen else None
     logs = [record for record in run.records if readings[record].role == "log"]
-    told = _told(chosen, claims, run, readings)
+    told = _told(path, chosen, run, readings)
     date, dated = _date(path, run, readings, told)
     return Checkpoint(
         path,
@@ -138,7 +138,8 @@ def _claims(path: str, run: Run, readings: Mapping[str, Reading]) -> Iterator[_C
     own_epoch = next((m.epoch for m in inside if m.epoch is not None), None)
     models = [p for p in run.checkpoints if readings[p].role == "model"]
     which = identity.selector(identity.stem(path)) or ("best" if len(models) == 1 else None)
-    alone = sum(identity.selector(identity.stem(model)) == which for model in models) <= 1
+    rivals = [p for p in models if p == path or not identity.is_copy(p)]
+    alone = sum(identity.selector(identity.stem(p)) == which for p in rivals) <= 1
     if which == "best":
         yield from (_Claim("inside", path, m) for m in inside if m.kind == "best")
     for record in run.records:
@@ -298,9 +299,9 @@ def _model_type(
                 return slug, (Evidence("model_type", slug, note_path, note.where),)
     for source, where, words in names:
         words = identity.without_counters(words)
-        if words and (not run.whole or source != path):
-            if slug := slugify("_".join(words)):
-                return slug, (Evidence("model_type", slug, source, where),)
+        slug = slugify("_".join(words)) if not run.whole or source != path else ""
+        if slug:
+            return slug, (Evidence("model_type", slug, source, where),)
     return None, ()
 
 
@@ -317,30 +318,26 @@ def _notes(
 
 
 def _told(
-    chosen: _Claim | None, claims: list[_Claim], run: Run, readings: Mapping[str, Reading]
+    path: str, chosen: _Claim | None, run: Run, readings: Mapping[str, Reading]
 ) -> _Claim | None:
     """Return the log line at which a checkpoint with the chosen value was saved or scored."""
     if chosen is None:
         return None
-    ours = [claim for claim in claims if claim.source == "log"]
-    others = [
+    lines = [
         _Claim("log", record, m)
         for record in run.records
         if readings[record].role == "log"
         for m in readings[record].measurements
-        if m.checkpoint is None
+        if m.checkpoint in (None, PurePosixPath(path).name)
     ]
     order, value = ("saved", "epoch", "best", "final", "own"), chosen.measurement.value
 
-    def closeness(claim: _Claim) -> tuple[float, int, int]:
-        m = claim.measurement  # of several runs in one log the last
-        return abs(m.value - value), -m.session, order.index(m.kind)
+    def distance(claim: _Claim) -> tuple[float, int, int]:
+        m = claim.measurement
+        return abs(m.value - value), order.index(m.kind), -m.session
 
-    for lines in (ours, others):
-        same = [c for c in lines if _same_metric(c, chosen) and _rounds_to(c, chosen)]
-        if same:
-            return min(same, key=closeness)
-    return None
+    same = [c for c in lines if _same_metric(c, chosen) and _rounds_to(c, chosen)]
+    return min(same, key=distance, default=None)
 
 
 def _date(

@@ -18,8 +18,6 @@ from engine.runs import Run
 from engine.scan import Inventory, matches
 from engine.selection import Group, groups
 
-RECORD_ROLES = ("log", "results")  # a config that lies elsewhere is evidence, and stays
-
 
 @dataclass(frozen=True)
 class Options:
@@ -62,15 +60,22 @@ class _Planner:
         self.notes: list[str] = []
         self.by_path = {c.path: c for c in mess.checkpoints}
         self.run_of = {path: run for run in reversed(mess.runs) for path in run.files}
+        self.picks = (*project.conventions.production.pick, *options.picks)
         self.roles = {c.path: self._role(c) for c in mess.checkpoints}
+        self.busy = self._busy()
         self.copies = self._copies()
         self.groups = self._groups()
         self.winners = [group.winner for group in self.groups if group.winner]
+        self.redundant = self._redundant() if options.delete_redundant else {}
 
     def plan(self) -> Plan:
-        self._leave_in_use()
+        for path, why in self.busy.items():
+            self._add("skip", path, None, why)
         for copy, kept in self.copies.items():
-            self._add("drop", copy, kept, "the bytes are equal")
+            if kept in self.redundant:
+                self._add("delete", copy, None, f"a copy of {kept}: {self.redundant[kept]}")
+            else:
+                self._add("drop", copy, kept, "the bytes are equal")
         for group in self.groups:
             self._promote(group)
         for path, role in self.roles.items():
@@ -102,6 +107,8 @@ class _Planner:
         path = checkpoint.path
         if checkpoint.role != "model":
             return "training_state" if checkpoint.role == "training_state" else "ignored"
+        if path in self.picks:
+            return "candidate"
         named = matches(path, self.project.conventions.pretrained.patterns)
         return (
             "pretrained" if named or "pretrained" in PurePosixPath(path).parts[:-1] else "candidate"
@@ -113,21 +120,25 @@ class _Planner:
         for equal in self.mess.duplicates:
             kept = min(equal, key=self._staying)
             for path in equal:
-                if path != kept and path in self.by_path and not self._busy(path, kept):
+                if path != kept and path in self.by_path and not {path, kept} & self.busy.keys():
                     copies[path] = kept
                     self.roles[path] = "duplicate"
         return copies
 
     def _staying(self, path: str) -> tuple[object, ...]:
-        """Sort first which of equal files stays: in the layout, plainly named, best told of."""
-        known = self.by_path.get(path)
-        copied = "copy" in identity.tokens(PurePosixPath(path).name)
-        return known is not None, copied, -len(known.evidence) if known else 0, len(path), path
+        """Sort first which of equal files stays.
+
+        It is the one in the layout, then what was picked, what training starts from, the one that
+        is plainly named, the one that most is told of.
+        """
+        known, picked = self.by_path.get(path), path in self.picks
+        pretrained = self.roles.get(path) == "pretrained"
+        copy, told = identity.is_copy(path), len(known.evidence) if known else 0
+        return known is not None, not picked, not pretrained, copy, -told, len(path), path
 
     def _groups(self) -> tuple[Group, ...]:
         candidates = [c for c in self.mess.checkpoints if self.roles[c.path] == "candidate"]
-        picks = (*self.project.conventions.production.pick, *self.options.picks)
-        found = groups([*candidates, *self.mess.production], picks)
+        found = groups([*candidates, *self.mess.production], self.picks)
         for group in found:
             if group.winner and group.winner.path in self.roles:
                 self.roles[group.winner.path] = "production"
@@ -135,26 +146,26 @@ class _Planner:
 
     # --- what becomes of it --------------------------------------------------------------------
 
-    def _busy(self, *paths: str) -> str | None:
-        """Return why these must not be touched: a file of their runs is in use."""
-        for path in paths:
-            run = self.run_of.get(path)
-            for used in run.files if run else (path,):
-                if used in self.mess.in_use:
-                    return f"in use: {used} ({self.mess.in_use[used]})"
-        return None
-
-    def _leave_in_use(self) -> None:
-        for path in self.mess.readings.keys() | self.run_of.keys():
-            run = self.run_of.get(path)
-            if (why := self._busy(path)) and (run is None or path in self._own_files(run)):
-                self._add("skip", path, None, why)
+    def _busy(self) -> dict[str, str]:
+        """Return each file that is in use, or of a run that is, and why."""
+        why = {path: f"in use: {path} ({how})" for path, how in self.mess.in_use.items()}
+        busy: dict[str, str] = {}
+        for run in self.mess.runs:
+            own = self._own_files(run)
+            if used := next((path for path in own if path in why), None):
+                busy |= dict.fromkeys(own, why[used])
+        loose = (path for path in why if path not in self.run_of and self._is_log(path))
+        return busy | {path: why[path] for path in loose}
 
     def _promote(self, group: Group) -> None:
         pick = group.winner
         if pick is None:
             self.notes.append(f"no winner among {len(group.members)} checkpoints: {group.reason}")
-        elif pick.path in self.by_path and pick.path not in self.actions:
+        elif pick.path in self.busy:
+            self.notes.append(
+                f"{pick.path}: {group.reason}, but it is in use; plan again when it is not"
+            )
+        elif pick.path in self.by_path:
             target = self.to.production(pick)
             self._add("move", pick.path, target, group.reason)
             self._document(pick, group, target, self._canonical_log(pick))
@@ -193,7 +204,7 @@ class _Planner:
         about = {"name": "old logs", "before": cutoff.isoformat()}
         for path, reading in sorted(self.mess.readings.items()):
             run = self.run_of.get(path)
-            if reading.role != "log" or (run and run.whole and run.holds(path)):
+            if not self._is_log(path) or (run and run.whole and run.holds(path)):
                 continue
             written = _written(reading, path)
             if written is None or written.date() < cutoff:
@@ -217,13 +228,13 @@ class _Planner:
         if left and self._is_young(leader):
             folder = self.to.active(run, leader)
             for path in left:
-                self._add("move", path, f"{folder}/{run.inner(path)}", "young: stays a folder")
+                target = self.to.inside(folder, run.inner(path))
+                self._add("move", path, target, "young: stays a folder")
             return
-        redundant = self._redundant()
         for path in left:
-            if path in redundant:
-                self._add("delete", path, None, redundant[path])
-        left = [path for path in left if path not in redundant]
+            if path in self.redundant:
+                self._add("delete", path, None, self.redundant[path])
+        left = [path for path in left if path not in self.redundant]
         if left:
             archive = self.to.archive(run, leader)
             described = [self._described(c) for c in known]
@@ -244,14 +255,15 @@ class _Planner:
         return self.options.now - leader.date < timedelta(days=days)
 
     def _redundant(self) -> dict[str, str]:
-        """Return the checkpoints that are to be deleted, if that was asked for, and why."""
+        """Return the checkpoints that are worse than a winner which is or goes to production."""
         return {
             c.path: f"{c.metric} {c.value:.4f} is worse than {best:.4f}; deletion was asked for"
             for group in self.groups
-            if self.options.delete_redundant and group.winner
-            if (best := group.winner.value) is not None
+            if group.winner and group.winner.path not in self.busy
+            if (best := group.winner.value) is not None and group.direction
             for c in group.members
-            if c.value not in (None, best) and c.path in self.by_path
+            if c.value is not None and c.path in self.by_path
+            if (c.value < best if group.direction == "max" else c.value > best)
         }
 
     def _why_packed(self, path: str) -> str:
@@ -262,14 +274,14 @@ class _Planner:
             return f"kept as it is: {known.problem}"
         if known.role == "training_state":
             return "training state, goes with its run"
-        return (
-            f"{known.metric} {known.value:.4f} is not the best" if known.value else "metric unknown"
-        )
+        if known.value is None:
+            return "metric unknown"
+        said = "is not the best" if known.direction else "cannot be compared"
+        return f"{known.metric} {known.value:.4f} {said}"
 
     def _remark(self) -> None:
-        for checkpoint in self.mess.checkpoints:
-            if checkpoint.problem:
-                self.notes.append(f"{checkpoint.path}: {checkpoint.problem}")
+        problems = ((path, reading.problem) for path, reading in self.mess.readings.items())
+        self.notes += [f"{path}: {problem}" for path, problem in sorted(problems) if problem]
         moved = sum(action.tracked for action in self.actions.values())
         if moved:
             self.notes.append(
@@ -281,17 +293,21 @@ class _Planner:
 
     def _own_files(self, run: Run) -> list[str]:
         """Return what goes with a run; what is not here stays where it is."""
-        pointers = {c.path for c in self.mess.checkpoints if "pointer" in (c.problem or "")}
-        return [
-            path
-            for path in run.files
-            if path not in pointers
-            and (
-                path in run.checkpoints
-                or (run.whole and run.holds(path))
-                or self.mess.readings[path].role in RECORD_ROLES
-            )
-        ]
+        return [path for path in run.files if self._goes_with(path, run)]
+
+    def _goes_with(self, path: str, run: Run) -> bool:
+        """Results and configs that lie elsewhere are evidence, and stay; so do git-lfs pointers."""
+        reading = self.mess.readings.get(path)
+        if reading and "git-lfs pointer" in (reading.problem or ""):
+            return False
+        if path in run.checkpoints or (run.whole and run.holds(path)):
+            return True
+        beside = reading is not None and reading.role == "results" and run.is_beside(path)
+        return beside or self._is_log(path)
+
+    def _is_log(self, path: str) -> bool:
+        reading = self.mess.readings.get(path)
+        return reading is not None and reading.role == "log"
 
     def _elsewhere(self, run: Run, archive: str) -> list[dict[str, str]]:
         """Return the files of the run that are not in its archive, so that restore finds them."""

@@ -74,6 +74,8 @@ def _next_step(
     if arguments.project:  # a repository that the template was not copied into
         copy = shlex.join(["just", "scaffold", str(project.root)])
         return f"{copy}, then just {plan.recipe} there"
+    if "dry_run" in arguments:
+        return shlex.join(["just", plan.recipe, *(word for word in argv if word != "--dry-run")])
     return shlex.join(["just", plan.recipe, *argv, "--apply"])
 
 

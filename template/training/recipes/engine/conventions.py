@@ -15,6 +15,7 @@ from engine.names import template_fields
 from log_paths import is_legal_name, is_slug
 
 MAX_BYTES = 1 << 20
+_IN_EXPERIMENT = {f"experiment_{part}" for part in ("log", "checkpoints", "config", "record")}
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _ABROAD = re.compile(r"^~|^[A-Za-z]:|\\")
@@ -125,6 +126,7 @@ class NameTable:
     experiment_log: PlainName
     experiment_checkpoints: PlainName
     experiment_config: PlainName
+    experiment_record: PlainName
     old_logs: DatedName
     cleanup_report: DatedName
 
@@ -329,8 +331,8 @@ def _check_whole(conventions: Conventions) -> None:
         nested = inner in {field.name for field in fields(InTraining)}
         at = ("folders", "in_training", inner) if nested else ("folders", inner)
         raise _ConventionError(f"{_dotted(at)} is or lies in the folder {outer}; name another", at)
-    names = conventions.names
-    if len({names.experiment_log, names.experiment_checkpoints, names.experiment_config}) < 3:
+    names = vars(conventions.names)
+    if len({names[key] for key in _IN_EXPERIMENT}) < len(_IN_EXPERIMENT):
         at = ("names", "experiment_log")
         raise _ConventionError("two things in an experiment folder have one name; rename one", at)
 

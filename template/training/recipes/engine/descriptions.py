@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from engine import metrics
 from engine.attribution import Checkpoint
 from engine.evidence import Measurement, Reading
 
@@ -44,7 +45,8 @@ def _session(checkpoint: Checkpoint, found: list[Measurement]) -> int:
     with_value = {
         m.session
         for m in found
-        if value is not None and abs(m.value - value) <= 0.5 * 10 ** -(m.digits or 9)
+        if value is not None and metrics.canonical(m.name) == checkpoint.metric
+        if abs(m.value - value) <= 0.5 * 10 ** -(9 if m.digits is None else m.digits)
     }
     return max(with_value or {m.session for m in found}, default=0)
 

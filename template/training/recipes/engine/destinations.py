@@ -77,6 +77,18 @@ class Destinations:
         timed = self._experiment(run, leader, f"{leader.date:%H%M%S}")
         return self._free(plain, f"{self.folders.archived}/{timed}.tar.gz", beside=_of_archive)
 
+    def superseded(self, model: Checkpoint) -> str:
+        """Return the path of the archive of a model that was in production."""
+        model_type = model.model_type or UNKNOWN
+        words = identity.stem(model.path).removeprefix(model_type)
+        name = names.build(
+            self.names.experiment,
+            date=model.date.date() if model.date else None,
+            model_type=model_type,
+            experiment_name=names.slugify(f"{words}_superseded"),
+        )
+        return self._free(f"{self.folders.archived}/{name}.tar.gz", beside=_of_archive)
+
     def active(self, run: Run, leader: Checkpoint | None) -> str:
         """Return the folder of a run that stays active."""
         return self._free(f"{self.folders.active}/{self._experiment(run, leader)}")
@@ -115,12 +127,13 @@ class Destinations:
         """
         folder, _, name = wanted[0].rpartition("/")
         numbers = (f"{folder}/{numbered(name, number)}" for number in count(2))
-        for path in chain(wanted, numbers):
-            claimed = {each.casefold() for each in (path, *beside(path))}
-            if not claimed & self.taken:
-                self.taken |= claimed
-                return path
-        raise AssertionError("there is always another number")
+        claims = (
+            (path, {each.casefold() for each in (path, *beside(path))})
+            for path in chain(wanted, numbers)
+        )
+        free, claimed = next(claim for claim in claims if not claim[1] & self.taken)
+        self.taken |= claimed
+        return free
 
 
 def _metadata(target: str) -> tuple[str, ...]:

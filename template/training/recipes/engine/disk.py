@@ -8,8 +8,10 @@ is found was left by a run that crashed.
 import contextlib
 import ctypes
 import errno
+import functools
 import hashlib
 import os
+import re
 import shutil
 import stat
 import sys
@@ -27,11 +29,16 @@ _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _CREATE |= getattr(os, "O_NOFOLLOW", 0)
 
 _UNSUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+FULL = {errno.ENOSPC, errno.EDQUOT}
 _LONGEST_NAME = 255  # bytes, on every common file system
 
 
 class Changed(Exception):
     """A file changed while it was read, so what was read of it is worth nothing."""
+
+
+class Unreadable(OSError):
+    """A file cannot be read: it is another user's, or its disk fails. No writing raises it."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +77,18 @@ def open_regular(path: Path) -> int:
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[int]:
-    """Opens `path` as `open_regular` does and closes it at the end."""
-    descriptor = open_regular(path)
+    """Opens `path` as `open_regular` does and closes it at the end.
+
+    Every OSError inside becomes Unreadable, so nothing but reading belongs there.
+    """
     try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+        descriptor = open_regular(path)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+    except OSError as problem:
+        raise Unreadable(problem.errno, problem.strerror, str(path)) from problem
 
 
 def blocks(descriptor: int, size: int = BLOCK) -> Iterator[bytes]:
@@ -119,11 +132,40 @@ def same_bytes(a: Path, b: Path) -> bool:
         )
 
 
-def free_bytes(path: Path) -> int:
-    """Bytes that this user can still write where `path` lies or is going to lie."""
+def existing(path: Path) -> Path:
+    """`path`, or the nearest folder above it that exists."""
     while not path.exists():
         path = path.parent
-    return shutil.disk_usage(path).free
+    return path
+
+
+def free_bytes(path: Path) -> int:
+    """Bytes that this user can still write where `path` lies or is going to lie."""
+    return shutil.disk_usage(existing(path)).free
+
+
+@functools.cache
+def volume(path: Path) -> tuple[int, str]:
+    """What must be equal for a rename to work: the device, and on Linux the mount.
+
+    A folder that is mounted a second time (a container's volume) has the device of the first.
+    """
+    place = existing(path).resolve()
+    inside = (mount for mount in _mounts() if place.is_relative_to(mount))
+    return place.stat().st_dev, max(inside, key=len, default="")
+
+
+@functools.cache
+def _mounts() -> tuple[str, ...]:
+    """The mount points, by proc_pid_mountinfo(5): the fifth field, with spaces as octal escapes."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return ()
+    return tuple(
+        re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), line.split(" ")[4])
+        for line in lines
+    )
 
 
 def rename_no_replace(src: Path, dst: Path) -> None:
@@ -274,9 +316,11 @@ def write_new(path: Path, data: bytes, mode: int = 0o644) -> None:
         write_all(descriptor, data)
 
 
-def link_new(path: Path, target: str) -> None:
+def link_new(path: Path, target: str, mtime_ns: int | None = None) -> None:
     """Makes a symlink, synced. Raises FileExistsError if `path` is taken."""
     path.symlink_to(target)
+    if mtime_ns is not None and os.utime in os.supports_follow_symlinks:
+        os.utime(path, ns=(mtime_ns, mtime_ns), follow_symlinks=False)
     sync_folder(path.parent)
 
 

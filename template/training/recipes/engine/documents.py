@@ -1,10 +1,13 @@
 """The texts that a clean-up leaves behind: metadata, results summary and report. Pure functions."""
 
 import json
+import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.plan import Action, Document, Plan
+from engine.show import safe
 
 Facts = Mapping[str, Any]
 UNKNOWN = "unknown"
@@ -17,8 +20,12 @@ def render(document: Document, facts: Facts, plan: Plan, context: Facts) -> byte
     `facts` are the document's own, `context` holds the run's id, what was left and why, and the
     hashes of the originals.
     """
-    texts = {"metadata": _metadata, "summary": _summary, "report": _report}
+    texts = {"metadata": _metadata, "summary": _summary, "report": _report, "text": _text}
     return texts[document](facts, plan, context).encode("utf-8", "backslashreplace")
+
+
+def _text(facts: Facts, plan: Plan, context: Facts) -> str:
+    return str(facts["text"])
 
 
 def _metadata(facts: Facts, plan: Plan, context: Facts) -> str:
@@ -37,11 +44,17 @@ def _metadata(facts: Facts, plan: Plan, context: Facts) -> str:
         "chosen_because": facts["reason"],
         "log": facts["log"],
         **{name: known.get(name) for name in ("parameters", "task", "dataset", "classes", "seed")},
-        "config": facts["config"],
+        "config": {name: _for_json(value) for name, value in facts["config"].items()},
         "evidence": facts["evidence"],
+        "supersedes": facts.get("supersedes", []),
         "run": context["run"],
     }
-    return json.dumps(content, indent=2, default=str) + "\n"
+    return json.dumps(content, indent=2, default=str, allow_nan=False) + "\n"
+
+
+def _for_json(value: object) -> object:
+    """Return NaN and infinities as text: JSON has no numbers for them."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 # --- results summary ----------------------------------------------------------------------------
@@ -97,14 +110,19 @@ def _lead(facts: Facts) -> str:
     value = UNKNOWN if facts["value"] is None else f"{facts['value']:.6g}"
     epoch = "" if facts["epoch"] is None else f" at epoch {facts['epoch']} (as the log counts)"
     lines = [
-        f"`{facts['production']}` ({facts['size']:,} bytes, sha256 `{facts['sha256']}`)",
+        f"{_code(facts['production'])} ({facts['size']:,} bytes, sha256 `{facts['sha256']}`)",
         "",
         f"- model type: {facts['model_type'] or UNKNOWN}",
         f"- {facts['metric'] or 'metric'}: **{value}**{epoch}",
         f"- trained: {facts['date'] or UNKNOWN}",
-        f"- chosen because: {facts['reason']}",
-        f"- it was `{facts['path']}`",
-        f"- log: {'`' + facts['log'] + '`' if facts['log'] else UNKNOWN}",
+        f"- chosen because: {_line(facts['reason'])}",
+        f"- it was {_code(facts['path'])}",
+        f"- log: {_code(facts['log']) if facts['log'] else UNKNOWN}",
+        *(
+            f"- supersedes: {_code(old['path'])} ({_number(old['value'])}), now in "
+            f"{_code(old['archive'])}"
+            for old in facts.get("supersedes", ())
+        ),
     ]
     return "\n".join(lines) + "\n"
 
@@ -143,14 +161,14 @@ def _number(value: object) -> str:
 
 def _reproduce(facts: Facts) -> str:
     known = facts["facts"]
-    commit = known.get("git_commit")
+    commit = re.fullmatch("[0-9a-f]{7,64}", str(known.get("git_commit")))
     lines = [
-        f"1. `git checkout {commit}`" if commit else "1. The git commit of the run is unknown.",
+        f"1. `git checkout {commit[0]}`" if commit else "1. The git commit of the run is unknown.",
         "2. Install the packages that the run had (see `REPRODUCIBILITY.md`).",
-        f"3. Train with the parameters above, seed {known.get('seed', UNKNOWN)}.",
+        f"3. Train with the parameters above, seed {_line(known.get('seed', UNKNOWN))}.",
         f"4. Compare with {facts['metric'] or 'the metric'}"
         f" {UNKNOWN if facts['value'] is None else format(facts['value'], '.6g')}"
-        f" and with the curve in {'`' + facts['log'] + '`' if facts['log'] else 'the log'}.",
+        f" and with the curve in {_code(facts['log']) if facts['log'] else 'the log'}.",
         "",
         "What is called unknown here was found in no file of the run.",
     ]
@@ -164,7 +182,8 @@ def _report(facts: Facts, plan: Plan, context: Facts) -> str:
     actions = [a for a in plan.actions if a.verb != "write"]
     left = context["left"]
     done = [a for a in actions if a.src not in left]
-    rows = [_account_row(action, context) for action in done]
+    by_path = {str(action.src): action for action in done}
+    rows = [_account_row(action, by_path) for action in done]
     total = sum(action.bytes for action in actions)
     parts = [
         f"# Clean-up of {facts['day']}\n",
@@ -179,7 +198,7 @@ def _report(facts: Facts, plan: Plan, context: Facts) -> str:
     if left:
         parts += ["## Left alone\n", _table(("file", "why"), left.items())]
     if plan.notes:
-        parts += ["## Notes\n", "\n".join(f"- {note}" for note in plan.notes) + "\n"]
+        parts += ["## Notes\n", "\n".join(f"- {_line(note)}" for note in plan.notes) + "\n"]
     return "\n".join(parts)
 
 
@@ -191,13 +210,21 @@ def _decision_rows(plan: Plan) -> Iterator[tuple[str, ...]]:
         yield checkpoint["path"], checkpoint["role"], checkpoint["metric"] or "", value, evidence
 
 
-def _account_row(action: Action, context: Facts) -> tuple[str, ...]:
-    quarantined = "quarantine until purged, then deleted as asked"
-    places = {"delete": quarantined, "drop": f"{action.dst} (same bytes)"}
-    place = places.get(
-        action.verb, f"{action.dst}, {action.src}" if action.verb == "pack" else str(action.dst)
-    )
-    return str(action.src), f"{action.bytes:,}", action.verb, place, action.reason
+def _account_row(action: Action, by_path: Mapping[str, Action]) -> tuple[str, ...]:
+    path = str(action.src)
+    return path, f"{action.bytes:,}", action.verb, _place(path, by_path), action.reason
+
+
+def _place(path: str, by_path: Mapping[str, Action]) -> str:
+    """Return where the bytes of an original file are now."""
+    action = by_path.get(path)
+    if action is None:
+        return path
+    if action.verb == "delete":
+        return "quarantine until purged, then deleted as asked"
+    if action.verb == "drop":
+        return f"{_place(str(action.dst), by_path)} (same bytes)"
+    return f"{action.dst}, {path}" if action.verb == "pack" else str(action.dst)
 
 
 def _sum_rows(
@@ -218,5 +245,13 @@ def _table(head: tuple[str, ...], rows: Any) -> str:
 
 def _cell(text: object) -> str:
     """Return text that cannot leave its cell, whatever a file is called."""
-    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
-    return shown.replace("\\", "\\\\").replace("|", "\\|").replace("`", "'").replace("<", "&lt;")
+    shown = safe(str(text)).replace("\\", "\\\\").replace("|", "\\|").replace("`", "'")
+    return shown.replace("<", "&lt;").replace("[", "\\[")
+
+
+def _line(text: object) -> str:
+    return safe(str(text)).replace("<", "&lt;")
+
+
+def _code(path: object) -> str:
+    return f"`{safe(str(path)).replace('`', chr(39))}`"

@@ -3,6 +3,7 @@
 import mmap
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from engine.scan import Entry
@@ -13,9 +14,8 @@ PROBE = 4096  # bytes read at the start, the middle and the end before a whole f
 def find(root: Path, entries: Iterable[Entry]) -> tuple[tuple[str, ...], ...]:
     """Return groups of two and more paths whose files have equal bytes, each group sorted.
 
-    Empty files are never duplicates, and names of one file (hard links) are one file. Equality is
-    by blake3: whoever drops a copy compares the bytes again. Raises OSError when a file cannot be
-    read.
+    Empty files are never duplicates, and names of one file (hard links) are one file. What cannot
+    be read equals nothing. Equality is by blake3: whoever drops a copy compares the bytes again.
     """
     regular = [entry for entry in entries if entry.kind == "file" and entry.size > 0]
     groups = _split([regular], lambda entry: entry.size)
@@ -32,7 +32,8 @@ def _split(groups: list[list[Entry]], key: Callable[[Entry], Hashable]) -> list[
             continue
         parts = defaultdict(list)
         for entry in group:
-            parts[key(entry)].append(entry)
+            with suppress(OSError, ValueError):  # mmap's: it has become empty meanwhile
+                parts[key(entry)].append(entry)
         result += [part for part in parts.values() if len(part) > 1]
     return result
 

@@ -1,19 +1,20 @@
 """The experiments in the active folder, with what the retention rules need to know of each."""
 
-import json
 import time
 from datetime import date
 from pathlib import PurePosixPath
 
-from engine import in_use, names
+from engine import in_use, metrics, names
 from engine.attribution import Checkpoint, attribute
 from engine.evidence import Reading
+from engine.findings import read_metadata
 from engine.identity import folder_key
 from engine.project import Project
 from engine.readers import read
 from engine.retention import Experiment
 from engine.runs import Run, is_weights
 from engine.scan import Inventory
+from engine.selection import groups, task_of
 
 
 def active(project: Project, inventory: Inventory) -> dict[Experiment, Run]:
@@ -27,15 +28,21 @@ def active(project: Project, inventory: Inventory) -> dict[Experiment, Run]:
     return dict(_experiment(project, inventory, home) for home in homes)
 
 
-def _experiment(project: Project, inventory: Inventory, home: str) -> tuple[Experiment, Run]:
+def folder_run(project: Project, inventory: Inventory, home: str) -> tuple[Run, dict[str, Reading]]:
+    """Return the files of the experiment in the folder `home`, and what those say that are read."""
     files = [e.path for e in inventory.below(home) if e.kind in ("file", "link")]
     readings = _readings(project, inventory, files)
     weights = tuple(sorted(p for p, reading in readings.items() if is_weights(p, reading)))
     records = tuple(sorted(set(readings) - set(weights)))
     others = tuple(sorted(set(files) - set(readings)))
-    name = PurePosixPath(home).name
-    run = Run(home, folder_key(name), True, weights, records, others)
-    best = _best(attribute([run], readings, project.conventions))
+    key = folder_key(PurePosixPath(home).name)
+    return Run(home, key, True, weights, records, others), readings
+
+
+def _experiment(project: Project, inventory: Inventory, home: str) -> tuple[Experiment, Run]:
+    run, readings = folder_run(project, inventory, home)
+    name, files = PurePosixPath(home).name, list(run.files)
+    best = _best(project, attribute([run], readings, project.conventions))
     fields = names.parse(
         project.conventions.names.experiment,
         name,
@@ -50,6 +57,7 @@ def _experiment(project: Project, inventory: Inventory, home: str) -> tuple[Expe
         best.metric if best else None,
         best.direction if best else None,
         best.value if best else None,
+        task_of(best) if best else (),
         next((f"in use: {path} ({why})" for path, why in busy.items()), None),
         _in_production(project, inventory, home),
     )
@@ -65,11 +73,12 @@ def _readings(project: Project, inventory: Inventory, files: list[str]) -> dict[
     return {path: reading for path, reading in found.items() if reading is not None}
 
 
-def _best(checkpoints: tuple[Checkpoint, ...]) -> Checkpoint | None:
-    known = [c for c in checkpoints if c.value is not None and c.direction is not None]
-    sign = {"max": 1, "min": -1}
-    ordered = sorted(known, key=lambda c: sign[c.direction or "max"] * (c.value or 0))
-    return ordered[-1] if ordered else next(iter(checkpoints), None)
+def _best(project: Project, checkpoints: tuple[Checkpoint, ...]) -> Checkpoint | None:
+    """Return the best by the metric that decides, if any has it, else by another."""
+    wanted = metrics.canonical(project.conventions.metric.name)
+    winners = [group.winner for group in groups(checkpoints) if group.winner]
+    winners.sort(key=lambda checkpoint: checkpoint.metric != wanted)
+    return next(iter((*winners, *checkpoints)), None)
 
 
 def _started(fields: dict[str, str] | None, best: Checkpoint | None) -> date | None:
@@ -81,11 +90,8 @@ def _started(fields: dict[str, str] | None, best: Checkpoint | None) -> date | N
 def _in_production(project: Project, inventory: Inventory, home: str) -> str | None:
     """Return the metadata file of a production model that says it came from this experiment."""
     for entry in inventory.below(project.folders.production):
-        if entry.path.endswith(".json") and entry.kind == "file":
-            try:
-                source = json.loads((project.root / entry.path).read_bytes()).get("source")
-            except (OSError, ValueError, AttributeError):
-                continue
+        if entry.path.endswith(".json"):
+            source = read_metadata(project.root / entry.path).get("source")
             if isinstance(source, str) and source.startswith(home + "/"):
                 return entry.path
     return None

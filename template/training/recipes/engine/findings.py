@@ -1,15 +1,18 @@
 """Look at a project: scan it, read what may be evidence, and attribute the checkpoints."""
 
 import json
+import math
+import stat
 import time
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 
-from engine import duplicates, in_use, names
-from engine.attribution import Checkpoint, Evidence, attribute
+from engine import duplicates, in_use, metrics, names
+from engine.attribution import TASK_FACTS, Checkpoint, Evidence, attribute
 from engine.cleanup_plan import Mess
 from engine.errors import UserError
 from engine.project import Project
-from engine.readers import read
+from engine.readers import dates, read
 from engine.runs import group
 from engine.scan import Inventory, scan
 
@@ -27,7 +30,7 @@ def look(project: Project, leave_alone: tuple[str, ...] = ()) -> Mess:
     }
     runs = group(inventory, readings)
     checkpoints = attribute(runs, readings, project.conventions)
-    production = _production(project, inventory)
+    production = in_production(project, inventory)
     weights = [c.path for c in (*checkpoints, *production) if c.role == "model"]
     files = sorted({*readings, *(path for run in runs for path in run.files)})
     window = project.conventions.scan.in_use_minutes * 60
@@ -53,14 +56,14 @@ def inside(project: Project, argument: str) -> str:
     raise UserError(f"{argument}: there is no such file in {project.root}")
 
 
-def _production(project: Project, inventory: Inventory) -> tuple[Checkpoint, ...]:
+def in_production(project: Project, inventory: Inventory) -> tuple[Checkpoint, ...]:
     """Return the models that are in production already, by their names and metadata."""
     templates = project.conventions.names
     found = []
     for entry in inventory.below(project.folders.production):
         name = PurePosixPath(entry.path).name
         fields = names.parse(templates.production, name) or names.parse(templates.model, name)
-        if entry.kind == "file" and fields and fields.get("ext") not in (None, "json"):
+        if entry.kind == "file" and fields and fields.get("ext", "") not in ("", "json"):
             found.append(_in_production(project, entry.path, fields))
     return tuple(found)
 
@@ -68,30 +71,45 @@ def _production(project: Project, inventory: Inventory) -> tuple[Checkpoint, ...
 def _in_production(project: Project, path: str, fields: dict[str, str]) -> Checkpoint:
     rules = project.conventions.metric
     wanted = rules.by_model_type.get(fields["model_type"], rules)
-    metadata = _metadata(project.root / path.removesuffix("." + fields["ext"]).__add__(".json"))
-    said = metadata.get("value")
-    value = said if isinstance(said, float) else _number(fields.get("metric"))
-    metric = metadata.get("metric", wanted.name)
-    direction = metadata.get("direction", wanted.direction)
-    where = "key value of its metadata" if isinstance(said, float) else "file name"
-    evidence = (Evidence("metric", f"{metric} {value}", path, where),)
+    metadata = read_metadata(project.root / f"{path.removesuffix('.' + fields['ext'])}.json")
+    said = _number(metadata.get("value"))
+    value = _number(fields.get("metric")) if said is None else said
+    metric, direction = metadata.get("metric"), metadata.get("direction")
+    if not isinstance(metric, str) or direction not in ("max", "min", None):
+        metric, direction = metrics.canonical(wanted.name) or wanted.name, wanted.direction
+    where = "file name" if said is None else "key value of its metadata"
+    date = dates.of_value(metadata.get("date")) or dates.of_value(fields.get("date"))
     return Checkpoint(
-        path, "model", None, "", fields["model_type"], metric, direction, value, evidence=evidence
+        path,
+        "model",
+        None,
+        model_type=fields["model_type"],
+        metric=metric,
+        direction=str(direction) if direction else None,
+        value=value,
+        date=datetime.fromisoformat(date) if date else None,
+        facts={k: v for k in TASK_FACTS if isinstance(v := metadata.get(k), str)},
+        evidence=(Evidence("metric", f"{metric} {value}", path, where),),
     )
 
 
-def _number(text: str | None) -> float | None:
-    try:
-        return float(text or "")
-    except ValueError:
+def _number(value: object) -> float | None:
+    """Return a finite number, or None; "unknown" in a name is none."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
-
-
-def _metadata(path: Path) -> dict[str, object]:
     try:
-        if path.stat().st_size > METADATA_LIMIT:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def read_metadata(path: Path) -> dict[str, object]:
+    """Return what the metadata of a production model says; nothing if it cannot be read."""
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode) or path.stat().st_size > METADATA_LIMIT:
             return {}
         content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -74,6 +74,11 @@ def selector(name: str) -> str | None:
     return "epoch" if any(EPOCH.fullmatch(word) for word in words) else None
 
 
+def is_copy(path: str) -> bool:
+    """Return whether a file's name says that it is a copy."""
+    return "copy" in tokens(PurePosixPath(path).name)
+
+
 def starts_generic(name: str) -> bool:
     """Return whether a checkpoint's name starts with its role and not with a run's name."""
     words = tokens(name)

@@ -5,6 +5,7 @@ One JSON object a line: `{"seq", "op", "id", "state", "src", "dst", "sha256", "s
 `undone` once it was taken back. `crc` is zlib's CRC-32 of the line without it.
 """
 
+import errno
 import json
 import os
 import zlib
@@ -19,12 +20,12 @@ from engine.errors import UserError
 State = Literal["intent", "done", "undone"]
 Op = Literal[
     "phase",  # id is "apply", "undo" or "purge": when it began, when it was finished
+    "checked",  # the originals of the archive `id` were hashed again, in quarantine
     "folder",  # dst was made
     "move",  # src was renamed to dst
     "quarantine",  # src was renamed to dst, in quarantine; `kept` says where its bytes are as well
     "create",  # dst was written: a document, an archive, a copy on another file system
     "remove_folder",  # src, empty, was removed
-    "purge",  # src, in quarantine, was deleted for good
     "left",  # src was left alone; `kept` says why
 ]
 
@@ -53,7 +54,8 @@ class Journal:
         """Open the journal at `path`, new or existing; cuts off a last line that was torn."""
         lines, whole = _read(path)
         self.records = lines
-        self._latest = {(record.op, record.id): record for record in lines}
+        self._last = {(record.op, record.id): record for record in lines}
+        self._intact = True
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         os.ftruncate(self._descriptor, whole)
         disk.sync(self._descriptor)
@@ -63,37 +65,59 @@ class Journal:
         """Close the file; nothing is buffered."""
         os.close(self._descriptor)
 
+    def last(self, op: Op, id_: str) -> Record | None:
+        """Return the last record of a step, None if it was never begun."""
+        return self._last.get((op, id_))
+
+    def standing(self, op: Op, id_: str) -> Record | None:
+        """Return the last record of a step that was begun or done, and not taken back."""
+        record = self.last(op, id_)
+        return record if record and record.state != "undone" else None
+
     def state(self, op: Op, id_: str) -> State | None:
         """Return the last state of a step, None if it was never begun."""
-        record = self._latest.get((op, id_))
+        record = self.last(op, id_)
         return record.state if record else None
 
     def latest(self) -> tuple[Record, ...]:
         """Return the last record of each step, in the order in which the steps began."""
-        order = dict.fromkeys((record.op, record.id) for record in self.records)
-        return tuple(self._latest[key] for key in order)
+        return latest(self.records)
 
     def write(self, records: Iterable[Record]) -> None:
-        """Append records and force them to the disk at once. Raises OSError."""
+        """Append records and force them to the disk at once. Raises OSError.
+
+        After a failure nothing more is written, unless the disk was full and the record is off it.
+        """
         numbered = [
             replace(record, seq=len(self.records) + number)
             for number, record in enumerate(records, 1)
         ]
-        data = b"".join(_line(record) for record in numbered)
+        if not numbered:
+            return
+        if not self._intact:
+            raise OSError(errno.EIO, "the journal could not be written to before")
+        self._intact = False
         end = os.lseek(self._descriptor, 0, os.SEEK_END)
         try:
-            disk.write_all(self._descriptor, data)
+            disk.write_all(self._descriptor, b"".join(map(_line, numbered)))
             disk.sync(self._descriptor)
-        except OSError:
+        except OSError as problem:
             os.ftruncate(self._descriptor, end)  # half a line in the middle would stop everything
+            self._intact = problem.errno in disk.FULL
             raise
+        self._intact = True
         for record in numbered:
             self.records.append(record)
-            self._latest[record.op, record.id] = record
+            self._last[record.op, record.id] = record
 
     def mark(self, records: Iterable[Record], state: State) -> None:
         """Append the given records with another state."""
         self.write(replace(record, state=state) for record in records)
+
+
+def latest(records: Iterable[Record]) -> tuple[Record, ...]:
+    """Return the last record of each step, in the order in which the steps began."""
+    return tuple({(record.op, record.id): record for record in records}.values())
 
 
 def read(path: Path) -> tuple[Record, ...]:
@@ -108,7 +132,7 @@ def _read(path: Path) -> tuple[list[Record], int]:
     records, whole = [], 0
     for number, line in enumerate(lines, 1):
         record = _parse(line)
-        if record is None:
+        if record is None or record.seq != number:
             if number < len(lines):
                 raise UserError(
                     f"{path}:{number}: the journal is damaged; nothing was changed. "

@@ -30,8 +30,9 @@ def project_lock(history: Path) -> Iterator[None]:
         if not _try_lock(descriptor):
             holder = _printable(os.read(descriptor, 1000)) or "another process"
             raise UserError(f"{path}: held by {holder}; wait until it ends")
-        os.ftruncate(descriptor, 0)
-        disk.write_all(descriptor, _this_process())
+        with contextlib.suppress(OSError):  # a full disk, which a purge is to free
+            os.ftruncate(descriptor, 0)
+            disk.write_all(descriptor, _this_process())
         yield
     finally:
         os.close(descriptor)

@@ -8,18 +8,20 @@ from typing import Any, Literal
 
 from engine.scan import Inventory
 
-Verb = Literal["move", "pack", "drop", "delete", "skip", "write"]
-Document = Literal["metadata", "summary", "report"]
+Verb = Literal["move", "pack", "drop", "delete", "skip", "write", "restore", "copy", "folder"]
+Document = Literal["metadata", "summary", "report", "text"]
 
 
 @dataclass(frozen=True)
 class Action:
     """What becomes of one file. Paths are relative to the project root, or absolute outside it.
 
-    `move` renames it to `dst`; `pack` puts it into the archive `dst` and its original into
-    quarantine; `drop` quarantines a copy whose bytes stay at `dst`; `delete` quarantines what the
-    user asked to be deleted for good by the next purge; `skip` leaves it alone, aloud; `write`
-    makes `dst` from what is known (then `src` is None).
+    `move` renames it to `dst`; `copy` leaves it and makes `dst` of the same bytes; `pack` puts it
+    into the archive `dst` and its original into quarantine; `drop` quarantines a copy whose bytes
+    stay at `dst`; `delete` quarantines what the user asked to be deleted for good by the next
+    purge; `skip` leaves it alone, aloud; `write` makes `dst` from what is known (then `src` is
+    None); `restore` makes `dst` from a member of the archive `src`; `folder` makes the empty folder
+    `dst`.
     """
 
     verb: Verb

@@ -1,10 +1,13 @@
 """Which finished experiments are packed and which stay: a pure function of facts, policy, clock."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from fnmatch import fnmatchcase
+
+from engine.selection import Task, by_task
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,7 @@ class Experiment:
     metric: str | None = None
     direction: str | None = None
     value: float | None = None  # of its best checkpoint
+    task: Task = ()  # what tells it from others of the same metric
     busy: str | None = None  # why it must not be touched: in use, unfinished
     in_production: str | None = None  # the production model that came from it
 
@@ -45,7 +49,7 @@ def decide(experiments: Iterable[Experiment], policy: Policy, today: date) -> tu
     """Return a decision for each experiment, in the order of their names.
 
     The first rule that applies decides: busy, in production, kept by name, asked for by name,
-    best of its kind, last of its model type, age. An experiment of unknown age is kept.
+    best of its comparable group, last of its model type, age. An experiment of unknown age is kept.
     """
     found = sorted(experiments, key=lambda experiment: experiment.name)
     best, last = _best(found, policy.keep_best), _last(found, policy.keep_last)
@@ -88,20 +92,22 @@ def _by_age(experiment: Experiment, policy: Policy, today: date) -> Decision:
 
 
 def _best(experiments: Sequence[Experiment], count: int) -> dict[str, str]:
-    """Return the best of each model type and metric; unknown values and directions never rank."""
+    """Return the best of each comparable group; unknown values and directions never rank."""
     ranked = defaultdict(list)
     for experiment in experiments:
-        if experiment.value is not None and experiment.direction is not None:
-            ranked[experiment.model_type, experiment.metric, experiment.direction].append(
-                experiment
-            )
+        if math.isfinite(_value(experiment)) and experiment.direction is not None:
+            ranked[experiment.metric, experiment.direction].append(experiment)
     reasons: dict[str, str] = {}
-    for (_, metric, direction), members in ranked.items():
-        members.sort(
-            key=lambda e: (-(e.value or 0) if direction == "max" else e.value or 0, e.name)
-        )
-        reasons |= {e.name: f"one of the best {count} by {metric}" for e in members[:count]}
+    for (metric, direction), found in ranked.items():
+        sign = -1 if direction == "max" else 1
+        for members in by_task(found, lambda experiment: experiment.task).values():
+            members.sort(key=lambda e: (sign * _value(e), e.name))
+            reasons |= {e.name: f"one of the best {count} by {metric}" for e in members[:count]}
     return reasons
+
+
+def _value(experiment: Experiment) -> float:
+    return math.nan if experiment.value is None else experiment.value
 
 
 def _last(experiments: Sequence[Experiment], count: int) -> dict[str, str]:

@@ -68,10 +68,23 @@ def scan(project: Project, leave_alone: tuple[str, ...] = ()) -> Inventory:
     environments are not entered. Unreadable folders are reported in `closed`.
     """
     globs = (*project.conventions.scan.leave_alone, *leave_alone)
+    entries, closed = _walk(project, [("", None)], globs)
+    return Inventory(entries, tracked(project.root), closed)
+
+
+def scan_layout(project: Project) -> Inventory:
+    """Return what lies in the layout's folders, wherever they are; git is not asked."""
+    zones = _layout_zones(project).items()
+    places: list[tuple[str, str | None]] = [(f, zone) for f, zone in zones if zone == "the layout"]
+    return Inventory(_walk(project, places, ())[0], frozenset(), {})
+
+
+def _walk(
+    project: Project, pending: list[tuple[str, str | None]], globs: tuple[str, ...]
+) -> tuple[dict[str, Entry], dict[str, str]]:
     layout = _layout_zones(project)
     entries: dict[str, Entry] = {}
     closed: dict[str, str] = {}
-    pending: list[tuple[str, str | None]] = [("", None)]
     while pending:
         folder, zone = pending.pop()
         try:
@@ -93,7 +106,7 @@ def scan(project: Project, leave_alone: tuple[str, ...] = ()) -> Inventory:
             entries[path] = _entry(path, item.stat(follow_symlinks=False), inner)
             if is_folder:
                 pending.append((path, inner))
-    return Inventory(entries, _tracked(project.root), closed)
+    return entries, closed
 
 
 def matches(path: str, globs: tuple[str, ...]) -> bool:
@@ -126,7 +139,7 @@ def _zone(path: str, name: str, globs: tuple[str, ...]) -> str | None:
 
 def _foreign(names: Iterator[str]) -> str | None:
     for name in names:
-        if name == "pyvenv.cfg":
+        if name in ("pyvenv.cfg", "conda-meta"):
             return "environment"
         if name == ".git":
             return "another repository"
@@ -146,7 +159,8 @@ def _entry(path: str, status: os.stat_result, zone: str | None) -> Entry:
     return Entry(path, kind, size, mode, status.st_mtime_ns, status.st_dev, status.st_ino, zone)
 
 
-def _tracked(root: Path) -> frozenset[str]:
+def tracked(root: Path) -> frozenset[str]:
+    """Return the paths that git tracks; none where there is no git."""
     command = ["git", "-C", os.fspath(root), "ls-files", "-z"]
     try:
         done = subprocess.run(command, capture_output=True, check=False)

@@ -14,7 +14,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Group:
-    """Checkpoints that may be compared: same metric and direction, nothing that tells tasks apart."""
+    """Checkpoints that may be compared: one metric and direction, nothing tells tasks apart."""
 
     metric: str | None
     direction: str | None

@@ -18,11 +18,14 @@ WIDTH = 100
 # How a verb is written before it is done, after it, and in which style.
 VERBS = {
     "move": ("move", "moved", "green"),
+    "copy": ("copy", "copied", "green"),
     "pack": ("pack", "packed", "cyan"),
     "drop": ("drop", "copies dropped", "yellow"),
     "delete": ("DELETE", "to be deleted by purge", "bold red"),
     "skip": ("leave", "left alone", "magenta"),
     "write": ("write", "documents written", "green"),
+    "restore": ("unpack", "restored", "green"),
+    "folder": ("make", "folders made", "green"),
 }
 
 
@@ -118,8 +121,10 @@ def print_outcome(plan: Plan, run: str, left: Mapping[str, str]) -> None:
         out.print(f"left alone: {safe(path)}: {safe(why)}", style="magenta")
     _print_totals(out, plan, done=True)
     waiting = sum(a.bytes for a in plan.actions if a.verb in ("pack", "drop", "delete"))
-    out.print(f"\nOriginals of {size(waiting)} wait in quarantine.", style="dim")
-    out.print("Take it back: just undo. Free the space: just purge", style="bold")
+    if waiting:
+        out.print(f"\nOriginals of {size(waiting)} wait in quarantine.", style="dim")
+    purge = " Free the space: just purge" if waiting else ""
+    out.print(f"Take it back: just undo.{purge}", style="bold")
 
 
 def print_past_run(past: PastRun, as_json_wanted: bool) -> None:
@@ -188,5 +193,5 @@ def _inner(path: str, run: str) -> str:
 
 def _print_totals(out: "Console", plan: Plan, done: bool) -> None:
     for verb, total in plan.totals().items():
-        amount = "" if verb == "write" else size(total["bytes"])
+        amount = "" if verb in ("write", "folder") else size(total["bytes"])
         out.print(f"{total['files']:>7,}  {VERBS[verb][1 if done else 0]:<24}{amount:>10}")

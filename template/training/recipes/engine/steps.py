@@ -4,10 +4,14 @@ A step is named by its operation and an id. One that is `done` is not done again
 interrupted (`intent`) the disk decides what is left to do.
 """
 
+import contextlib
 import errno
+import hashlib
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path, PurePosixPath
 
 from engine import disk
@@ -20,6 +24,15 @@ BATCH = 500  # renames that share one synced journal entry
 ELSEWHERE = ".training_quarantine"  # at the top of another file system, for files that lie there
 
 
+@dataclass
+class PutBack:
+    """How many files are in their places again, what is to be said, and what was not found."""
+
+    files: int = 0
+    remarks: list[str] = field(default_factory=list)
+    gone: list[Record] = field(default_factory=list)
+
+
 class Steps:
     """Carries out journaled steps for one run."""
 
@@ -27,97 +40,177 @@ class Steps:
         self.root, self.folder, self.journal = project.root, folder, journal
         self.quarantine_root = folder / QUARANTINE
 
-    def folder_for(self, path: str) -> None:
-        """Make the missing folders above `path`, which is relative to the project root."""
-        missing: list[PurePosixPath] = []
-        folder = PurePosixPath(path).parent
-        while not os.path.lexists(self.root / folder):
-            missing.append(folder)
-            folder = folder.parent
-        if not stat.S_ISDIR((self.root / folder).lstat().st_mode):
-            raise UserError(f"{folder}: is a link or a file where a folder is needed; move it away")
-        for folder in reversed(missing):
-            record = Record("folder", str(folder), "intent", dst=str(folder))
-            self.journal.write([record])
-            disk.make_folders(self.root / folder, (self.root / folder).parent)
-            self.journal.mark([record], "done")
+    def folder_for(self, *paths: str) -> None:
+        """Make the missing folders above `paths`, which are relative to the project root."""
+        missing: set[PurePosixPath] = set()
+        for path in paths:
+            folder = PurePosixPath(path).parent
+            while folder not in missing and not os.path.lexists(self.root / folder):
+                missing.add(folder)
+                folder = folder.parent
+            if folder not in missing and not stat.S_ISDIR((self.root / folder).lstat().st_mode):
+                raise UserError(
+                    f"{folder}: is a link or a file where a folder is needed; move it away"
+                )
+        records = [Record("folder", str(new), "intent", dst=str(new)) for new in sorted(missing)]
+        self.journal.write(records)
+        for record in records:
+            folder_path = self.root / record.id
+            disk.make_folders(folder_path, folder_path.parent)
+        self.journal.mark(records, "done")
 
-    def move(self, op: Op, records: Sequence[Record]) -> None:
-        """Rename each `src` to its `dst`, in batches. Raises OSError; EXDEV with nothing begun."""
+    def move(self, op: Op, records: Sequence[Record]) -> list[Record]:
+        """Rename each `src` to its `dst`; return what lies across file systems, untouched."""
+        across: list[Record] = []
         for batch in _batches([r for r in records if self.journal.state(op, r.id) != "done"]):
-            begun = [r for r in batch if self.journal.state(op, r.id) == "intent"]
-            fresh = [r for r in batch if r not in begun]
-            for record in fresh:
-                self.folder_for(_named(record.dst))
+            fresh = [r for r in batch if self.journal.state(op, r.id) != "intent"]
+            self.folder_for(*(_named(record.dst) for record in fresh))
             self.journal.write(fresh)
+            with self._synced(batch):
+                stay = [record for record in batch if not self._rename(record)]
+            self.journal.mark([r for r in batch if r not in stay], "done")
+            self.journal.mark(stay, "undone")
+            across += stay
+        return across
+
+    def _rename(self, record: Record) -> bool:
+        """Rename without replacing, unless an interrupted attempt had; False across volumes."""
+        src, dst = self.root / _named(record.src), self.root / _named(record.dst)
+        here, there = os.path.lexists(src), os.path.lexists(dst)
+        if there and here and disk.identity(src) == disk.identity(dst):
+            src.unlink()  # two names of one file: the second half of a rename by hard link
+        elif there and here:
+            raise FileExistsError(errno.EEXIST, "both exist; keeping both", str(src), None, str(dst))
+        elif there and not (_looks_same(record, dst) or is_same(record, dst)):
+            raise FileExistsError(errno.EEXIST, "was written to; `just undo` it", str(dst))
+        elif not there:
             try:
-                for record in batch:
-                    rename(self.root / _named(record.src), self.root / _named(record.dst))
-            finally:
-                self._sync_parents(batch)
-            self.journal.mark(batch, "done")
+                disk.rename_no_replace(src, dst)
+            except OSError as problem:
+                if problem.errno == errno.EXDEV:
+                    return False
+                raise
+        return True
+
+    def put_back(self, records: Sequence[Record]) -> PutBack:
+        """Rename each `dst` to its `src`, or to a name beside it if something new is there."""
+        result = PutBack()
+        for batch in _batches(records):
+            with self._synced(batch):
+                back = [record for record in batch if self._return(record, result)]
+            self.journal.mark(back, "undone")
+        return result
+
+    def _return(self, record: Record, result: PutBack) -> bool:
+        src, dst = self.root / _named(record.src), self.root / _named(record.dst)
+        here, there = os.path.lexists(src), os.path.lexists(dst)
+        if here and (_looks_same(record, src) or (record.state == "intent" and not there)):
+            return True  # never begun, or put back before an interruption
+        if not there:
+            result.gone.append(record)
+            return False
+        if not _looks_same(record, dst):
+            result.remarks.append(f"{record.src}: was written to since; it comes back as it is now")
+        place = src
+        if here:
+            place = self.beside(src)
+            result.remarks.append(f"{record.src}: something new is there; the old is {place.name}")
+        if not src.parent.is_dir():
+            disk.make_folders(src.parent, self.root)
+        disk.rename_no_replace(dst, place)
+        result.files += 1
+        return True
+
+    def beside(self, path: Path) -> Path:
+        """Return a free name in the folder of `path` for what was there before this run."""
+        marks = (f"before_{self.folder.name}_{number or ''}" for number in count())
+        # no name is longer than 255 bytes
+        names = (os.fsdecode(os.fsencode(f"{mark}{path.name}")[:255]) for mark in marks)
+        return next(free for name in names if not os.path.lexists(free := path.with_name(name)))
 
     def create(self, path: str, data: bytes) -> None:
         """Write a new file."""
-        if self.journal.state("create", path) == "done":
-            return
-        self.folder_for(path)
-        record = Record("create", path, "intent", dst=path)
-        if self.journal.state("create", path) is None:
-            self.journal.write([record])
-        else:
-            discard(self.root / path)  # ours, of the interrupted attempt
-        disk.write_new(self.root / path, data)
-        self.created(record)
+        sha256 = hashlib.sha256(data).hexdigest()
+        record = Record("create", path, "intent", dst=path, sha256=sha256, size=len(data))
+        self.make(record, lambda: disk.write_new(self.root / path, data))
 
-    def created(self, record: Record) -> None:
-        """Note what was written, so that undo removes it only if nobody changed it since."""
-        path = self.root / _named(record.dst)
-        self.journal.write([_with(record, path)])
+    def make(self, record: Record, write: Callable[[], object]) -> None:
+        """Have `write` make the new file of which `record` tells the hash, once."""
+        if self.journal.state("create", record.id) == "done":
+            return
+        self.prepare(record.id)
+        self.journal.write([record])
+        write()
+        self.journal.mark([record], "done")
+
+    def prepare(self, path: str) -> None:
+        """Clear the place of a new file of an interrupted attempt. Raises FileExistsError."""
+        self.take_back(path)
+        self.folder_for(path)
+        if os.path.lexists(self.root / path):
+            raise FileExistsError(errno.EEXIST, "is already there", str(self.root / path))
+
+    def take_back(self, path: str) -> bool:
+        """Remove a file that this run made; return False, and leave it, if it is another now."""
+        record = self.journal.standing("create", path)
+        if record is None:
+            return True
+        place = self.root / path
+        if os.path.lexists(place):
+            if not is_same(record, place):
+                return False
+            discard(place)
+        self.journal.mark([record], "undone")
+        return True
 
     def remove_folder(self, path: str, mode: int, mtime_ns: int) -> None:
         """Remove a folder if it is empty."""
-        if self.journal.state("remove_folder", path) == "done":
+        folder = self.root / path
+        if self.journal.state("remove_folder", path) == "done" or not _is_empty(folder):
             return
         record = Record("remove_folder", path, "intent", src=path, mode=mode, mtime_ns=mtime_ns)
-        folder = self.root / path
-        if folder.is_dir() and any(folder.iterdir()):
-            return
         self.journal.write([record])
-        if folder.is_dir():
-            folder.rmdir()
-            disk.sync_folder(folder.parent)
+        remove_if_empty(folder)
         self.journal.mark([record], "done")
 
     def quarantine_path(self, path: str) -> str:
         """Return where the original of `path` waits: on its own file system."""
-        source, inside = self.root / path, path.lstrip("/").replace(":", "_")
-        device = source.lstat().st_dev
-        if device == self.folder.stat().st_dev:
-            return (self.quarantine_root / inside).relative_to(self.root).as_posix()
-        top = source.parent
-        while top != self.root and top.parent.stat().st_dev == device:
+        top, volume = self.root / path, disk.volume((self.root / path).parent)
+        if volume == disk.volume(self.folder):
+            return (self.quarantine_root / path).relative_to(self.root).as_posix()
+        while top.parent != self.root and disk.volume(top.parent.parent) == volume:
             top = top.parent
-        return str((top / ELSEWHERE / self.folder.name / inside).relative_to(self.root).as_posix())
+        return (top.parent / ELSEWHERE / self.folder.name / path).relative_to(self.root).as_posix()
 
-    def _sync_parents(self, records: Sequence[Record]) -> None:
-        parents = {(self.root / _named(p)).parent for r in records for p in (r.src, r.dst)}
-        for parent in sorted(parents):
-            if parent.is_dir():
-                disk.sync_folder(parent)
+    def in_quarantine(self, path: str) -> bool:
+        """Return whether a path is one of those that `quarantine_path` makes up for this run."""
+        here = (self.root / path).is_relative_to(self.quarantine_root)
+        return here or ELSEWHERE in PurePosixPath(path).parts
+
+    @contextlib.contextmanager
+    def _synced(self, records: Sequence[Record]) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            parents = {(self.root / _named(p)).parent for r in records for p in (r.src, r.dst)}
+            for parent in sorted(parents):
+                if parent.is_dir():
+                    disk.sync_folder(parent)
 
 
-def rename(src: Path, dst: Path) -> None:
-    """Rename without replacing, or find that an interrupted attempt had done so already."""
-    here, there = os.path.lexists(src), os.path.lexists(dst)
-    if here and there and disk.identity(src) == disk.identity(dst):
-        src.unlink()  # two names of one file: the second half of a rename by hard link
-    elif here and not there:
-        disk.rename_no_replace(src, dst)
-    elif here:
-        raise FileExistsError(errno.EEXIST, "both exist; keeping both", str(src), None, str(dst))
-    elif not there:
-        raise FileNotFoundError(errno.ENOENT, "has gone meanwhile", str(src))
+def is_same(record: Record, path: Path) -> bool:
+    """Return whether a file or symlink has the content that the record tells of."""
+    status = path.lstat()
+    if stat.S_ISLNK(status.st_mode):
+        return os.readlink(path) == (record.kept or {}).get("target")  # noqa: PTH115 - exact
+    if not stat.S_ISREG(status.st_mode) or status.st_size != record.size:
+        return False
+    return disk.sha256_of(path) == record.sha256
+
+
+def _looks_same(record: Record, path: Path) -> bool:
+    status = path.lstat()
+    return (status.st_size, status.st_mtime_ns) == (record.size, record.mtime_ns)
 
 
 def discard(path: Path) -> None:
@@ -127,20 +220,15 @@ def discard(path: Path) -> None:
         disk.sync_folder(path.parent)
 
 
-def _with(record: Record, path: Path) -> Record:
-    status = path.lstat()
-    return Record(
-        record.op,
-        record.id,
-        "done",
-        record.src,
-        record.dst,
-        disk.sha256_of(path),
-        status.st_size,
-        stat.S_IMODE(status.st_mode),
-        status.st_mtime_ns,
-        record.kept,
-    )
+def remove_if_empty(folder: Path) -> None:
+    """Remove a folder that has nothing in it."""
+    if _is_empty(folder):
+        folder.rmdir()
+        disk.sync_folder(folder.parent)
+
+
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())
 
 
 def _named(path: str | None) -> str:

@@ -15,6 +15,7 @@ from engine.history import PastRun
 from engine.journal import Journal, Record
 from engine.project import Project
 from engine.steps import BATCH, Steps, discard, rename
+from engine.unpack import is_as_written
 
 
 @dataclass
@@ -23,6 +24,7 @@ class Undone:
 
     run: str
     restored: int = 0
+    removed: int = 0  # files that the run had made
     remarks: list[str] = field(default_factory=list)
 
 
@@ -63,11 +65,16 @@ class _Undo:
         open_steps = [r for r in reversed(self.journal.latest()) if r.state in ("intent", "done")]
         self._remake_folders([r for r in open_steps if r.op == "remove_folder"])
         renamed = [r for r in open_steps if r.op in ("move", "quarantine")]
+        created = [r for r in open_steps if r.op == "create"]
+        packed = {r.src for r in renamed if r.op == "quarantine"}
+        for record in created:
+            if record.dst in packed:  # a text that was written anew: its place is needed
+                self._remove(record)
         for start in range(0, len(renamed), BATCH):
             self._put_back(renamed[start : start + BATCH])
         self._rebuild([r for r in renamed if r.id in self.purged and r.op == "quarantine"])
-        for record in open_steps:
-            if record.op == "create":
+        for record in created:
+            if record.dst not in packed:
                 self._remove(record)
         for record in open_steps:
             if record.op == "folder":
@@ -176,7 +183,8 @@ class _Undo:
         path = self.root / str(record.dst)
         discard(disk.partial_of(path))
         if os.path.lexists(path):
-            if record.state == "done" and disk.sha256_of(path) != record.sha256:
+            known = record.state == "done" or record.sha256 or (record.kept or {}).get("target")
+            if known and not is_as_written(path, record):
                 self.result.remarks.append(f"{record.dst}: was changed since; left where it is")
                 return
             if self._needed(record):
@@ -185,6 +193,7 @@ class _Undo:
                 )
                 return
             discard(path)
+            self.result.removed += 1
         self.journal.mark([record], "undone")
 
     def _needed(self, record: Record) -> bool:

@@ -1,13 +1,96 @@
 """Carry out the `restore` actions of a plan: members of a verified archive become files again."""
 
 import os
-import stat
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from engine import archive, disk
-from engine.apply_paths import manifest_of
 from engine.archive import Damaged, Member
-from engine.journal import Journal, Record
+from engine.journal import Record
 from engine.plan import Action
 from engine.steps import Steps
+
+
+def unpack(steps: Steps, manifest: Path, actions: Sequence[Action]) -> dict[str, str]:
+    """Restore members of one archive, journaled; return why for each `dst` that was not.
+
+    Nothing is replaced, and nothing is written if any part of the archive is damaged. What an
+    interrupted attempt had restored is found whole and kept. Raises OSError.
+    """
+    packed = steps.root / str(actions[0].src)
+    try:
+        listed, _ = archive.read_manifest(manifest)
+        with disk.reading(packed):
+            pass
+    except (Damaged, OSError) as problem:
+        return {str(action.dst): str(problem) for action in actions}
+    members = {member.path: member for member in listed}
+    fresh, left = [], {}
+    for record in (_record(action, members) for action in actions):
+        if steps.journal.state("create", record.id) == "done" or _found(steps, record):
+            continue
+        if os.path.lexists(steps.root / record.id):
+            left[record.id] = "something is there already"
+        else:
+            fresh.append(record)
+    return left | _extract(steps, packed, listed, fresh)
+
+
+def _record(action: Action, members: Mapping[str, Member]) -> Record:
+    """Return the journal's record, with what makes out the file: undo removes nothing else."""
+    dst, name = str(action.dst), str(action.facts["member"])
+    member = members[name]
+    kept = {"archive": str(action.src), "member": name}
+    if member.target is not None:
+        kept["target"] = member.target
+    return Record(
+        "create",
+        dst,
+        "intent",
+        str(action.src),
+        dst,
+        member.sha256,
+        member.size,
+        member.mode,
+        member.mtime_ns,
+        kept,
+    )
+
+
+def _found(steps: Steps, record: Record) -> bool:
+    """Note as done what an interrupted attempt had restored."""
+    begun = steps.journal.state("create", record.id) == "intent"
+    if begun and is_as_written(steps.root / record.id, record):
+        steps.journal.mark([record], "done")
+        return True
+    return False
+
+
+def _extract(
+    steps: Steps, packed: Path, listed: tuple[Member, ...], records: list[Record]
+) -> dict[str, str]:
+    for record in records:
+        steps.folder_for(record.id)
+    steps.journal.write(records)
+    places = {(record.kept or {})["member"]: steps.root / record.id for record in records}
+    why = "what was written differs from what was packed"
+    try:
+        archive.extract(packed, places, listed)
+    except (Damaged, FileExistsError) as problem:
+        why = str(problem)
+    whole = [r for r in records if is_as_written(steps.root / r.id, r)]
+    missing = [r for r in records if r not in whole]
+    steps.journal.write(
+        [*(replace(r, state="done") for r in whole), *(replace(r, state="undone") for r in missing)]
+    )
+    return {record.id: why for record in missing}
+
+
+def is_as_written(path: Path, record: Record) -> bool:
+    """Return whether a file or symlink is the one that the record tells of."""
+    if path.is_symlink():
+        return record.sha256 is None and os.readlink(path) == (record.kept or {}).get("target")  # noqa: PTH115
+    if not path.is_file() or path.lstat().st_size != record.size:
+        return False
+    return disk.sha256_of(path) == record.sha256

@@ -1,0 +1,192 @@
+"""Rules about files and folders: what must be there, what it is called, and what belongs beside it."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import fields as fields_of
+from pathlib import Path, PurePosixPath
+
+from engine import disk, identity, names
+from engine.archive import checksum_of, manifest_of
+from engine.checks.subject import Subject, Violation
+from engine.conventions import InTraining
+from engine.findings import read_metadata
+from engine.history import past_runs
+from engine.readers import WEIGHTS
+
+ARCHIVE = re.compile(r"\.(?:tar\.gz|json|sha256)\Z")
+# Which templates a name may follow, by folder. Originals from elsewhere keep their names.
+FOLLOWED = {
+    "production": ("production", "model"),
+    "active": ("experiment",),
+    "archived": ("experiment", "old_logs", "production", "model"),
+    "logs": ("training_log", "canonical_log"),
+    "results": ("summary", "cleanup_report"),
+}
+POINTER = re.compile(
+    rb"version https://git-lfs\.github\.com/spec/v1\n(?:.*\n)*?"
+    rb"oid sha256:(?P<sha256>[0-9a-f]{64})\nsize (?P<size>[0-9]+)\n"
+)
+POINTER_LIMIT = 1024  # bytes, by the specification of git-lfs
+
+
+def folders_exist(subject: Subject) -> Iterator[Violation]:
+    """Yield the folders of the layout that are missing."""
+    inner = {field.name for field in fields_of(InTraining)}
+    for key, folder in vars(subject.project.folders).items():
+        if key == "history" or (subject.project.root / folder).is_dir():
+            continue
+        at = ("folders", "in_training", key) if key in inner else ("folders", key)
+        if subject.wants(subject.conventions_path, folder):
+            message = f"the folder {folder} is missing; make it, or name another"
+            yield Violation(subject.conventions_path, subject.line_of_key(*at), "layout", message)
+
+
+def names_follow_templates(subject: Subject) -> Iterator[Violation]:
+    """Yield what lies in the layout under a name that no convention builds."""
+    for key, templates in FOLLOWED.items():
+        for path in subject.children(getattr(subject.project.folders, key)):
+            if subject.wants(path) and not _follows(subject, key, path):
+                forms = (getattr(subject.project.conventions.names, name) for name in templates)
+                message = f"does not follow {' or '.join(forms)}; rename it"
+                yield Violation(path, 1, "name", message)
+
+
+def _follows(subject: Subject, key: str, path: str) -> bool:
+    name = PurePosixPath(path).name
+    if key == "results" and not name.endswith(".md"):
+        return True  # figures and tables are called as their authors like
+    if key == "archived":
+        if not ARCHIVE.search(name):
+            return False
+        name = ARCHIVE.sub("", name)
+    return parsed(subject, FOLLOWED[key], name, exact=True) is not None
+
+
+def parsed(
+    subject: Subject, templates: tuple[str, ...], name: str, *, exact: bool = False
+) -> dict[str, str] | None:
+    """Return the fields of a name by the first template that it follows; None if it does not."""
+    rules = subject.project.conventions
+    found = (
+        names.parse(
+            getattr(rules.names, template),
+            name,
+            model_types=rules.project.model_types,
+            decimals=rules.metric.decimals if exact else None,
+        )
+        for template in templates
+    )
+    return next((fields for fields in found if fields is not None), None)
+
+
+# --- production models ------------------------------------------------------------------------
+
+
+def models(subject: Subject) -> Iterator[tuple[str, str, dict[str, str] | None]]:
+    """Yield each file of production weights, where its metadata belongs, and its name's fields."""
+    for path in subject.children(subject.project.folders.production):
+        fields = parsed(subject, FOLLOWED["production"], PurePosixPath(path).name)
+        file = subject.project.root / path
+        if path.endswith(".json") or file.is_symlink() or not file.is_file():
+            continue
+        if fields or path.lower().endswith(WEIGHTS):
+            yield path, f"{path.rpartition('/')[0]}/{identity.stem(path)}.json", fields
+
+
+def models_have_metadata(subject: Subject) -> Iterator[Violation]:
+    """Yield production models without metadata, and metadata that describes other bytes."""
+    root = subject.project.root
+    for path, metadata, _ in models(subject):
+        if not subject.wants(path, metadata):
+            continue
+        if not (root / metadata).exists():
+            yield Violation(path, 1, "metadata", f"has none; {metadata} is missing")
+        elif problem := _disagreement(root / path, root / metadata):
+            yield Violation(metadata, 1, "metadata", f"{problem} of {path}")
+
+
+def _disagreement(path: Path, metadata: Path) -> str | None:
+    said = read_metadata(metadata)
+    size, sha256 = said.get("size"), said.get("sha256")
+    if not isinstance(sha256, str):
+        return "does not tell the sha256"
+    pointed = _pointer(path)
+    true_size = int(pointed["size"]) if pointed else path.stat().st_size
+    if size is not None and size != true_size:
+        return f"tells size {json.dumps(size)}, not the {true_size}"
+    true_sha256 = pointed["sha256"].decode() if pointed else disk.sha256_of(path)
+    return None if sha256.lower() == true_sha256 else f"tells another sha256 than {true_sha256}"
+
+
+def _pointer(path: Path) -> re.Match[bytes] | None:
+    """Return what stands for the file in a checkout without git-lfs, if it is that."""
+    with path.open("rb") as file:
+        return POINTER.fullmatch(file.read(POINTER_LIMIT))
+
+
+def models_have_summaries(subject: Subject) -> Iterator[Violation]:
+    """Yield production models that no results summary is about."""
+    for path, _, fields in models(subject):
+        if fields and subject.wants(path) and not about(subject, "summary", fields):
+            folder = subject.project.folders.results
+            yield Violation(path, 1, "summary", f"no results summary in {folder} is about it")
+
+
+def about(subject: Subject, template: str, model: dict[str, str]) -> str | None:
+    """Return the summary, or canonical log, of the model whose name has these fields."""
+    folder = {"summary": "results", "canonical_log": "logs"}[template]
+    for path in subject.children(getattr(subject.project.folders, folder)):
+        fields = parsed(subject, (template,), PurePosixPath(path).name) or {}
+        if all(fields[key] == model.get(key) for key in ("model_type", "metric") if key in fields):
+            if fields:
+                return path
+    return None
+
+
+# --- archives, and what lies elsewhere ----------------------------------------------------------
+
+
+def archives_are_complete(subject: Subject) -> Iterator[Violation]:
+    """Yield archives without their manifest or checksum, and either without its archive.
+
+    A clone has manifests and checksums from git, and no archives.
+    """
+    found = set(subject.children(subject.project.folders.archived))
+    stems = {ARCHIVE.sub("", path) for path in found if ARCHIVE.search(path)}
+    for target in sorted(f"{stem}.tar.gz" for stem in stems):
+        parts = (target, manifest_of(target), checksum_of(target))
+        there = [path for path in parts if path in found]
+        missing = [path for path in parts if path not in found]
+        if missing == [target] and not _was_made_here(subject, target):
+            continue
+        if missing and subject.wants(*there):
+            message = f"{' and '.join(PurePosixPath(path).name for path in missing)} is missing"
+            yield Violation(there[0], 1, "archive", message)
+
+
+def _was_made_here(subject: Subject, target: str) -> bool:
+    if manifest_of(target) not in subject.inventory.tracked:
+        return True
+    return any(target in run.plan.archives for run in past_runs(subject.project) if not run.undone)
+
+
+def outputs_lie_in_the_layout(subject: Subject) -> Iterator[Violation]:
+    """Yield checkpoints and logs that a clean-up would move.
+
+    What is in use is left out, as a clean-up would, unless git tracks it: then it is not a run's
+    that goes on, but one that somebody commits.
+    """
+    if subject.mess is None or subject.tidying is None:
+        return
+    mess = subject.mess
+    kinds = {path: "log" for path, reading in mess.readings.items() if reading.role == "log"}
+    kinds |= {checkpoint.path: "checkpoint" for checkpoint in mess.checkpoints}
+    for action in subject.tidying.actions:
+        path = action.src or ""
+        if path not in kinds or not subject.wants(path):
+            continue
+        if action.verb != "skip" or path in mess.inventory.tracked:
+            where = f" would put it into {action.dst}" if action.dst else " knows its place"
+            message = f"a {kinds[path]} outside the layout; just cleanup{where}"
+            yield Violation(path, 1, "outside", message)

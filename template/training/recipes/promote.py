@@ -1,0 +1,51 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["blake3>=1,<2", "isal>=1.7,<2", "pyyaml>=6,<7", "rich>=14,<16"]
+# ///
+"""Put the best checkpoint of an experiment, or the one you name, into production."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from engine import command_line, promotion
+from engine.history import refuse_unfinished
+
+EXAMPLE = "just promote 2025-07-25_pat_conv_l_simplified --dry-run; then without"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Plan and apply, or only show; returns the exit status."""
+    arguments = _parse(argv)
+    project = command_line.project_of(arguments)
+    refuse_unfinished(project)
+    wish = promotion.Wish(
+        arguments.experiment,
+        arguments.now or datetime.now(),
+        arguments.checkpoint,
+        arguments.metric,
+        arguments.even_if_worse,
+    )
+    arguments.apply = not arguments.dry_run
+    return command_line.show_or_apply(project, promotion.promote(project, wish), arguments, argv)
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = command_line.parser("promote", __doc__ or "", EXAMPLE)
+    add = parser.add_argument
+    add("experiment", metavar="EXPERIMENT", help="its name, or the path of its folder")
+    add("--checkpoint", metavar="FILE", help="this one (default: the best by the evidence)")
+    add("--metric", type=float, metavar="VALUE", help="its value, whatever the evidence says")
+    add("--even-if-worse", action="store_true", help="although production has a better model")
+    add("--dry-run", action="store_true", help="only show what would be done")
+    add("--now", type=datetime.fromisoformat, metavar="TIME", help="promote as of this time")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

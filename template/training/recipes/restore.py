@@ -1,0 +1,48 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["blake3>=1,<2", "isal>=1.7,<2", "pyyaml>=6,<7", "rich>=14,<16"]
+# ///
+"""Bring an archived run, or files of it, back to where they were; the archive stays."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from engine import catalog, command_line
+from engine.history import refuse_unfinished
+from engine.restore_plan import restore
+
+EXAMPLE = "just restore 2025-07-24_pat_conv_l 'checkpoints/*.pth' --to /tmp/look"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Verify and restore; returns the exit status."""
+    arguments = _parse(argv)
+    project = command_line.project_of(arguments)
+    refuse_unfinished(project)
+    packed = catalog.find(project, arguments.name)
+    to = (Path.cwd() / arguments.to).resolve() if arguments.to else None
+    now = (arguments.now or datetime.now()).isoformat(sep=" ", timespec="seconds")
+    plan = restore(project, packed, tuple(arguments.files), to, now)
+    arguments.apply = not arguments.dry_run
+    return command_line.show_or_apply(project, plan, arguments, argv)
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = command_line.parser("restore", __doc__ or "", EXAMPLE)
+    add = parser.add_argument
+    add("name", metavar="NAME", help="an archive, or the folder of the run that it holds")
+    add("files", nargs="*", metavar="FILE", help="only these: paths or globs (default: all)")
+    add("--to", metavar="DIR", help="below this folder, with their whole inner paths")
+    add("--dry-run", action="store_true", help="only show what would come back")
+    add("--now", type=datetime.fromisoformat, metavar="TIME", help="act as of this time")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,91 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["blake3>=1,<2", "isal>=1.7,<2", "pyyaml>=6,<7", "rich>=14,<16"]
+# ///
+"""Read every archive and production model again and compare it with its checksums."""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+
+sys.dont_write_bytecode = True  # reading leaves nothing behind, not even a cache
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from engine import catalog, command_line, show, verification
+from engine.history import refuse_unfinished
+from engine.project import Project
+from engine.verification import Checked, Item
+
+
+def main(argv: Sequence[str]) -> int:
+    """Verify and report; returns the exit status."""
+    arguments = _parse(argv)
+    project = command_line.project_of(arguments)
+    refuse_unfinished(project)
+    wanted = list(verification.items(project, arguments.quarantine))
+    if arguments.name:
+        wanted = _named(project, wanted, arguments.name)
+    found = list(_found(project, wanted, arguments.quick))
+    if not arguments.quick:
+        now = arguments.now or datetime.now()
+        verification.remember(project, found, now.isoformat(sep=" ", timespec="seconds"))
+    return _report(project, found, arguments)
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = command_line.parser("verify", __doc__ or "", "just verify; or just verify --quick")
+    add = parser.add_argument
+    add("name", nargs="?", metavar="NAME", help="only this archive or production model")
+    add("--quick", action="store_true", help="only compare sizes and times with the last reading")
+    add("--quarantine", action="store_true", help="the originals that wait in quarantine as well")
+    add("--now", type=datetime.fromisoformat, metavar="TIME", help="note this as the time")
+    return parser.parse_args(argv)
+
+
+def _named(project: Project, items: list[Item], name: str) -> list[Item]:
+    paths = (*catalog.paths_meant(project, name), f"{project.folders.production}/{name}")
+    if models := [item for item in items if item.kind == "production" and item.path in paths]:
+        return models
+    archive = catalog.find(project, name).name
+    return [item for item in items if (item.kind, item.name) == ("archives", archive)]
+
+
+def _found(project: Project, items: list[Item], quick: bool) -> Iterator[Checked]:
+    if quick:
+        past = verification.last(project)
+        yield from (verification.compare(project, item, past) for item in items)
+        return
+    sizes = [verification.size_of(project, item) for item in items]
+    with show.progress("verifying", sum(sizes)) as on_bytes:
+        for item, size in zip(items, sizes, strict=True):
+            yield verification.verify(project, item)
+            on_bytes(size)
+
+
+def _report(project: Project, found: list[Checked], arguments: argparse.Namespace) -> int:
+    damaged = [one for one in found if one.state == "damaged"]
+    unknown = [one for one in found if one.state == "unknown"]
+    if not arguments.json:
+        for one in (*unknown, *damaged):
+            way = verification.way_back(project, one) if one.state == "damaged" else None
+            hint = f" (its originals wait in quarantine: {way})" if way else ""
+            show.warn(f"{one.state}: {one.path}: {one.problem}{hint}")
+    whole = len(found) - len(damaged) - len(unknown)
+    read = "look as they did when they were verified" if arguments.quick else "are whole"
+    line = f"{whole:,} of {len(found):,} files {read}, {len(damaged):,} are damaged."
+    show.say(
+        line,
+        arguments.json,
+        whole=whole,
+        damaged=len(damaged),
+        unknown=len(unknown),
+        files=[asdict(one) for one in found],
+    )
+    return command_line.FAILED if damaged else command_line.DONE
+
+
+if __name__ == "__main__":
+    command_line.run(main)
