@@ -56,5 +56,6 @@ after_days = 30
 keep_best = 1
 keep_last = 1
 keep = []
+min_free_gb = 0
 purge_after_days = 30
 """

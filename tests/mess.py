@@ -167,7 +167,9 @@ def mess(
     )
 
 
-def planned(files: Files, text: str = CONVENTIONS, options: Options | None = None, **more: Any) -> Plan:
+def planned(
+    files: Files, text: str = CONVENTIONS, options: Options | None = None, **more: Any
+) -> Plan:
     """Return the clean-up plan of these files on the day of the seed."""
     return cleanup(project(text), mess(files, text, **more), options or Options(NOW))
 

@@ -11,7 +11,7 @@ import pytest
 
 from template_fixture import JUST, REPOSITORY, copy_of_template, generate
 
-RECIPES = ["archive", "cleanup", "purge", "resume", "undo"]
+RECIPES = ["archive", "check", "cleanup", "promote", "purge", "restore", "resume", "status", "undo", "verify", "where"]
 ECHO = """\
 import json, os, sys
 print(json.dumps([os.path.basename(__file__), os.getcwd(), sys.executable, sys.argv[1:]]))

@@ -551,7 +551,7 @@ def test_an_update_brings_the_files_of_the_template(updated: tuple[Path, Path]) 
 def test_an_update_can_add_the_workflow(updated: tuple[Path, Path]) -> None:
     """The workflow belongs to the template: a changed answer brings it."""
     project, _ = updated
-    assert "training/recipes.just cleanup" in (project / WORKFLOW).read_text()
+    assert "training/recipes.just check" in (project / WORKFLOW).read_text()
 
 
 def test_an_update_merges_edited_conventions(updated: tuple[Path, Path]) -> None:

@@ -24,8 +24,8 @@ TRAINING_DIR, EXPERIMENT_DIR and MODEL_WEIGHTS_DIR: the environment wins over th
 and that over `conventions.toml`. Relative folders start at the project root, wherever you stand.
 
 Under `just train` all of this belongs to the experiment that it records: what a logger shows goes
-into its training.log, other logs lie beside that, and the first that asks for an experiment gets its
-folder.
+into its training.log, other logs lie beside that, and the first that asks for an experiment gets
+its folder.
 
 Two runs never share a name: the later one gets `_2`, then `_3`, before the extension. Files and
 folders are created exclusively, so this holds for runs that start in the same second as well.
@@ -55,8 +55,8 @@ VARIABLES = {
     "production": "MODEL_WEIGHTS_DIR",
 }
 
-# `just train` names the folder of the experiment that it records, whose training.log gets all that
-# is shown. A file in there waits until someone asks for an experiment, and then the folder is theirs.
+# `just train` names the folder of the experiment that it records; its training.log gets all that is
+# shown. The second is a file in there, which whoever asks for an experiment first takes away.
 RECORDED = "TRAINING_RUN_DIR"
 UNCLAIMED = ".unclaimed"
 

@@ -8,39 +8,56 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
 
 sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from engine import archive_plan, command_line, experiments
+from engine import archive_plan, command_line, disk, experiments, purge, raw_logs, unattended
 from engine.errors import UserError
-from engine.history import refuse_unfinished
+from engine.history import past_runs, refuse_unfinished
 from engine.plan import Plan
 from engine.project import Project
 from engine.retention import Policy, decide
-from engine.scan import scan
+from engine.scan import scan, scan_layout
+
+EXAMPLE = "just archive --older-than 30d; then with --apply"
 
 
 def main(argv: Sequence[str]) -> int:
     """Plan, show, and apply if asked; returns the exit status."""
     arguments = _parse(argv)
     project = command_line.project_of(arguments)
+    policy = _policy(project, arguments)
+    now = arguments.now or datetime.now()
+    if arguments.auto:
+        make_plan = partial(_plan, project, policy, now)
+        purges = arguments.purge_as_you_go
+        return unattended.run(
+            project, make_plan, now, purge_as_you_go=purges, as_json=arguments.json
+        )
     refuse_unfinished(project)
-    plan = _plan(project, arguments)
+    plan = _plan(project, policy, now)
     return command_line.show_or_apply(project, plan, arguments, argv)
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = command_line.parser(
-        "archive", __doc__ or "", "just archive --older-than 30d; then with --apply"
-    )
+    parser = command_line.parser("archive", __doc__ or "", EXAMPLE)
     add = parser.add_argument
     add("names", nargs="*", metavar="NAME", help="only these experiments, whatever their age")
-    add("--apply", action="store_true", help="carry the plan out (just undo takes it back)")
+    command_line.add_apply(parser)
+    add("--auto", action="store_true", help="for schedules: apply, purge, say only what was done")
     add("--older-than", type=_days, metavar="30d", help="age in days (d) or weeks (w)")
-    add("--keep-best", type=_count, metavar="N", help="keep the best N of each comparable group")
+    add("--keep-best", type=_count, metavar="N", help="keep the best N of each model type and task")
+    add("--keep-last", type=_count, metavar="N", help="keep the newest N of each model type")
+    add(
+        "--even-production",
+        action="store_true",
+        help="also what a production model came from (naming it does the same)",
+    )
     add("--now", type=datetime.fromisoformat, metavar="TIME", help="plan as of this time")
     return parser.parse_args(argv)
 
@@ -49,7 +66,7 @@ def _days(text: str) -> timedelta:
     match = re.fullmatch(r"(\d{1,5})([dw]?)", text)
     if not match:
         raise argparse.ArgumentTypeError(f"{text!r} is no age; write 30d or 4w")
-    return timedelta(days=int(match[1]) * (7 if match[2] == "w" else 1))
+    return timedelta(days=min(int(match[1]) * (7 if match[2] == "w" else 1), 36500))
 
 
 def _count(text: str) -> int:
@@ -58,24 +75,45 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _plan(project: Project, arguments: argparse.Namespace) -> Plan:
-    inventory = scan(project)
-    found = experiments.active(project, inventory)
-    for name in arguments.names:
-        if name not in {experiment.name for experiment in found}:
-            raise UserError(f"{name}: is no experiment in {project.folders.active}")
+def _policy(project: Project, arguments: argparse.Namespace) -> Policy:
     rules = project.conventions.archive
-    older_than = arguments.older_than
-    best = arguments.keep_best
+    usual = timedelta(days=rules.after_days) if rules.after_days else None
     policy = Policy(
-        timedelta(days=rules.after_days) if older_than is None else older_than,
-        rules.keep_best if best is None else best,
-        rules.keep_last,
+        usual if arguments.older_than is None else arguments.older_than,
+        rules.keep_best if arguments.keep_best is None else arguments.keep_best,
+        rules.keep_last if arguments.keep_last is None else arguments.keep_last,
         rules.keep,
-        tuple(arguments.names),
+        tuple(PurePosixPath(name).name for name in arguments.names),
+        arguments.even_production,
+        rules.min_free_gb * 10**9,
     )
-    now = arguments.now or datetime.now()
-    return archive_plan.archive(project, inventory, decide(found, policy, now.date()), found, now)
+    if policy.is_empty:
+        raise UserError(
+            "no rule lets anything go: name experiments, say --older-than 30d, or set "
+            "archive.after_days in conventions.toml"
+        )
+    return policy
+
+
+def _plan(project: Project, policy: Policy, now: datetime) -> Plan:
+    inventory = scan(project)
+    archives = scan_layout(project).entries  # they may lie outside the project
+    inventory = replace(inventory, entries={**archives, **inventory.entries})
+    found = experiments.active(project, inventory, policy.names)
+    decisions = decide(found, policy, now.date(), _free(project, policy))
+    before = policy.logs_before(now.date())
+    logs = raw_logs.find(project, inventory) if before else ()
+    return archive_plan.archive(
+        project, inventory, decisions, found, now, logs, before, policy.names
+    )
+
+
+def _free(project: Project, policy: Policy) -> int:
+    """Return the bytes that are free, and those that the next purge frees."""
+    if not policy.min_free:
+        return 0
+    waiting = (r.size or 0 for past in past_runs(project) for r in purge.waiting(past))
+    return disk.free_bytes(project.root / project.folders.active) + sum(waiting)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = command_line.parser("cleanup", __doc__ or "", EXAMPLE)
     add = parser.add_argument
-    add("--apply", action="store_true", help="carry the plan out (just undo takes it back)")
+    command_line.add_apply(parser)
     add(
         "--pick",
         action="append",

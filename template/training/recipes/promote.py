@@ -13,7 +13,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from engine import command_line, promotion
+from engine import command_line, promotion, show
 from engine.history import refuse_unfinished
 
 EXAMPLE = "just promote 2025-07-25_pat_conv_l_simplified --dry-run; then without"
@@ -31,8 +31,12 @@ def main(argv: Sequence[str]) -> int:
         arguments.metric,
         arguments.even_if_worse,
     )
+    plan = promotion.promote(project, wish)
     arguments.apply = not arguments.dry_run
-    return command_line.show_or_apply(project, promotion.promote(project, wish), arguments, argv)
+    status = command_line.show_or_apply(project, plan, arguments, argv)
+    for note in plan.notes if plan.changes and not (arguments.dry_run or arguments.json) else ():
+        show.warn(f"note: {note}")
+    return status
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:

@@ -4,8 +4,10 @@
 # ///
 """Free the originals that are proven to be kept elsewhere, and what you asked to delete."""
 
+import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
@@ -26,6 +28,16 @@ def main(argv: Sequence[str]) -> int:
     )
     arguments = parser.parse_args(argv)
     project = command_line.project_of(arguments)
+    with _locked(project) if arguments.apply else nullcontext():
+        return _purge(project, arguments)
+
+
+def _locked(project: Project) -> AbstractContextManager[None]:
+    folder = project.root / project.folders.history
+    return project_lock(folder) if folder.is_dir() else nullcontext()
+
+
+def _purge(project: Project, arguments: argparse.Namespace) -> int:
     history.refuse_unfinished(project)
     runs = _runs(project, arguments.run)
     if not runs:
@@ -37,20 +49,21 @@ def main(argv: Sequence[str]) -> int:
         )
         return command_line.DONE
     status = command_line.DONE
-    with project_lock(project.root / project.folders.history):
-        for past in runs:
-            result = purge.purge(project, past)
-            for path, why in result.kept.items():
-                show.warn(f"{path}: stays in quarantine: {why}")
-                status = command_line.FAILED
-            show.say(
-                f"{past.id}: {result.files:,} files, {show.size(result.bytes)} freed.",
-                arguments.json,
-                run=past.id,
-                files=result.files,
-                bytes=result.bytes,
-                kept=result.kept,
-            )
+    for past in runs:
+        result = purge.purge(project, past)
+        for remark in result.remarks:
+            show.warn(remark)
+        for path, why in result.kept.items():
+            show.warn(f"{path}: stays in quarantine: {why}")
+            status = command_line.FAILED
+        show.say(
+            f"{past.id}: {result.files:,} files, {show.size(result.bytes)} freed.",
+            arguments.json,
+            run=past.id,
+            files=result.files,
+            bytes=result.bytes,
+            kept=result.kept,
+        )
     return status
 
 

@@ -12,7 +12,9 @@ sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from engine import apply, command_line, history, purge, show, undo
+from engine.history import PastRun
 from engine.lock import project_lock
+from engine.project import Project
 
 
 def main(argv: Sequence[str]) -> int:
@@ -21,31 +23,34 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--dry-run", action="store_true", help="only say what was interrupted")
     arguments = parser.parse_args(argv)
     project = command_line.project_of(arguments)
-    unfinished = [past for past in history.past_runs(project) if past.unfinished]
-    if arguments.dry_run and unfinished:
-        show.print_past_run(unfinished[-1], arguments.json)
-        return command_line.DONE
-    folder = project.root / project.folders.history
-    if not unfinished:
-        if folder.is_dir():
-            with project_lock(folder):
-                apply.sweep(project)
-        show.say("Nothing to resume.", arguments.json)
-        return command_line.DONE
-    with project_lock(folder):
-        apply.sweep(project)
-        past = history.find(project, unfinished[-1].id) or unfinished[-1]
-        doing, _ = past.phase
-        remarks: dict[str, str] = {}
-        if doing == "apply":
-            remarks = apply.resume(project, past).left
-        elif doing == "undo":
-            remarks = dict.fromkeys(undo.undo(project, past).remarks, "")
-        else:
-            remarks = purge.purge(project, past).kept
+    if arguments.dry_run:
+        if past := _interrupted(project):
+            show.print_past_run(past, arguments.json)
+            return command_line.DONE
+    elif (folder := project.root / project.folders.history).is_dir():
+        with project_lock(folder):
+            apply.sweep(project)
+            if past := _interrupted(project):
+                return _resume(project, past, arguments.json)
+    show.say("Nothing to resume.", arguments.json)
+    return command_line.DONE
+
+
+def _interrupted(project: Project) -> PastRun | None:
+    return next((past for past in history.past_runs(project) if past.unfinished), None)
+
+
+def _resume(project: Project, past: PastRun, as_json: bool) -> int:
+    doing, _ = past.phase
+    if doing == "apply":
+        remarks = apply.resume(project, past).left
+    elif doing == "undo":
+        remarks = dict.fromkeys(undo.undo(project, past).remarks, "")
+    else:
+        remarks = purge.purge(project, past).kept
     for path, why in remarks.items():
         show.warn(f"{path}: {why}" if why else path)
-    show.say(f"{past.id}: {doing} is finished.", arguments.json, run=past.id, left=remarks)
+    show.say(f"{past.id}: {doing} is finished.", as_json, run=past.id, left=remarks)
     return command_line.FAILED if remarks else command_line.DONE
 
 

@@ -13,8 +13,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from engine import command_line, history, show
 from engine.apply import sweep
+from engine.history import PastRun
 from engine.lock import project_lock
-from engine.undo import undo
+from engine.project import Project
+from engine.undo import check, undo
 
 
 def main(argv: Sequence[str]) -> int:
@@ -24,24 +26,42 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--dry-run", action="store_true", help="only say what would come back")
     arguments = parser.parse_args(argv)
     project = command_line.project_of(arguments)
-    past = history.find(project, arguments.run)
-    if past is None or past.undone:
-        show.say("Nothing to take back.", arguments.json)
-        return command_line.DONE
     if arguments.dry_run:
-        show.print_past_run(past, arguments.json)
-        return command_line.DONE
-    with project_lock(project.root / project.folders.history):
-        sweep(project)
-        result = undo(project, history.find(project, past.id) or past)
-    for remark in result.remarks:
+        past = _wanted(project, arguments.run)
+        if past:
+            check(project, past)
+            show.print_past_run(past, arguments.json)
+            return command_line.DONE
+    elif (folder := project.root / project.folders.history).is_dir():
+        with project_lock(folder):
+            sweep(project)
+            past = _wanted(project, arguments.run)
+            if past:
+                return _undo(project, past, arguments.json)
+    show.say("Nothing to take back.", arguments.json)
+    return command_line.DONE
+
+
+def _wanted(project: Project, run: str | None) -> PastRun | None:
+    past = history.find(project, run)
+    if past is None or past.undone:
+        return None
+    if not past.unfinished:
+        history.refuse_unfinished(project)
+    return past
+
+
+def _undo(project: Project, past: PastRun, as_json: bool) -> int:
+    result = undo(project, past)
+    for remark in (*result.notes, *result.remarks):
         show.warn(remark)
     show.say(
         f"{past.id} is taken back: {result.restored:,} files are in their places, "
         f"{result.removed:,} that it had made are gone.",
-        arguments.json,
+        as_json,
         restored=result.restored,
         run=past.id,
+        notes=result.notes,
         remarks=result.remarks,
     )
     return command_line.FAILED if result.remarks else command_line.DONE

@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import PurePosixPath
 
 from engine import identity, metrics
-from engine.conventions import Conventions
+from engine.conventions import Conventions, MetricOfType, MetricTable
 from engine.evidence import Measurement, Noted, Reading, Scalar
 from engine.names import slugify
 from engine.readers.file_name import read_name
@@ -16,6 +16,8 @@ from engine.runs import Run
 # Which source is believed first; two that disagree are both shown.
 PRECEDENCE = ("inside", "results", "log", "name")
 TASK_FACTS = ("task", "dataset", "classes")
+# Notes that other fields of a checkpoint tell.
+_TOLD_ELSEWHERE = {"started", "finished", "model_type", "monitor", "direction", "epoch", "step"}
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Checkpoint:
     epoch: int | None = None
     date: datetime | None = None
     dated_to_second: bool = False
+    of_test: bool = False  # the value was measured on test data, and no validation figure is known
     facts: Mapping[str, str] = field(
         default_factory=dict
     )  # task, dataset, classes, parameters, ...
@@ -57,12 +60,42 @@ class Checkpoint:
 
 
 @dataclass(frozen=True)
+class _Aim:
+    """By which metrics a run's checkpoints are judged: the user's, then that which the run kept."""
+
+    metric: str
+    direction: str | None
+    monitors: tuple[str, ...]  # canonical names
+    noted: str | None  # the direction that the run's files tell, of its monitor
+
+    @classmethod
+    def of(cls, rule: MetricTable | MetricOfType, notes: Iterable[Noted]) -> "_Aim":
+        noted = list(notes)
+        said = [metrics.plausible(n.value) for n in noted if n.fact == "monitor"]
+        directions = (n.value for n in noted if n.fact == "direction")
+        name = metrics.plausible(rule.name) or slugify(rule.name)
+        monitors = tuple(dict.fromkeys(filter(None, said)))
+        return cls(name, rule.direction, monitors, next(directions, None))
+
+    def direction_of(self, metric: str) -> str | None:
+        """Return whether more or less of a metric is better: as the user says, else as is known."""
+        if metric == self.metric:
+            return self.direction
+        told = self.noted if metric in self.monitors[:1] or not self.monitors else None
+        return metrics.direction(metric) or told
+
+
+@dataclass(frozen=True)
 class _Claim:
     """A measurement that may be this checkpoint's."""
 
     source: str  # one of PRECEDENCE
     path: str
     measurement: Measurement
+
+    @property
+    def metric(self) -> str | None:
+        return metrics.plausible(self.measurement.name)
 
     @property
     def rank(self) -> tuple[bool, int, int]:
@@ -75,6 +108,7 @@ def attribute(
 ) -> tuple[Checkpoint, ...]:
     """Return one `Checkpoint` for each file of weights and training state, sorted by path."""
     runs = tuple(runs)
+    readings = {path: _as_compared(reading) for path, reading in readings.items()}
     vocabulary = _vocabulary(readings.values(), conventions)
     found = [
         _checkpoint(path, run, readings, conventions, vocabulary)
@@ -82,6 +116,20 @@ def attribute(
         for path in run.checkpoints
     ]
     return tuple(sorted(found, key=lambda checkpoint: checkpoint.path))
+
+
+def _as_compared(reading: Reading) -> Reading:
+    found = tuple(map(_on_its_scale, reading.measurements))
+    return replace(reading, measurements=found)
+
+
+def _on_its_scale(m: Measurement) -> Measurement:
+    """Return the measurement with its value as it is compared; what it was stays in `where`."""
+    value, decimals = metrics.as_compared(m.name, m.value)
+    if value == m.value or math.isnan(value):
+        return m
+    digits = None if m.digits is None else m.digits + decimals
+    return replace(m, value=value, digits=digits, where=f"{m.where} ({m.value:g})")
 
 
 def _vocabulary(readings: Iterable[Reading], conventions: Conventions) -> tuple[str, ...]:
@@ -100,10 +148,11 @@ def _checkpoint(
 ) -> Checkpoint:
     reading = readings[path]
     model_type, typed = _model_type(path, run, readings, conventions, vocabulary)
-    wanted = conventions.metric.by_model_type.get(model_type or "", conventions.metric)
-    claims = sorted(_claims(path, run, readings), key=lambda claim: claim.rank)
-    chosen = _choose(claims, metrics.canonical(wanted.name)) if reading.role == "model" else None
-    metric = metrics.canonical(chosen.measurement.name) if chosen else None
+    rule = conventions.metric.by_model_type.get(model_type or "", conventions.metric)
+    aim = _Aim.of(rule, (n for source in (path, *run.records) for n in readings[source].notes))
+    claims = sorted(_claims(path, run, readings, aim), key=lambda claim: claim.rank)
+    chosen = _choose(claims, aim) if reading.role == "model" else None
+    metric = chosen.metric if chosen else None
     logs = [record for record in run.records if readings[record].role == "log"]
     told = _told(path, chosen, run, readings)
     date, dated = _date(path, run, readings, told)
@@ -114,13 +163,12 @@ def _checkpoint(
         reading.format,
         model_type,
         metric,
-        wanted.direction
-        if metric == metrics.canonical(wanted.name)
-        else metrics.direction(metric or ""),
+        aim.direction_of(metric) if metric else None,
         _full_value(chosen, claims) if chosen else None,
         next((m.epoch for m in _said(chosen, claims) if m.epoch is not None), None),
         date,
         date is not None and (date.hour, date.minute, date.second) != (0, 0, 0),
+        chosen is not None and _split_rank(chosen.measurement) == _TEST,
         _facts(path, run, readings, told),
         _config(path, run, readings),
         (*typed, *_metric_evidence(chosen, claims), *dated),
@@ -132,28 +180,54 @@ def _checkpoint(
 # --- which measurements may be this checkpoint's -------------------------------------------------
 
 
-def _claims(path: str, run: Run, readings: Mapping[str, Reading]) -> Iterator[_Claim]:
-    inside = readings[path].measurements
+def _claims(
+    path: str, run: Run, readings: Mapping[str, Reading], aim: _Aim
+) -> Iterator[_Claim]:
+    inside, named = readings[path].measurements, read_name(path)
     yield from (_Claim("inside", path, m) for m in inside if m.kind == "own")
-    own_epoch = next((m.epoch for m in inside if m.epoch is not None), None)
     models = [p for p in run.checkpoints if readings[p].role == "model"]
     which = identity.selector(identity.stem(path)) or ("best" if len(models) == 1 else None)
     rivals = [p for p in models if p == path or not identity.is_copy(p)]
     alone = sum(identity.selector(identity.stem(p)) == which for p in rivals) <= 1
     if which == "best":
         yield from (_Claim("inside", path, m) for m in inside if m.kind == "best")
+    moment = _Moment.of(inside, (*readings[path].notes, *named.notes))
     for record in run.records:
         reading = readings[record]
         source = {"results": "results", "log": "log"}.get(reading.role)
         if source:
-            for measurement in _of_checkpoint(reading, path, which, own_epoch, alone):
+            for measurement in _of_checkpoint(reading, path, which if alone else None, moment, aim):
                 yield _Claim(source, record, measurement)
-    for measurement in read_name(path).measurements:
-        yield _Claim("name", path, measurement)
+    for measurement in named.measurements:
+        yield _Claim("name", path, _on_its_scale(measurement))
+
+
+@dataclass(frozen=True)
+class _Moment:
+    """When in its training a checkpoint was written."""
+
+    epoch: int | None
+    step: int | None
+
+    @classmethod
+    def of(cls, inside: Iterable[Measurement], notes: Iterable[Noted]) -> "_Moment":
+        epochs = [m.epoch for m in inside if m.kind == "own" and m.epoch is not None]
+        said = {note.fact: int(note.value) for note in reversed(tuple(notes)) if note.fact in _WHEN}
+        return cls(epochs[0] if epochs else said.get("epoch"), said.get("step"))
+
+    def rows(self, measurements: Iterable[Measurement]) -> list[Measurement]:
+        """Return what was measured then: in that epoch, or where none is known, at that step."""
+        rows = [m for m in measurements if m.kind == "epoch"]
+        of_epoch = [m for m in rows if self.epoch is not None and m.epoch == self.epoch]
+        at_step = [m for m in rows if self.step is not None and m.step == self.step]
+        return of_epoch or at_step
+
+
+_WHEN = ("epoch", "step")
 
 
 def _of_checkpoint(
-    reading: Reading, path: str, which: str | None, epoch: int | None, alone: bool
+    reading: Reading, path: str, which: str | None, moment: _Moment, aim: _Aim
 ) -> Iterator[Measurement]:
     """Yield what a record of the run says of this one checkpoint."""
     name = PurePosixPath(path).name
@@ -164,16 +238,13 @@ def _of_checkpoint(
         return
     last = max((m.session for m in reading.measurements), default=0)
     ours = [m for m in reading.measurements if m.session == last and not m.checkpoint]
-    if epoch is not None:
-        yield from (m for m in ours if m.kind == "epoch" and m.epoch == epoch)
-    if not alone:
-        return
+    yield from moment.rows(ours)
     if which == "best":
         saved = _latest(m for m in ours if m.kind == "saved")
         yield from saved
         yield from _latest(m for m in ours if m.kind == "best")
         if not saved:
-            yield from _best_rows(ours)
+            yield from _best_rows(ours, aim)
     elif which == "last":
         yield from (m for m in ours if m.kind == "final")
         rows = [m for m in ours if m.kind == "epoch"]
@@ -185,36 +256,49 @@ def _latest(measurements: Iterable[Measurement]) -> list[Measurement]:
     return list({m.name: m for m in measurements}.values())
 
 
-def _best_rows(measurements: list[Measurement]) -> Iterator[Measurement]:
-    """Yield for each metric the epoch in which it was best."""
+def _best_rows(measurements: list[Measurement], aim: _Aim) -> Iterator[Measurement]:
+    """Yield for each metric the epoch in which it was best; all of the best by the run's monitor."""
     rows: dict[str, list[Measurement]] = {}
     for m in measurements:
         if m.kind == "epoch" and math.isfinite(m.value):
             rows.setdefault(m.name, []).append(m)
+    best = {}
     for name, row in rows.items():
-        direction = metrics.direction(metrics.canonical(name) or "")
+        direction = aim.direction_of(metrics.plausible(name) or "")
         if direction:
-            yield (max if direction == "max" else min)(row, key=lambda m: m.value)
+            best[name] = (max if direction == "max" else min)(row, key=lambda m: m.value)
+    kept = [m for m in best.values() if metrics.plausible(m.name) in aim.monitors]
+    kept = [m for m in kept if metrics.split(m.name) != "train"]
+    at = {(m.epoch, m.step) for m in kept[:1]}
+    yield from (m for row in rows.values() for m in row if (m.epoch, m.step) in at)
+    if not at:
+        yield from best.values()
 
 
 # --- which of them is believed -------------------------------------------------------------------
 
 
-def _choose(claims: list[_Claim], wanted: str | None) -> _Claim | None:
-    """Return the claim that is believed: the wanted metric if any source has it."""
-    usable = [claim for claim in claims if _usable(claim.measurement)]
-    for claim in usable:
-        if metrics.canonical(claim.measurement.name) == wanted:
-            return claim
-    others = [c for c in usable if metrics.canonical(c.measurement.name) != "loss"]
-    return next(iter(others or usable), None)
+def _choose(claims: list[_Claim], aim: _Aim) -> _Claim | None:
+    """Return the claim that is believed: the wanted metric if any source has it.
+
+    Then that by which the run kept its best, then another that is known. A name that nobody knows
+    for a metric's is none, unless one of these says so.
+    """
+    usable = [claim for claim in claims if _usable(claim)]
+    for metric in (aim.metric, *aim.monitors):
+        for claim in usable:
+            if claim.metric == metric:
+                return claim
+    known = [claim for claim in usable if metrics.canonical(claim.measurement.name)]
+    others = [claim for claim in known if claim.metric != "loss"]
+    return next(iter(others or known), None)
 
 
-def _usable(measurement: Measurement) -> bool:
-    name = metrics.canonical(measurement.name)
-    if name is None or metrics.split(measurement.name) == "train":
+def _usable(claim: _Claim) -> bool:
+    measurement, metric = claim.measurement, claim.metric
+    if metric is None or metrics.split(measurement.name) == "train":
         return False
-    return metrics.comparable(name, measurement.value)
+    return metrics.comparable(metric, measurement.value)
 
 
 def _split_rank(measurement: Measurement) -> int:
@@ -246,7 +330,7 @@ def _full_value(chosen: _Claim, claims: list[_Claim]) -> float:
 
 def _same_metric(one: _Claim, other: _Claim) -> bool:
     """Return whether both may mean the same: what names no split may be of validation."""
-    if metrics.canonical(one.measurement.name) != metrics.canonical(other.measurement.name):
+    if one.metric != other.metric:
         return False
     splits = {_split_rank(one.measurement), _split_rank(other.measurement)}
     return len(splits) == 1 or max(splits) < _TEST
@@ -265,7 +349,7 @@ def _metric_evidence(chosen: _Claim | None, claims: list[_Claim]) -> Iterator[Ev
     for claim in [*agreeing, *claims]:
         if chosen and not _same_metric(claim, chosen):
             continue
-        if (claim.source, claim.path) in seen or metrics.canonical(claim.measurement.name) is None:
+        if (claim.source, claim.path) in seen or claim.metric is None:
             continue
         seen.add((claim.source, claim.path))
         m = claim.measurement
@@ -380,7 +464,7 @@ def _facts(
     for source in (path, *run.records):
         in_log = readings[source].role == "log"
         for note in readings[source].notes:
-            if note.fact in ("started", "finished", "model_type"):
+            if note.fact in _TOLD_ELSEWHERE:
                 continue
             if told and source == told.path and note.session != told.measurement.session:
                 continue

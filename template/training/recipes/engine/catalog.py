@@ -7,8 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from engine import archive
-from engine.apply import checksum_of, manifest_of
-from engine.archive import Damaged, Member
+from engine.archive import Damaged, Member, checksum_of, manifest_of
 from engine.errors import UserError
 from engine.project import Project
 

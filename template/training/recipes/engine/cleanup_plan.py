@@ -14,7 +14,7 @@ from engine.evidence import Reading
 from engine.plan import Action, Document, Plan, Verb, emptied
 from engine.project import Project
 from engine.readers.file_name import read_name
-from engine.runs import Run
+from engine.runs import Run, is_pointer, output_folders, under
 from engine.scan import Inventory, matches
 from engine.selection import Group, groups
 
@@ -59,6 +59,7 @@ class _Planner:
         self.archives: dict[str, dict[str, Any]] = {}
         self.notes: list[str] = []
         self.by_path = {c.path: c for c in mess.checkpoints}
+        self.outputs = output_folders(self.by_path)
         self.run_of = {path: run for run in reversed(mess.runs) for path in run.files}
         self.picks = (*project.conventions.production.pick, *options.picks)
         self.roles = {c.path: self._role(c) for c in mess.checkpoints}
@@ -206,7 +207,7 @@ class _Planner:
             run = self.run_of.get(path)
             if not self._is_log(path) or (run and run.whole and run.holds(path)):
                 continue
-            written = _written(reading, path)
+            written = last_written(reading, path)
             if written is None or written.date() < cutoff:
                 day = f"of {written.date()}, before {cutoff}" if written else "of unknown date"
                 self._pack(path, archive, f"training log {day}", about)
@@ -296,14 +297,15 @@ class _Planner:
         return [path for path in run.files if self._goes_with(path, run)]
 
     def _goes_with(self, path: str, run: Run) -> bool:
-        """Results and configs that lie elsewhere are evidence, and stay; so do git-lfs pointers."""
+        """Configs, and results that lie by no checkpoint, are evidence and stay; so do pointers."""
         reading = self.mess.readings.get(path)
-        if reading and "git-lfs pointer" in (reading.problem or ""):
+        if reading and is_pointer(reading):
             return False
         if path in run.checkpoints or (run.whole and run.holds(path)):
             return True
-        beside = reading is not None and reading.role == "results" and run.is_beside(path)
-        return beside or self._is_log(path)
+        if reading and reading.role == "results":
+            return run.is_beside(path) or under(path, self.outputs)
+        return self._is_log(path)
 
     def _is_log(self, path: str) -> bool:
         reading = self.mess.readings.get(path)
@@ -350,7 +352,7 @@ class _Planner:
         return action.run not in winning, action.run, action.src or ""
 
 
-def _written(reading: Reading, path: str) -> datetime | None:
+def last_written(reading: Reading, path: str) -> datetime | None:
     """Return when a log was written to last, as it says itself, or else as its name does."""
     found: Iterator[str] = (
         note.value

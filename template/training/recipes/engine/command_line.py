@@ -7,6 +7,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -16,6 +17,7 @@ from engine.apply import apply
 from engine.archive import Damaged
 from engine.errors import UserError
 from engine.plan import Plan
+from engine.preflight import space
 from engine.project import Project, open_project
 
 DONE, FAILED, REFUSED = 0, 1, 2
@@ -41,6 +43,19 @@ def parser(recipe: str, description: str, example: str) -> argparse.ArgumentPars
     return made
 
 
+def add_apply(made: argparse.ArgumentParser) -> None:
+    """Add the options with which a plan is carried out that puts originals into quarantine."""
+    made.add_argument(
+        "--apply", action="store_true", help="carry the plan out (just undo takes it back)"
+    )
+    made.add_argument(
+        "--purge-as-you-go",
+        action="store_true",
+        help="with --apply, for disks that cannot hold both: free originals archive by archive, "
+        "each verified first; deleted-on-request files cannot come back",
+    )
+
+
 def project_of(arguments: argparse.Namespace) -> Project:
     """Return the project that the arguments name. Raises UserError."""
     return open_project(arguments.project, arguments.conventions)
@@ -55,15 +70,19 @@ def show_or_apply(
     """
     if arguments.apply and plan.changes:
         with show.progress("packing", plan.totals().get("pack", {}).get("bytes", 0)) as on_bytes:
-            outcome = apply(project, plan, datetime.now(UTC), on_bytes)
+            purges = vars(arguments).get("purge_as_you_go", False)
+            outcome = apply(project, plan, datetime.now(UTC), on_bytes, purges)
         if arguments.json:
             print(show.as_json(plan, outcome.run, outcome.left))
         else:
-            show.print_outcome(plan, outcome.run, outcome.left)
+            show.print_outcome(plan, outcome.left, outcome.freed)
         return FAILED if outcome.left else DONE
     if arguments.json:
         print(show.as_json(plan, None))
     else:
+        needs = space(project, plan, vars(arguments).get("purge_as_you_go", False))
+        told = (f"{s.place}: {show.size(s.needed)} needed, {show.size(s.free)} free" for s in needs)
+        plan = replace(plan, notes=(*plan.notes, *told))
         show.print_plan(plan, _next_step(project, plan, arguments, argv))
     return FAILED if arguments.apply and plan.actions else DONE
 

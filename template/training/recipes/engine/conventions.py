@@ -173,12 +173,13 @@ class ScanTable:
 
 @dataclass(frozen=True)
 class ArchiveTable:
-    """Retention, in days and in numbers of experiments."""
+    """Retention, in days, numbers of experiments and GB of free disk; 0 turns a rule off."""
 
     after_days: Count
     keep_best: Count
     keep_last: Count
     keep: tuple[Line, ...]
+    min_free_gb: Count
     purge_after_days: Count
 
 
@@ -241,7 +242,7 @@ def load(path: Path) -> Conventions:
         conventions: Conventions = _table(_parse(text), Conventions, ())
         _check_whole(conventions)
     except _ConventionError as fault:
-        line = fault.line or _line_of(text, fault.at)
+        line = fault.line or line_of(text, fault.at)
         raise UserError(f"{path}:{line}: {fault}") from None
     return conventions
 
@@ -349,7 +350,7 @@ _HEADER = re.compile(rf"\s*\[\[?\s*({_KEYS})\s*\]\]?\s*(?:#.*)?")
 _ENTRY = re.compile(rf"\s*({_KEYS})\s*=.*")
 
 
-def _line_of(text: str, at: tuple[str, ...]) -> int:
+def line_of(text: str, at: tuple[str, ...]) -> int:
     """Return the line, from 1, of a key, or of the nearest table around it that has one."""
     lines = _key_lines(text)
     return next((lines[at[:n]] for n in range(len(at), 0, -1) if at[:n] in lines), 1)

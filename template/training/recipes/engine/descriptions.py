@@ -45,7 +45,7 @@ def _session(checkpoint: Checkpoint, found: list[Measurement]) -> int:
     with_value = {
         m.session
         for m in found
-        if value is not None and metrics.canonical(m.name) == checkpoint.metric
+        if value is not None and metrics.plausible(m.name) == checkpoint.metric
         if abs(m.value - value) <= 0.5 * 10 ** -(9 if m.digits is None else m.digits)
     }
     return max(with_value or {m.session for m in found}, default=0)

@@ -77,6 +77,14 @@ class Destinations:
         timed = self._experiment(run, leader, f"{leader.date:%H%M%S}")
         return self._free(plain, f"{self.folders.archived}/{timed}.tar.gz", beside=_of_archive)
 
+    def packed(self, name: str) -> str | None:
+        """Return the path of the archive of an experiment folder; None if something is there."""
+        path = f"{self.folders.archived}/{name}.tar.gz"
+        claimed = {each.casefold() for each in (path, *_of_archive(path))}
+        free = not claimed & self.taken
+        self.taken |= claimed
+        return path if free else None
+
     def superseded(self, model: Checkpoint) -> str:
         """Return the path of the archive of a model that was in production."""
         model_type = model.model_type or UNKNOWN

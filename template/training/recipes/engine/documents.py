@@ -245,12 +245,13 @@ def _table(head: tuple[str, ...], rows: Any) -> str:
 
 def _cell(text: object) -> str:
     """Return text that cannot leave its cell, whatever a file is called."""
-    shown = safe(str(text)).replace("\\", "\\\\").replace("|", "\\|").replace("`", "'")
-    return shown.replace("<", "&lt;").replace("[", "\\[")
+    return _line(text).replace("|", "\\|").replace("`", "'")
 
 
 def _line(text: object) -> str:
-    return safe(str(text)).replace("<", "&lt;")
+    """Return text in which nothing but code spans is markup, on one line."""
+    shown = safe(str(text)).replace("\\", "\\\\")
+    return shown.replace("<", "&lt;").replace("[", "\\[")
 
 
 def _code(path: object) -> str:

@@ -38,7 +38,8 @@ class Noted:
     """A fact other than a metric.
 
     `fact` is one of `model_type`, `task`, `dataset`, `classes`, `parameters`, `seed`, `direction`,
-    `started`, `finished`, `git_commit`. Dates are `datetime` texts in ISO form.
+    `started`, `finished`, `git_commit`, `monitor` (the metric by which the run kept its best),
+    `epoch`, `step` (at which this checkpoint was written). Dates are `datetime` texts in ISO form.
     """
 
     fact: str

@@ -1,31 +1,80 @@
 """The experiments in the active folder, with what the retention rules need to know of each."""
 
+import os
 import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import date
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
-from engine import in_use, metrics, names
+from engine import disk, in_use, metrics, names
 from engine.attribution import Checkpoint, attribute
+from engine.conventions import Conventions
+from engine.errors import UserError
 from engine.evidence import Reading
 from engine.findings import read_metadata
 from engine.identity import folder_key
 from engine.project import Project
-from engine.readers import read
+from engine.readers import config_file, dates, read
 from engine.retention import Experiment
 from engine.runs import Run, is_weights
-from engine.scan import Inventory
+from engine.scan import Entry, Inventory, matches
 from engine.selection import groups, task_of
 
+Product = tuple[Entry, tuple[str, ...]]  # a file in production, and what it came from
 
-def active(project: Project, inventory: Inventory) -> dict[Experiment, Run]:
-    """Return each experiment in the active folder and its files."""
+
+@dataclass(frozen=True)
+class Found:
+    """The files of an experiment, and what is known of its checkpoints."""
+
+    run: Run
+    checkpoints: tuple[Checkpoint, ...]
+    best: Checkpoint  # one of them, or what the records tell of the best
+
+
+def active(
+    project: Project, inventory: Inventory, only: Sequence[str] = ()
+) -> dict[Experiment, Found]:
+    """Return the experiments in the active folder, or `only` those of these names.
+
+    Raises UserError if one of these does not exist, or if the folder lies outside the project,
+    where nothing can be packed.
+    """
     folder = project.folders.active
-    homes = [
-        entry.path
-        for entry in inventory.below(folder)
-        if entry.kind == "folder" and str(PurePosixPath(entry.path).parent) == folder
+    if PurePosixPath(folder).is_absolute():
+        raise UserError(f"{folder}: lies outside the project; its experiments cannot be packed")
+    parts = _by_home(inventory, folder)
+    for name in only:
+        if f"{folder}/{name}" not in parts:
+            raise UserError(f"{name}: is no experiment in {folder}")
+    if only:
+        parts = {f"{folder}/{name}": parts[f"{folder}/{name}"] for name in only}
+    runs = {home: folder_run(project, part, home) for home, part in sorted(parts.items())}
+    window = project.conventions.scan.in_use_minutes * 60
+    files = [path for run, _ in runs.values() for path in run.files]
+    used = in_use.in_use(project.root, files, time.time(), window)
+    production = [
+        (entry, tuple(_sources(project.root, entry)))
+        for entry in inventory.below(project.folders.production)
     ]
-    return dict(_experiment(project, inventory, home) for home in homes)
+    return dict(_found(project, parts[home], *run, used, production) for home, run in runs.items())
+
+
+def _by_home(inventory: Inventory, folder: str) -> dict[str, Inventory]:
+    """Return for each experiment's folder what is in it, so that each entry is looked at once."""
+    parts: dict[str, dict[str, Entry]] = defaultdict(dict)
+    for entry in inventory.below(folder):
+        name = entry.path.removeprefix(f"{folder}/").partition("/")[0]
+        if not name.startswith("."):
+            parts[f"{folder}/{name}"][entry.path] = entry
+    return {
+        home: Inventory(entries, inventory.tracked, inventory.closed)
+        for home, entries in parts.items()
+        if entries[home].kind == "folder"
+    }
 
 
 def folder_run(project: Project, inventory: Inventory, home: str) -> tuple[Run, dict[str, Reading]]:
@@ -39,29 +88,34 @@ def folder_run(project: Project, inventory: Inventory, home: str) -> tuple[Run, 
     return Run(home, key, True, weights, records, others), readings
 
 
-def _experiment(project: Project, inventory: Inventory, home: str) -> tuple[Experiment, Run]:
-    run, readings = folder_run(project, inventory, home)
-    name, files = PurePosixPath(home).name, list(run.files)
-    best = _best(project, attribute([run], readings, project.conventions))
-    fields = names.parse(
-        project.conventions.names.experiment,
-        name,
-        model_types=project.conventions.project.model_types,
-    )
-    window = project.conventions.scan.in_use_minutes * 60
-    busy = in_use.in_use(project.root, files, time.time(), window)
+def _found(
+    project: Project,
+    inventory: Inventory,
+    run: Run,
+    readings: Mapping[str, Reading],
+    used: Mapping[str, str],
+    production: Sequence[Product],
+) -> tuple[Experiment, Found]:
+    name, rules = PurePosixPath(run.folder).name, project.conventions
+    checkpoints = attribute([run], _all_trained(readings, run), rules)
+    best = _best(checkpoints, rules) or _told(run, readings, checkpoints, rules)
+    fields = names.parse(rules.names.experiment, name, model_types=rules.project.model_types)
+    over, ended = _end(project, inventory, run.folder)
     experiment = Experiment(
         name,
-        fields["model_type"] if fields else (best.model_type if best else None),
+        fields["model_type"] if fields else best.model_type,
         _started(fields, best),
-        best.metric if best else None,
-        best.direction if best else None,
-        best.value if best else None,
-        task_of(best) if best else (),
-        next((f"in use: {path} ({why})" for path, why in busy.items()), None),
-        _in_production(project, inventory, home),
+        best.metric,
+        best.direction,
+        best.value,
+        task_of(best),
+        next(_reasons_to_stay(project, inventory, run, readings, used), None) or over,
+        _in_production(project, inventory, run, production),
+        ended,
+        _tags(project, inventory, f"{run.folder}/{rules.names.experiment_config}"),
+        sum(inventory.entries[path].size for path in run.files),
     )
-    return experiment, run
+    return experiment, Found(run, checkpoints, best)
 
 
 def _readings(project: Project, inventory: Inventory, files: list[str]) -> dict[str, Reading]:
@@ -73,25 +127,128 @@ def _readings(project: Project, inventory: Inventory, files: list[str]) -> dict[
     return {path: reading for path, reading in found.items() if reading is not None}
 
 
-def _best(project: Project, checkpoints: tuple[Checkpoint, ...]) -> Checkpoint | None:
+# --- how good it was ----------------------------------------------------------------------------
+
+
+def _all_trained(readings: Mapping[str, Reading], run: Run) -> dict[str, Reading]:
+    """Return the readings with weights that cannot be read as models: a log may tell of them."""
+    damaged = (path for path in run.checkpoints if readings[path].role == "unreadable")
+    return {**readings, **{path: replace(readings[path], role="model") for path in damaged}}
+
+
+def _best(checkpoints: Iterable[Checkpoint], rules: Conventions) -> Checkpoint | None:
     """Return the best by the metric that decides, if any has it, else by another."""
-    wanted = metrics.canonical(project.conventions.metric.name)
+
+    def is_other(checkpoint: Checkpoint) -> bool:
+        wanted = rules.metric.by_model_type.get(checkpoint.model_type or "", rules.metric)
+        return checkpoint.metric != metrics.plausible(wanted.name)
+
     winners = [group.winner for group in groups(checkpoints) if group.winner]
-    winners.sort(key=lambda checkpoint: checkpoint.metric != wanted)
-    return next(iter((*winners, *checkpoints)), None)
+    return min(winners, key=is_other, default=None)
 
 
-def _started(fields: dict[str, str] | None, best: Checkpoint | None) -> date | None:
+def _told(
+    run: Run,
+    readings: Mapping[str, Reading],
+    checkpoints: tuple[Checkpoint, ...],
+    rules: Conventions,
+) -> Checkpoint:
+    """Return what logs and results tell of the best checkpoint, whatever became of it."""
+    path = f"{run.folder}/best"
+    stand_in = replace(run, checkpoints=(path,))
+    (told,) = attribute([stand_in], {**readings, path: Reading("", "model")}, rules)
+    return told if told.value is not None or not checkpoints else checkpoints[0]
+
+
+# --- when it was, and what may be done with it ----------------------------------------------------
+
+
+def _started(fields: dict[str, str] | None, best: Checkpoint) -> date | None:
     if fields and fields["date"].isdigit():
         return date.fromisoformat(fields["date"])
-    return best.date.date() if best and best.date else None
+    return best.date.date() if best.date else None
 
 
-def _in_production(project: Project, inventory: Inventory, home: str) -> str | None:
-    """Return the metadata file of a production model that says it came from this experiment."""
-    for entry in inventory.below(project.folders.production):
-        if entry.path.endswith(".json"):
-            source = read_metadata(project.root / entry.path).get("source")
-            if isinstance(source, str) and source.startswith(home + "/"):
-                return entry.path
+def _end(project: Project, inventory: Inventory, home: str) -> tuple[str | None, date | None]:
+    """Return why the training is not over, if it is not, and the day on which it ended."""
+    path = f"{home}/{project.conventions.names.experiment_record}"
+    if path not in inventory.entries:
+        return None, None  # made by hand, or older than the record
+    ended = dates.of_value(read_metadata(project.root / path).get("ended"))
+    if ended is None:
+        return f"unfinished: {path} tells of no end", None
+    return None, date.fromisoformat(ended[:10])
+
+
+def _tags(project: Project, inventory: Inventory, config: str) -> tuple[str, ...] | None:
+    """Return the `tags` of an experiment's config; None if it cannot be read."""
+    entry = inventory.entries.get(config)
+    if entry is None:
+        return ()
+    if entry.kind != "file":
+        return None
+    try:
+        content = config_file.load(project.root / config, config)
+    except (OSError, ValueError, RecursionError):
+        return None
+    tags = content.get("tags") if isinstance(content, dict) else None
+    return tuple(map(str, tags if isinstance(tags, list) else [tags] if tags else []))
+
+
+def _reasons_to_stay(
+    project: Project,
+    inventory: Inventory,
+    run: Run,
+    readings: Mapping[str, Reading],
+    used: Mapping[str, str],
+) -> Iterator[str]:
+    globs = project.conventions.scan.leave_alone
+    yield from (f"in use: {path} ({used[path]})" for path in run.files if path in used)
+    for path in (run.folder, *run.files):
+        if matches(path, globs):
+            yield f"left alone on request: {path}"
+    for path, why in inventory.closed.items():
+        if path == run.folder or run.holds(path):
+            yield f"{path}: {why}"
+    for entry in inventory.below(run.folder):
+        if entry.kind == "special":
+            yield f"{entry.path}: neither a file nor a folder"
+    for path, reading in readings.items():
+        if "git-lfs pointer" in (reading.problem or ""):
+            yield f"{path}: {reading.problem}"
+    if not run.files:
+        yield "it holds no files"
+
+
+# --- which of them a production model came from ---------------------------------------------------
+
+
+def _in_production(
+    project: Project, inventory: Inventory, run: Run, production: Iterable[Product]
+) -> str | None:
+    """Return the file in production that came from this experiment: as it says, or by its bytes."""
+    by_size = defaultdict(list)
+    for path in run.checkpoints:
+        by_size[inventory.entries[path].size].append(path)
+    for entry, sources in production:
+        if any(map(run.holds, sources)):
+            return entry.path
+        if entry.kind == "file" and entry.size:
+            for path in by_size[entry.size]:
+                if _is_copy(project.root / entry.path, project.root / path):
+                    return entry.path
     return None
+
+
+def _sources(root: Path, entry: Entry) -> Iterator[str]:
+    """Yield what a link in production leads to, or what metadata names, relative to the root."""
+    if entry.kind == "link":
+        yield os.path.relpath(os.path.realpath(root / entry.path), root)
+    elif entry.path.endswith(".json"):
+        yield str(read_metadata(root / entry.path).get("source"))
+
+
+def _is_copy(path: Path, other: Path) -> bool:
+    with suppress(OSError):  # what cannot be read cannot be packed either
+        return disk.same_bytes(path, other)
+    return False

@@ -76,7 +76,7 @@ def _in_production(project: Project, path: str, fields: dict[str, str]) -> Check
     value = _number(fields.get("metric")) if said is None else said
     metric, direction = metadata.get("metric"), metadata.get("direction")
     if not isinstance(metric, str) or direction not in ("max", "min", None):
-        metric, direction = metrics.canonical(wanted.name) or wanted.name, wanted.direction
+        metric, direction = metrics.plausible(wanted.name) or wanted.name, wanted.direction
     where = "file name" if said is None else "key value of its metadata"
     date = dates.of_value(metadata.get("date")) or dates.of_value(fields.get("date"))
     return Checkpoint(

@@ -26,6 +26,7 @@ Op = Literal[
     "quarantine",  # src was renamed to dst, in quarantine; `kept` says where its bytes are as well
     "create",  # dst was written: a document, an archive, a copy on another file system
     "remove_folder",  # src, empty, was removed
+    "purge",  # src, in quarantine, was deleted for good
     "left",  # src was left alone; `kept` says why
 ]
 

@@ -15,12 +15,16 @@ _FILE = "lock"
 _FAR = 1 << 30  # Windows forbids others to read what is locked, so a byte behind the text is
 
 
+class Held(UserError):
+    """Another recipe is at work on the project."""
+
+
 @contextlib.contextmanager
 def project_lock(history: Path) -> Iterator[None]:
     """Holds the project's lock, whose file lies in `history`; makes that folder if need be.
 
-    Raises UserError that names the holder if another process has it. The system releases it when
-    its holder ends, however that happens, so the file stays and its age says nothing.
+    Raises Held, which names the holder, if another process has it. The system releases it when its
+    holder ends, however that happens, so the file stays and its age says nothing.
     """
     _make(history)
     path = history / _FILE
@@ -29,10 +33,11 @@ def project_lock(history: Path) -> Iterator[None]:
     try:
         if not _try_lock(descriptor):
             holder = _printable(os.read(descriptor, 1000)) or "another process"
-            raise UserError(f"{path}: held by {holder}; wait until it ends")
+            raise Held(f"{path}: held by {holder}; wait until it ends")
         with contextlib.suppress(OSError):  # a full disk, which a purge is to free
             os.ftruncate(descriptor, 0)
             disk.write_all(descriptor, _this_process())
+            disk.sync(descriptor)
         yield
     finally:
         os.close(descriptor)

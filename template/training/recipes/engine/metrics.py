@@ -9,6 +9,7 @@ from typing import Literal
 Direction = Literal["max", "min"]
 Split = Literal["train", "val", "test"]
 
+PERCENT = 2.0  # an accuracy of 1.3 is neither a fraction nor a likely percentage
 UNIT, SIGNED, POSITIVE, ANY = (0.0, 1.0), (-1.0, 1.0), (0.0, math.inf), (-math.inf, math.inf)
 
 
@@ -50,7 +51,7 @@ _METRICS = {
     "log_loss": _Metric("min", POSITIVE, "logloss mlogloss"),
     "concordance": _Metric("max", UNIT, "c_index cindex concordance_index"),
     # any training
-    "loss": _Metric("min", ANY),
+    "loss": _Metric("min", ANY, "losses total_loss"),
     "fitness": _Metric("max", ANY),
     "reward": _Metric("max", ANY, "ep_rew_mean episode_reward episodic_return episode_return"),
     "success_rate": _Metric("max", UNIT),
@@ -64,13 +65,22 @@ _METRICS = {
     "spearman": _Metric("max", SIGNED, "spearmanr"),
     "ccc": _Metric("max", SIGNED),
     # detection and segmentation
-    "map": _Metric("max", UNIT, "mean_average_precision"),
-    "map50": _Metric("max", UNIT, "map_50 map_0_5 map50_b ap50 bbox_ap50"),
-    "map50_95": _Metric("max", UNIT, "map50_95_b map_50_95 map_0_5_0_95 map5095 bbox_ap"),
-    "map50_mask": _Metric("max", UNIT, "map50_m segm_ap50"),
-    "map50_95_mask": _Metric("max", UNIT, "map50_95_m segm_ap"),
-    "dice": _Metric("max", UNIT, "dsc fg_dice mean_fg_dice dice_coefficient dice_coef"),
+    "map": _Metric("max", UNIT, "mean_average_precision pascal_voc_map voc_map"),
+    "map50": _Metric(
+        "max", UNIT, "map_50 map_0_5 map50_b ap50 bbox_ap50 bbox_map_50 coco_bbox_map_50"
+    ),
+    "map75": _Metric("max", UNIT, "map_75 ap75 bbox_ap75 bbox_map_75 coco_bbox_map_75"),
+    "map50_95": _Metric(
+        "max",
+        UNIT,
+        "map50_95_b map_50_95 map_0_5_0_95 map5095 bbox_ap bbox_map coco_bbox_map coco_map",
+    ),
+    "map50_mask": _Metric("max", UNIT, "map50_m segm_ap50 segm_map_50 coco_segm_map_50"),
+    "map50_95_mask": _Metric("max", UNIT, "map50_95_m segm_ap segm_map coco_segm_map"),
+    "dice": _Metric("max", UNIT, "dsc fg_dice mean_fg_dice dice_coefficient dice_coef mdice"),
+    "dice_ema": _Metric("max", UNIT, "ema_fg_dice ema_dice"),
     "iou": _Metric("max", UNIT, "miou jaccard mean_iou"),
+    "pixel_accuracy": _Metric("max", UNIT, "aacc pixel_acc"),
     # language, speech, retrieval
     "perplexity": _Metric("min", POSITIVE, "ppl"),
     "bits_per_char": _Metric("min", POSITIVE, "bpc bpb"),
@@ -104,6 +114,17 @@ _QUALIFIERS = frozenset(
     "lowest metric metrics score result results epoch running ema monitor global set so far at "
     "the top model checkpoint".split()
 )
+# A number of one of these is no metric, whoever writes it.
+_NO_METRIC = frozenset(
+    "lr learning rate epochs step steps iter iters iteration iterations it its time timestamp wall "
+    "runtime duration elapsed eta second seconds sec secs s ms minute minutes hour hours date "
+    "batch batches size num number n count total sum samples sample examples tokens params "
+    "parameters memory mem gpu cuda cpu grad gradient norm weight weights decay wd momentum "
+    "patience target goal gap baseline threshold thresh thr delta margin version speed throughput "
+    "fps flops flos rank world data worker workers id idx index scale scaler factor dropout beta "
+    "beta1 beta2 alpha gamma sigma temperature temp lambda eps epsilon layers layer hidden dim "
+    "heads head width height depth resolution port pid exit code status state per".split()
+)
 _NUMBERED = re.compile(r"(?:stage|fold|phase|run|seed|trial|split)\d*\Z")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _WORD = re.compile(r"[a-z0-9]+")
@@ -125,7 +146,7 @@ def canonical(name: str) -> str | None:
 
 
 def _named(name: str) -> str | None:
-    words = [word for word in _tokens(name) if word not in _SPLITS]
+    words = [word for word in _tokens(name) if word not in _SPLITS and word != "neg"]
     averages = [word for word in words if word in _AVERAGES]
     plain = [word for word in words if word not in _AVERAGES]
     essential = [w for w in plain if w not in _QUALIFIERS and not _NUMBERED.match(w)]
@@ -134,6 +155,41 @@ def _named(name: str) -> str | None:
         return _ALIASES[whole]
     found = _ALIASES.get(base) or _ALIASES.get("_".join(essential))
     return "_".join([found, *averages]) if found else None
+
+
+@lru_cache(maxsize=4096)
+def plausible(name: str) -> str | None:
+    """Return the metric that `name` means, or the name of what may be a metric of someone's own.
+
+    That is what is left without split and qualifiers, `my_score` of `val/best_my_score`. None for
+    what is known to be no metric.
+    """
+    if (known := canonical(name)) or len(name) > 100:
+        return known
+    words = [word for word in _tokens(name.lower()) if word not in _SPLITS]
+    while len(words) > 1 and words[0] in _QUALIFIERS:
+        del words[0]
+    is_none = not words or all(w in _QUALIFIERS - {"score"} or w.isdigit() for w in words)
+    return None if is_none or any(_is_no_metric(word) for word in words) else "_".join(words)
+
+
+def _is_no_metric(word: str) -> bool:
+    return word in _NO_METRIC or _NUMBERED.match(word) is not None or word.startswith(("lr", "pg"))
+
+
+def as_compared(name: str, value: float) -> tuple[float, int]:
+    """Return a value on the scale on which its metric is compared, and the decimals that this adds.
+
+    A percentage of what lies between 0 and 1 becomes a fraction (51.2 is no other accuracy than
+    0.512), and what was stored negated, so that more is better, gets its sign back.
+    """
+    known = _find(canonical(name) or "")
+    if known is None:
+        return value, 0
+    low, high = known.range
+    if (low == 0.0 and value < 0 and known.direction == "min") or "neg" in _tokens(name.lower()):
+        return -value, 0
+    return (value / 100, 2) if (low, high) == UNIT and PERCENT <= value <= 100 else (value, 0)
 
 
 def _tokens(name: str) -> list[str]:
@@ -149,14 +205,15 @@ def split(name: str) -> Split | None:
 def direction(metric: str) -> Direction | None:
     """Return whether more or less of the canonical `metric` is better; None if it is not known."""
     known = _find(metric)
+    if known is None and metric.endswith(("_loss", "_error")):
+        return "min"
     return known.direction if known else None
 
 
 def comparable(metric: str, value: float) -> bool:
     """Return whether `value` can be one of the canonical `metric`: finite and within its range.
 
-    Percentages are not: 91.2 is no AUC, and guessing that it means 0.912 would rank models by a
-    guess.
+    Percentages are not: see `as_compared`.
     """
     known = _find(metric)
     low, high = known.range if known else ANY

@@ -13,8 +13,9 @@ from engine.archive import checksum_of, manifest_of
 from engine.errors import UserError
 from engine.plan import Action, Plan
 from engine.project import Project
+from engine.show import size
 
-SPARE_BYTES = 64 << 20  # left free on a file system beside what is needed
+RECORD_BYTES = 4096  # what journal, plan and report take for a file, generously
 BUSY_GIT = ("MERGE_HEAD", "rebase-merge", "rebase-apply", "CHERRY_PICK_HEAD", "REVERT_HEAD")
 
 
@@ -42,8 +43,9 @@ def refuse_merge(root: Path) -> None:
 def refuse_conflicts(project: Project, wanted: Plan) -> None:
     """Raise UserError if something lies where the plan puts a file, or on the way there."""
     folders: set[PurePosixPath] = set()
+    going = {a.src for a in wanted.actions if a.verb in ("move", "pack", "drop", "delete")}
     for path in made(wanted):
-        if os.path.lexists(project.root / path):
+        if path not in going and os.path.lexists(project.root / path):
             raise UserError(f"{path}: is there already; move it away, or plan again")
         folders.update(PurePosixPath(path).parents)
     for folder in sorted(folders):
@@ -60,7 +62,7 @@ def made(wanted: Plan) -> Iterator[str]:
     for action in wanted.actions:
         if action.verb == "pack":
             archives.add(str(action.dst))
-        elif action.verb not in ("skip", "drop", "delete"):
+        elif action.verb not in ("skip", "drop", "delete", "folder"):
             yield str(action.dst)
     for target in sorted(archives):
         yield from (target, manifest_of(target), checksum_of(target))
@@ -72,9 +74,10 @@ def space(project: Project, wanted: Plan, purge_as_you_go: bool = False) -> tupl
     An archive may be a little larger than what it holds. With `purge_as_you_go` the originals of
     one are freed before the next is begun.
     """
-    places: dict[object, Path] = {}
-    used: defaultdict[object, int] = defaultdict(int)
-    peak: defaultdict[object, int] = defaultdict(int)
+    history = disk.existing(project.root / project.folders.history)
+    places = {disk.volume(history): history}
+    used = defaultdict(int, {disk.volume(history): (1 << 20) + RECORD_BYTES * len(wanted.actions)})
+    peak = defaultdict(int, used)
     for target, actions in groupby(sorted(_copied(project, wanted), key=_target), key=_target):
         place = disk.existing(project.root / target)
         there, freed = disk.volume(place), 0
@@ -91,11 +94,13 @@ def space(project: Project, wanted: Plan, purge_as_you_go: bool = False) -> tupl
 def _copied(project: Project, wanted: Plan) -> Iterator[Action]:
     """Yield the actions that write the bytes of a file once more."""
     for action in wanted.actions:
-        if action.verb in ("pack", "restore", "copy"):
+        across = action.verb == "move" and not _is_rename(project, action)
+        if across or action.verb in ("pack", "restore", "copy"):
             yield action
-        elif action.verb == "move":
-            if _volume(project, action) != disk.volume(project.root / str(action.dst)):
-                yield action
+
+
+def _is_rename(project: Project, action: Action) -> bool:
+    return _volume(project, action) == disk.volume(project.root / str(action.dst))
 
 
 def _target(action: Action) -> str:
@@ -107,12 +112,12 @@ def _volume(project: Project, action: Action) -> tuple[int, str]:
 
 
 def refuse_full_disk(spaces: Iterable[Space]) -> None:
-    """Raise UserError if a file system has less than is needed, and a little to spare."""
+    """Raise UserError if a file system has less than is needed."""
     for there in spaces:
-        if there.needed + SPARE_BYTES > there.free:
+        if there.needed > there.free:
             raise UserError(
-                f"{there.place}: {there.needed / 1e9:.1f} GB are needed and {there.free / 1e9:.1f} "
-                "GB are free; free some space, or try --purge-as-you-go"
+                f"{there.place}: {size(there.needed)} are needed and {size(there.free)} are free; "
+                "free some space, or pack with --purge-as-you-go"
             )
 
 

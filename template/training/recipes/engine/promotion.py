@@ -5,6 +5,7 @@ Nothing of the experiment moves: production gets copies.
 
 import difflib
 import re
+import shlex
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -77,7 +78,8 @@ def _home(project: Project, inventory: Inventory, argument: str) -> str:
         for entry in inventory.below(active)
         if entry.kind == "folder" and str(PurePosixPath(entry.path).parent) == active
     ]
-    meant = (f"{active}/{PurePosixPath(argument)}", *catalog.paths_meant(project, argument))
+    typed = PurePosixPath(argument)
+    meant = (f"{active}/{typed}", str(typed), *catalog.paths_meant(project, argument))
     if found := [path for path in meant if path in homes]:
         return found[0]
     name = PurePosixPath(argument).name
@@ -99,7 +101,7 @@ def _choose(
             f"{home}: holds no checkpoint that can be read; name one: --checkpoint FILE"
         )
     winners = [(g.metric, g.winner, g.reason) for g in groups(models) if g.winner]
-    wanted = {metrics.canonical(_rule(project, c.model_type).name) for c in models}
+    wanted = {metrics.plausible(_rule(project, c.model_type).name) for c in models}
     best = [winner for winner in winners if winner[0] in wanted] or winners
     if not best and wish.value is not None and len(models) == 1:
         return models[0], "the only checkpoint of its experiment"
@@ -157,7 +159,7 @@ def _own_log(name: str, run: Run) -> str | None:
 
 def _with_value(project: Project, pick: Checkpoint, value: float) -> Checkpoint:
     rule = _rule(project, pick.model_type)
-    metric = metrics.canonical(rule.name) or rule.name
+    metric = metrics.plausible(rule.name) or rule.name
     if not metrics.comparable(metric, value):
         raise UserError(
             f"--metric {value:g}: can be no {metric}; write it as a fraction, like 0.91"
@@ -289,24 +291,26 @@ class _Planner:
             "superseded_by": self.target,
             "checkpoints": [describe(model, "production")],
         }
+        heading = str(PurePosixPath(model.path).parent)
         for path in filter(None, (model.path, of.metadata, of.summary)):
-            entry, known = self.inventory.entries[path], path in self.inventory.tracked
-            self._add("pack", path, archive, f"superseded by {self.target}", entry.path, known)
+            known = path in self.inventory.tracked
+            self._add("pack", path, archive, f"superseded by {self.target}", heading, known)
         if of.summary:
-            text = self._saying_so((self.project.root / of.summary).read_bytes(), archive)
+            text = self._saying_so((self.project.root / of.summary).read_bytes(), model, archive)
             reason = f"summary of {model.path}: now says by what it was superseded"
             self._write("text", of.summary, reason, {"text": text})
         return {"path": model.path, "value": model.value, "archive": archive}
 
-    def _saying_so(self, summary: bytes, archive: str) -> str:
+    def _saying_so(self, summary: bytes, model: Checkpoint, archive: str) -> str:
         """Return a summary with the news below its title, or at its end if it has none."""
         text = summary.decode("utf-8", "replace")
         title = TITLE.match(text)
         place = title.end() if title else len(text)
-        back = PurePosixPath(archive).name.removesuffix(catalog.SUFFIX)
+        name = PurePosixPath(archive).name.removesuffix(catalog.SUFFIX)
+        back = shlex.join(["just", "restore", name, f"{PurePosixPath(model.path).parent}/*"])
         news = (
             f"\n> Superseded by `{self.target}` ({self.pick.metric} {self.pick.value:.6g}) on "
-            f"{self.wish.now.date()}. `just restore {back}` brings this model back.\n"
+            f"{self.wish.now.date()}. `{back}` brings this model back.\n"
         )
         return f"{text[:place]}{news}{text[place:]}"
 

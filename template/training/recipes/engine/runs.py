@@ -1,7 +1,7 @@
 """Put checkpoints, logs, results and configs together that come from one training."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -73,7 +73,7 @@ def group(inventory: Inventory, readings: Mapping[str, Reading]) -> tuple[Run, .
     records = [path for path in readings if path not in members]
     owners = {path: _owners(path, readings[path], runs) for path in records}
     joined = tuple(_with_records(run, owners, readings) for run in runs)
-    output_folders = {str(PurePosixPath(path).parent) for path in weights} - {"."}
+    outputs = output_folders(weights)
     loose = [path for path in records if not owners[path]]
     alone = tuple(
         Run(
@@ -84,7 +84,7 @@ def group(inventory: Inventory, readings: Mapping[str, Reading]) -> tuple[Run, .
             (path,),
         )
         for path in loose
-        if readings[path].role == "results" and _under(path, output_folders)
+        if readings[path].role == "results" and under(path, outputs)
     )
     return joined + alone
 
@@ -94,6 +94,11 @@ def is_weights(path: str, reading: Reading) -> bool:
     if reading.role == "unreadable":
         return path.lower().endswith(WEIGHTS)
     return reading.role in ("model", "training_state")
+
+
+def is_pointer(reading: Reading) -> bool:
+    """Return whether a file only stands for a checkpoint that git-lfs has."""
+    return "git-lfs pointer" in (reading.problem or "")
 
 
 def _own_folders(
@@ -122,6 +127,8 @@ def _is_own(
     inventory: Inventory, readings: Mapping[str, Reading], home: str, paths: list[str]
 ) -> bool:
     models = [path for path in paths if readings[path].role != "training_state"]
+    if all(is_pointer(readings[path]) for path in models):
+        return False  # pointers stay, so what lies beside them stays, too
     if not all(identity.starts_generic(identity.stem(path)) for path in models):
         return False
     if PurePosixPath(home).name.lower() in CONTAINERS | COLLECTIONS | identity.NOUNS:
@@ -195,7 +202,7 @@ def _distance(path: str, reading: Reading, run: Run) -> tuple[int, int, bool] | 
     said = {m.checkpoint for m in reading.measurements if m.checkpoint}
     if said & {PurePosixPath(checkpoint).name for checkpoint in run.checkpoints}:
         generic = not run.key or run.whole
-        return (_LOOSE if generic else 0, 0, elsewhere)
+        return (_LOOSE if generic else -1, 0, elsewhere)
     names = [run.name, *(identity.stem(checkpoint) for checkpoint in run.checkpoints)]
     wanted = identity.variants(identity.stem(path))
     shared = -len(
@@ -231,5 +238,11 @@ def _with_records(
     return Run(run.folder, run.key, run.whole, run.checkpoints, records, others)
 
 
-def _under(path: str, folders: set[str]) -> bool:
+def output_folders(weights: Iterable[str]) -> frozenset[str]:
+    """Return the folders that checkpoints lie in. The root of a project holds other things, too."""
+    return frozenset(str(PurePosixPath(path).parent) for path in weights) - {"."}
+
+
+def under(path: str, folders: Collection[str]) -> bool:
+    """Return whether a path lies in one of the folders, or deeper."""
     return any(str(parent) in folders for parent in PurePosixPath(path).parents)

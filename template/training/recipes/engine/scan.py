@@ -161,7 +161,16 @@ def _entry(path: str, status: os.stat_result, zone: str | None) -> Entry:
 
 def tracked(root: Path) -> frozenset[str]:
     """Return the paths that git tracks; none where there is no git."""
-    command = ["git", "-C", os.fspath(root), "ls-files", "-z"]
+    return _git_files(root)
+
+
+def not_ignored(root: Path) -> frozenset[str]:
+    """Return the paths that git tracks or would add; none where there is no git."""
+    return _git_files(root, "--cached", "--others", "--exclude-standard")
+
+
+def _git_files(root: Path, *options: str) -> frozenset[str]:
+    command = ["git", "-C", os.fspath(root), "ls-files", "-z", *options]
     try:
         done = subprocess.run(command, capture_output=True, check=False)
     except FileNotFoundError:

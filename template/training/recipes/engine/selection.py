@@ -77,6 +77,7 @@ def _group(
             members,
             key=lambda c: (
                 c.path not in picks,
+                c.of_test,  # test figures pick no model where there are validation figures
                 math.inf if c.value is None else sign * c.value,
                 c.run is not None,  # what is in production has none
                 -sum(evidence.used for evidence in c.evidence),

@@ -109,18 +109,18 @@ def print_plan(plan: Plan, command: str) -> None:
         out.print(f"note: {safe(note)}", style="yellow")
     _print_totals(out, plan, done=False)
     if plan.changes:
-        out.print(f"\nNothing was changed yet. Next: {command}", style="bold")
+        out.print(f"\nNothing was changed yet. Next: {safe(command)}", style="bold")
     else:
         out.print("Nothing to do.", style="bold")
 
 
-def print_outcome(plan: Plan, run: str, left: Mapping[str, str]) -> None:
+def print_outcome(plan: Plan, left: Mapping[str, str], freed: int = 0) -> None:
     """Print what a run did, what it left alone, and how to take it back."""
     out = console()
     for path, why in left.items():
         out.print(f"left alone: {safe(path)}: {safe(why)}", style="magenta")
     _print_totals(out, plan, done=True)
-    waiting = sum(a.bytes for a in plan.actions if a.verb in ("pack", "drop", "delete"))
+    waiting = sum(a.bytes for a in plan.actions if a.verb in ("pack", "drop", "delete")) - freed
     if waiting:
         out.print(f"\nOriginals of {size(waiting)} wait in quarantine.", style="dim")
     purge = " Free the space: just purge" if waiting else ""

@@ -29,7 +29,8 @@ class PutBack:
     """How many files are in their places again, what is to be said, and what was not found."""
 
     files: int = 0
-    remarks: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # of what is in its place
+    remarks: list[str] = field(default_factory=list)  # of what is not
     gone: list[Record] = field(default_factory=list)
 
 
@@ -60,7 +61,7 @@ class Steps:
         self.journal.mark(records, "done")
 
     def move(self, op: Op, records: Sequence[Record]) -> list[Record]:
-        """Rename each `src` to its `dst`; return what lies across file systems, untouched."""
+        """Rename each `src` to its `dst`; return what is undone again: it lies across volumes."""
         across: list[Record] = []
         for batch in _batches([r for r in records if self.journal.state(op, r.id) != "done"]):
             fresh = [r for r in batch if self.journal.state(op, r.id) != "intent"]
@@ -80,7 +81,9 @@ class Steps:
         if there and here and disk.identity(src) == disk.identity(dst):
             src.unlink()  # two names of one file: the second half of a rename by hard link
         elif there and here:
-            raise FileExistsError(errno.EEXIST, "both exist; keeping both", str(src), None, str(dst))
+            raise FileExistsError(
+                errno.EEXIST, "both exist; keeping both", str(src), None, str(dst)
+            )
         elif there and not (_looks_same(record, dst) or is_same(record, dst)):
             raise FileExistsError(errno.EEXIST, "was written to; `just undo` it", str(dst))
         elif not there:
@@ -110,7 +113,7 @@ class Steps:
             result.gone.append(record)
             return False
         if not _looks_same(record, dst):
-            result.remarks.append(f"{record.src}: was written to since; it comes back as it is now")
+            result.notes.append(f"{record.src}: was written to since; it comes back as it is now")
         place = src
         if here:
             place = self.beside(src)
@@ -142,6 +145,13 @@ class Steps:
         self.journal.write([record])
         write()
         self.journal.mark([record], "done")
+
+    def copy(self, src: str, dst: str, known: Record) -> None:
+        """Copy a file, of which `known` tells size and hash. Raises Changed and Unreadable."""
+        record = Record(
+            "create", dst, "intent", src, dst, known.sha256, known.size, kept={"copy": src}
+        )
+        self.make(record, lambda: disk.copy_new(self.root / src, self.root / dst))
 
     def prepare(self, path: str) -> None:
         """Clear the place of a new file of an interrupted attempt. Raises FileExistsError."""
@@ -200,6 +210,8 @@ class Steps:
 
 def is_same(record: Record, path: Path) -> bool:
     """Return whether a file or symlink has the content that the record tells of."""
+    if not os.path.lexists(path):
+        return False
     status = path.lstat()
     if stat.S_ISLNK(status.st_mode):
         return os.readlink(path) == (record.kept or {}).get("target")  # noqa: PTH115 - exact

@@ -2,14 +2,13 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from engine import archive, disk
 from engine.archive import Damaged, Member
 from engine.journal import Record
 from engine.plan import Action
-from engine.steps import Steps
+from engine.steps import Steps, is_same
 
 
 def unpack(steps: Steps, manifest: Path, actions: Sequence[Action]) -> dict[str, str]:
@@ -23,18 +22,20 @@ def unpack(steps: Steps, manifest: Path, actions: Sequence[Action]) -> dict[str,
         listed, _ = archive.read_manifest(manifest)
         with disk.reading(packed):
             pass
-    except (Damaged, OSError) as problem:
+    except (Damaged, disk.Unreadable) as problem:
         return {str(action.dst): str(problem) for action in actions}
     members = {member.path: member for member in listed}
-    fresh, left = [], {}
-    for record in (_record(action, members) for action in actions):
+    held = [action for action in actions if action.facts["member"] in members]
+    left = {str(a.dst): "its archive does not hold it any more" for a in actions if a not in held}
+    fresh = []
+    for record in (_record(action, members) for action in held):
         if steps.journal.state("create", record.id) == "done" or _found(steps, record):
             continue
         if os.path.lexists(steps.root / record.id):
             left[record.id] = "something is there already"
         else:
             fresh.append(record)
-    return left | _extract(steps, packed, listed, fresh)
+    return left | _extract(steps, packed, listed, fresh) if fresh else left
 
 
 def _record(action: Action, members: Mapping[str, Member]) -> Record:
@@ -61,7 +62,7 @@ def _record(action: Action, members: Mapping[str, Member]) -> Record:
 def _found(steps: Steps, record: Record) -> bool:
     """Note as done what an interrupted attempt had restored."""
     begun = steps.journal.state("create", record.id) == "intent"
-    if begun and is_as_written(steps.root / record.id, record):
+    if begun and is_same(record, steps.root / record.id):
         steps.journal.mark([record], "done")
         return True
     return False
@@ -70,27 +71,16 @@ def _found(steps: Steps, record: Record) -> bool:
 def _extract(
     steps: Steps, packed: Path, listed: tuple[Member, ...], records: list[Record]
 ) -> dict[str, str]:
-    for record in records:
-        steps.folder_for(record.id)
+    steps.folder_for(*(record.id for record in records))
     steps.journal.write(records)
     places = {(record.kept or {})["member"]: steps.root / record.id for record in records}
     why = "what was written differs from what was packed"
     try:
         archive.extract(packed, places, listed)
-    except (Damaged, FileExistsError) as problem:
+    except (Damaged, disk.Unreadable, FileExistsError) as problem:
         why = str(problem)
-    whole = [r for r in records if is_as_written(steps.root / r.id, r)]
-    missing = [r for r in records if r not in whole]
-    steps.journal.write(
-        [*(replace(r, state="done") for r in whole), *(replace(r, state="undone") for r in missing)]
-    )
+    whole = [record for record in records if is_same(record, steps.root / record.id)]
+    missing = [record for record in records if record not in whole]
+    steps.journal.mark(whole, "done")
+    steps.journal.mark(missing, "undone")
     return {record.id: why for record in missing}
-
-
-def is_as_written(path: Path, record: Record) -> bool:
-    """Return whether a file or symlink is the one that the record tells of."""
-    if path.is_symlink():
-        return record.sha256 is None and os.readlink(path) == (record.kept or {}).get("target")  # noqa: PTH115
-    if not path.is_file() or path.lstat().st_size != record.size:
-        return False
-    return disk.sha256_of(path) == record.sha256

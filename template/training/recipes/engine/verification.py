@@ -1,6 +1,7 @@
 """Read archives and production models again, and remember what was found and when."""
 
 import contextlib
+import errno
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -11,10 +12,11 @@ from typing import Any, Literal
 from engine import archive, catalog, disk, history, identity, purge
 from engine.archive import Damaged
 from engine.catalog import Packed
+from engine.findings import read_metadata
 from engine.project import Project
 
 RECORD = "verified.json"  # in the history: {kind: {name: {"when", "sha256", "size", "mtime_ns"}}}
-METADATA_LIMIT = 1 << 20  # bytes
+LINE_LIMIT = 4096  # bytes of a checksum
 
 Kind = Literal["archives", "production", "quarantine"]
 State = Literal["whole", "damaged", "unknown"]  # unknown: nothing says what it must be
@@ -64,13 +66,14 @@ def verify(project: Project, item: Item) -> Checked:
     try:
         before = disk.identity(path)
         sha256 = item.read()
-    except _Unknown as why:
-        return Checked(item.kind, item.name, item.path, "unknown", str(why))
+    except _Unknown as reason:
+        return Checked(item.kind, item.name, item.path, "unknown", str(reason))
     except Damaged as problem:
         said = str(problem).removeprefix(f"{path}: ").replace(f"{project.root}/", "")
         return Checked(item.kind, item.name, item.path, "damaged", said)
     except OSError as error:
-        return Checked(item.kind, item.name, item.path, "damaged", error.strerror or str(error))
+        why = "has gone" if error.errno == errno.ENOENT else f"cannot be read: {error.strerror}"
+        return Checked(item.kind, item.name, item.path, "damaged", why)
     facts = sha256, before.size, before.mtime_ns
     return Checked(item.kind, item.name, item.path, "whole", None, *facts)
 
@@ -94,7 +97,7 @@ def compare(project: Project, item: Item, past: Mapping[str, Any]) -> Checked:
     try:
         now = disk.identity(project.root / item.path)
     except OSError as error:
-        problem = error.strerror
+        problem = f"cannot be found: {error.strerror}"
     else:
         if not problem and (now.size, now.mtime_ns) != (known.get("size"), known.get("mtime_ns")):
             problem = f"changed since it was verified on {known.get('when')}: just verify"
@@ -148,8 +151,8 @@ def _archive_reader(root: Path, packed: Packed) -> Callable[[], str]:
         if packed.problem:
             raise Damaged(packed.problem)
         line = b""
-        with contextlib.suppress(FileNotFoundError), disk.reading(root / packed.checksum) as file:
-            line = os.read(file, METADATA_LIMIT)
+        with contextlib.suppress(disk.Unreadable), disk.reading(root / packed.checksum) as file:
+            line = os.read(file, LINE_LIMIT)
         sha256 = archive.verify(root / packed.path, packed.members.values()).sha256
         if line != archive.checksum_line(sha256, PurePosixPath(packed.path).name):
             raise Damaged(f"{packed.checksum}: {'is not its checksum' if line else 'has gone'}")
@@ -179,20 +182,12 @@ def _production(project: Project) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for name in names:
         stem = name.removesuffix(".json")
         if name in models and (folder / name).is_file():
-            about = _metadata(folder / f"{identity.stem(name)}.json")
+            about = read_metadata(folder / f"{identity.stem(name)}.json")
             twins = stems.count(identity.stem(name)) > 1  # one of them is what it tells of
             of_another = twins and not str(about.get("source")).endswith(PurePosixPath(name).suffix)
             yield f"{project.folders.production}/{name}", {} if of_another else about
         elif name != stem and stem not in stems:
-            about = _metadata(folder / name)
+            about = read_metadata(folder / name)
             if "sha256" in about:  # the metadata of a model that has gone
                 source = PurePosixPath(str(about.get("source"))).suffix
                 yield f"{project.folders.production}/{stem}{source}", about
-
-
-def _metadata(path: Path) -> Mapping[str, Any]:
-    try:
-        content = json.loads(path.read_bytes()) if path.stat().st_size <= METADATA_LIMIT else {}
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

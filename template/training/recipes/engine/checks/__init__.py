@@ -1,4 +1,4 @@
-"""The rules of `just check`: one function each, which yields what breaks it; `RULES` has them all."""
+"""The rules of `just check`: one function each, which yields what breaks it."""
 
 from collections.abc import Callable, Iterator
 

@@ -1,4 +1,4 @@
-"""Rules about files and folders: what must be there, what it is called, and what belongs beside it."""
+"""Rules about files and folders: what must be there, its name, and what belongs beside it."""
 
 import json
 import re
@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from dataclasses import fields as fields_of
 from pathlib import Path, PurePosixPath
 
-from engine import disk, identity, names
+from engine import disk, identity, names, show
 from engine.archive import checksum_of, manifest_of
+from engine.attribution import Checkpoint
 from engine.checks.subject import Subject, Violation
 from engine.conventions import InTraining
 from engine.findings import read_metadata
 from engine.history import past_runs
+from engine.production_papers import papers
 from engine.readers import WEIGHTS
 
 ARCHIVE = re.compile(r"\.(?:tar\.gz|json|sha256)\Z")
@@ -19,7 +21,7 @@ ARCHIVE = re.compile(r"\.(?:tar\.gz|json|sha256)\Z")
 FOLLOWED = {
     "production": ("production", "model"),
     "active": ("experiment",),
-    "archived": ("experiment", "old_logs", "production", "model"),
+    "archived": ("experiment", "old_logs"),
     "logs": ("training_log", "canonical_log"),
     "results": ("summary", "cleanup_report"),
 }
@@ -111,7 +113,7 @@ def _disagreement(path: Path, metadata: Path) -> str | None:
     size, sha256 = said.get("size"), said.get("sha256")
     if not isinstance(sha256, str):
         return "does not tell the sha256"
-    pointed = _pointer(path)
+    pointed = pointer(path)
     true_size = int(pointed["size"]) if pointed else path.stat().st_size
     if size is not None and size != true_size:
         return f"tells size {json.dumps(size)}, not the {true_size}"
@@ -119,7 +121,7 @@ def _disagreement(path: Path, metadata: Path) -> str | None:
     return None if sha256.lower() == true_sha256 else f"tells another sha256 than {true_sha256}"
 
 
-def _pointer(path: Path) -> re.Match[bytes] | None:
+def pointer(path: Path) -> re.Match[bytes] | None:
     """Return what stands for the file in a checkout without git-lfs, if it is that."""
     with path.open("rb") as file:
         return POINTER.fullmatch(file.read(POINTER_LIMIT))
@@ -128,20 +130,12 @@ def _pointer(path: Path) -> re.Match[bytes] | None:
 def models_have_summaries(subject: Subject) -> Iterator[Violation]:
     """Yield production models that no results summary is about."""
     for path, _, fields in models(subject):
-        if fields and subject.wants(path) and not about(subject, "summary", fields):
+        model = Checkpoint(path, "model", None)
+        if not fields or not subject.wants(path):
+            continue
+        if not papers(subject.project, subject.inventory, model).summary:
             folder = subject.project.folders.results
             yield Violation(path, 1, "summary", f"no results summary in {folder} is about it")
-
-
-def about(subject: Subject, template: str, model: dict[str, str]) -> str | None:
-    """Return the summary, or canonical log, of the model whose name has these fields."""
-    folder = {"summary": "results", "canonical_log": "logs"}[template]
-    for path in subject.children(getattr(subject.project.folders, folder)):
-        fields = parsed(subject, (template,), PurePosixPath(path).name) or {}
-        if all(fields[key] == model.get(key) for key in ("model_type", "metric") if key in fields):
-            if fields:
-                return path
-    return None
 
 
 # --- archives, and what lies elsewhere ----------------------------------------------------------
@@ -161,8 +155,8 @@ def archives_are_complete(subject: Subject) -> Iterator[Violation]:
         if missing == [target] and not _was_made_here(subject, target):
             continue
         if missing and subject.wants(*there):
-            message = f"{' and '.join(PurePosixPath(path).name for path in missing)} is missing"
-            yield Violation(there[0], 1, "archive", message)
+            lacking = " and ".join(PurePosixPath(path).name for path in missing)
+            yield Violation(there[0], 1, "archive", f"{lacking} should lie beside it")
 
 
 def _was_made_here(subject: Subject, target: str) -> bool:
@@ -187,6 +181,6 @@ def outputs_lie_in_the_layout(subject: Subject) -> Iterator[Violation]:
         if path not in kinds or not subject.wants(path):
             continue
         if action.verb != "skip" or path in mess.inventory.tracked:
-            where = f" would put it into {action.dst}" if action.dst else " knows its place"
-            message = f"a {kinds[path]} outside the layout; just cleanup{where}"
-            yield Violation(path, 1, "outside", message)
+            would = show.VERBS[action.verb][0]
+            message = f"a {kinds[path]} outside the layout; just cleanup would {would} it"
+            yield Violation(path, 1, "outside", f"{message}: {action.reason}")

@@ -12,15 +12,14 @@ from engine.project import disagreements
 _BESIDE_RECIPES = Path(__file__).resolve().parents[3] / "log_paths.py"
 
 
-def conventions_are_readable(error: UserError) -> Violation | None:
-    """Return what an error says of conventions.toml; None if it is not about that file's content."""
-    place = re.fullmatch(r"(.*conventions\.toml):(\d+): (.*)", str(error))
+def of_conventions(error: UserError) -> Violation | None:
+    """Return what an error says of conventions.toml; None if it is about something else."""
+    place = re.fullmatch(r"(.*conventions\.toml)(?::(\d+))?: (.*)", str(error))
     if not place:
         return None
     path = Path(place[1])
-    inside = path.is_relative_to(Path.cwd())
-    name = (path.relative_to(Path.cwd()) if inside else path).as_posix()
-    return Violation(name, int(place[2]), "conventions", place[3])
+    name = path.relative_to(path.parents[1]).as_posix()
+    return Violation(name, int(place[2] or 1), "conventions", place[3])
 
 
 def folders_agree(subject: Subject) -> Iterator[Violation]:
@@ -43,12 +42,12 @@ def _said_at(subject: Subject, variable: str, *, in_dotenv: bool) -> tuple[str, 
 
 def helper_is_in_step(subject: Subject) -> Iterator[Violation]:
     """Yield a helper that hides the one which belongs to these recipes and their conventions."""
-    path = shown_helper(subject)
+    path = _shown_helper(subject)
     if Path(log_paths.__file__).resolve() != _BESIDE_RECIPES and subject.wants(path):
         other = f"{log_paths.__file__} comes before it on Python's module path; rename that one"
         yield Violation(path, 1, "helper", other)
 
 
-def shown_helper(subject: Subject) -> str:
+def _shown_helper(subject: Subject) -> str:
     """Return where the helper lies, as it is shown."""
     return f"{subject.project.conventions.folders.training}/{_BESIDE_RECIPES.name}"

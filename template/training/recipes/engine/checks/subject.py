@@ -35,7 +35,7 @@ class Violation:
         https://docs.github.com/actions/reference/workflow-commands-for-github-actions
         """
         place = f"file={_property(self.path)},line={self.line},title={_property(self.rule)}"
-        return f"::error {place}::{_escaped(self.message)}"
+        return f"::error {place}::{_escaped(str(self))}"
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Subject:
     @cached_property
     def tidying(self) -> Plan | None:
         """Return what a clean-up would do: the same knowledge, and no second opinion."""
-        return self.mess and cleanup(self.project, self.mess, Options(self.now))
+        return cleanup(self.project, self.mess, Options(self.now)) if self.mess else None
 
     @cached_property
     def conventions_path(self) -> str:
@@ -70,7 +70,7 @@ class Subject:
         return line_of(self.conventions.read_text("utf-8-sig"), key)
 
     def children(self, folder: str) -> list[str]:
-        """Return the paths of what lies in a folder of the layout, but for hidden files and READMEs.
+        """Return what lies in a folder of the layout, by path; no hidden files and no READMEs.
 
         The folder may lie outside the project, where no scan goes.
         """

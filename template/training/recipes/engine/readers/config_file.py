@@ -23,12 +23,7 @@ _VOCABULARY = re.compile(
 
 def read(path: Path, name: str) -> Reading | None:
     """Return the hyper-parameters with dotted keys; None if they are not those of a training."""
-    with path.open("rb") as file:
-        data = file.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise Broken("too complex: a config of more than 1 MB")
-    value = json.loads(data) if name.lower().endswith(".json") else _yaml(data)
-    mapping = keys.as_mapping(value)
+    mapping = keys.as_mapping(load(path, name))
     if mapping is None:
         return None
     flat = keys.flatten(mapping)
@@ -36,6 +31,15 @@ def read(path: Path, name: str) -> Reading | None:
         return None
     facts = keys.collect({"config": mapping}, "own")
     return Reading("config", "config", (), tuple(facts.notes), flat)
+
+
+def load(path: Path, name: str) -> Any:
+    """Return what a JSON or YAML file says. Raises Broken, and ValueError if it is no JSON."""
+    with path.open("rb") as file:
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise Broken("too complex: a config of more than 1 MB")
+    return json.loads(data) if name.lower().endswith(".json") else _yaml(data)
 
 
 def _yaml(data: bytes) -> Any:

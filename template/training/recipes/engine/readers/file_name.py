@@ -1,6 +1,7 @@
 """What the name of a file says: metrics, epoch, dates."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -12,6 +13,7 @@ from engine.readers.numbers import PATTERN, parse
 _SUFFIX = re.compile(r"(?:\.(?:tar|gz|[A-Za-z][A-Za-z0-9]{0,10}))+\Z")
 _EPOCH = re.compile(r"(?<![a-z])epoch[=_-]?(\d{1,6})(?![\d.]*\.\d)", re.IGNORECASE)
 _STEP = re.compile(r"(?<![a-z])(?:step|iter)[=_-]?(\d{1,9})(?![\d.]*\.\d)", re.IGNORECASE)
+_COUNT = re.compile(r"(?:checkpoint|ckpt|model)[_-](\d{1,9})\Z", re.IGNORECASE)
 # A number with decimals, or after "=": a bare integer counts things.
 _VALUE = re.compile(
     rf"(?:(?P<assigned>=)|(?P<joint>[_\s-]|(?<=[A-Za-z])))(?P<number>{PATTERN})(?![A-Za-z0-9])",
@@ -37,7 +39,7 @@ def read_name(path_text: str) -> NameFacts:
     or a size is none.
     """
     path = PurePosixPath(path_text)
-    return NameFacts(tuple(_measurements(path)), tuple(_notes(path)))
+    return NameFacts(tuple(_measurements(path)), (*_notes(path), *_moment(path)))
 
 
 def _measurements(path: PurePosixPath) -> list[Measurement]:
@@ -45,13 +47,19 @@ def _measurements(path: PurePosixPath) -> list[Measurement]:
     epoch, step = _number(_EPOCH, stem), _number(_STEP, stem)
     found = []
     for match in _VALUE.finditer(stem):
-        name = _metric_before(stem[: match.start()])
+        name = _metric_before(stem[: match.start()]) or _assigned(stem, match)
         is_value = match["assigned"] or "." in match["number"] or "," in match["number"]
         read = parse(match["number"])
         if name and is_value and read:
             where = "file name" if "," not in match["number"] else f"file name ({match['number']})"
             found.append(Measurement(name, read[0], where, "own", epoch, step, digits=read[1]))
     return found
+
+
+def _assigned(stem: str, match: re.Match[str]) -> str | None:
+    """Return the name before "=" that may be a metric's, `my_score` of `epoch=1-my_score=0.5`."""
+    before = re.split(r"[-=]", stem[: match.start()])[-1] if match["assigned"] else ""
+    return before if metrics.plausible(before) and not _REFUSED.search(before) else None
 
 
 def _stem(path: PurePosixPath) -> str:
@@ -79,6 +87,18 @@ def _metric_before(text: str) -> str | None:
         if metrics.canonical(name):
             return None if _REFUSED.search(text) else name
     return None
+
+
+def _moment(path: PurePosixPath) -> Iterator[Noted]:
+    """Yield the epoch and the step that the name tells; a number alone may be either."""
+    stem = _stem(path)
+    alone = _number(_COUNT, stem)
+    for fact, pattern in (("epoch", _EPOCH), ("step", _STEP)):
+        number = _number(pattern, stem)
+        if number is None and not (_EPOCH.search(stem) or _STEP.search(stem)):
+            number = alone
+        if number is not None:
+            yield Noted(fact, str(number), "file name")
 
 
 def _notes(path: PurePosixPath) -> list[Noted]:

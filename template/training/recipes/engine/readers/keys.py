@@ -4,7 +4,7 @@ Checkpoints, result files and safetensors metadata all hold such mappings.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
@@ -46,6 +46,7 @@ _FACTS = {
         "seed": "seed random_seed",
         "git_commit": "git_commit git_sha git_hash commit",
         "direction": "direction metric_mode monitor_mode",
+        "monitor": "monitor monitor_metric metric_for_best_model best_metric_name",
         "started": "started started_at start_time",
         "finished": "finished finished_at completed completed_at end_time timestamp date datetime "
         "saved_at created created_at time",
@@ -87,6 +88,10 @@ def collect(
     """
     facts = Facts()
     _walk(facts, mapping, _Place("", kind), resolve, depth=0)
+    top = _situated(mapping, _Place("", kind), resolve)
+    for fact, number in (("epoch", top.epoch), ("step", top.step)):
+        if number is not None:
+            facts.notes.append(Noted(fact, str(number), f"key {fact}"))
     return facts
 
 
@@ -107,7 +112,7 @@ def _walk(
             inner = replace(place, path=f"{path}.", kind=_kind(name, place.kind))
             _walk(facts, nested, inner, resolve, depth + 1)
         elif nested is None:
-            _take_scalar(facts, key, path, resolve(raw) if metrics.canonical(key) else raw, place)
+            _take_scalar(facts, key, path, resolve(raw) if metrics.plausible(key) else raw, place)
 
 
 def _situated(mapping: Mapping[Any, object], place: _Place, resolve: Resolve) -> _Place:
@@ -151,7 +156,7 @@ def _kind(key: str, otherwise: MeasurementKind) -> MeasurementKind:
 
 def _take_scalar(facts: Facts, key: str, path: str, value: object, place: _Place) -> None:
     where = f"key {path}"
-    if metrics.canonical(key):
+    if metrics.canonical(key) or _is_of_ones_own(key, value, place):
         measured = _measured(key, value, where, place)
         facts.measurements += [measured] if measured else []
         return
@@ -159,6 +164,13 @@ def _take_scalar(facts: Facts, key: str, path: str, value: object, place: _Place
     facts.notes += [noted] if noted else []
     if not noted and is_scalar(value) and key.lower() not in (*_EPOCHS, *_STEPS, "best_epoch"):
         facts.config.update(_limited(facts.config, path, value))
+
+
+def _is_of_ones_own(key: str, value: object, place: _Place) -> bool:
+    """Return whether this stands where metrics stand, so that it may be one that nobody knows."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    stands = _kind(key, "own") != "own" or metrics.split(key) is not None or place.path != ""
+    return is_number and stands and metrics.plausible(key) is not None
 
 
 def _measured(key: str, value: object, where: str, place: _Place) -> Measurement | None:
@@ -259,34 +271,74 @@ def history(
     value: object, path: str, resolve: Resolve = lambda value: value
 ) -> Iterator[Measurement]:
     """Yield the metrics of each epoch: `value` is a mapping of lists, or a list of mappings."""
-    yield from islice(_rows(value, path, resolve), MAX_MEASUREMENTS)
-
-
-def _rows(value: object, path: str, resolve: Resolve) -> Iterator[Measurement]:
     columns = as_mapping(value)
     if columns is not None:
-        said = columns.get("epoch", columns.get("epochs"))
-        epochs = said if isinstance(said, list) else []
-        for key, values in columns.items():
-            if isinstance(key, str) and isinstance(values, list) and metrics.canonical(key):
-                for index, raw in enumerate(values):
-                    epoch = _whole(epochs[index]) if index < len(epochs) else index
-                    where = f"key {path}.{key}[{index}]"
-                    yield from _of_epoch(key, resolve(raw), where, epoch, None)
+        yield from islice(_columns(columns, path, resolve), MAX_MEASUREMENTS)
     elif isinstance(value, list):
-        for index, row in enumerate(value):
-            entries = as_mapping(row) or {}
-            epoch = next((_whole(entries[k]) for k in _EPOCHS if k in entries), index)
-            step = next((_whole(entries[k]) for k in _STEPS if k in entries), None)
-            for key, raw in _text_keys(entries):
-                if metrics.canonical(key):
-                    where = f"key {path}[{index}].{key}"
-                    yield from _of_epoch(key, resolve(raw), where, epoch, step)
+        entries = ((f"key {path}[{i}].", as_mapping(row) or {}) for i, row in enumerate(value))
+        yield from epoch_rows(entries, resolve)
 
 
-def _of_epoch(
-    key: str, value: object, where: str, epoch: int | None, step: int | None
+def _columns(
+    columns: Mapping[Any, object], path: str, resolve: Resolve
 ) -> Iterator[Measurement]:
+    said = columns.get("epoch", columns.get("epochs"))
+    epochs = said if isinstance(said, list) else []
+    for key, values in columns.items():
+        if isinstance(key, str) and isinstance(values, list) and metrics.plausible(key):
+            for index, raw in enumerate(values):
+                epoch = _whole(epochs[index]) if index < len(epochs) else index
+                where = f"key {path}.{key}[{index}]"
+                yield from _of_epoch(key, resolve(raw), Measurement("", 0, where, "epoch", epoch))
+
+
+def epoch_rows(
+    rows: Iterable[tuple[str, Mapping[Any, object]]], resolve: Resolve = lambda value: value
+) -> list[Measurement]:
+    """Return the metrics in rows, one for each epoch or step; each row with where it stands.
+
+    A row that goes back to an earlier epoch begins the next of the runs that were appended. A bare
+    `loss` beside a learning rate is of training, if anything else is there to judge a model by.
+    """
+    found: list[Measurement] = []
+    of_training: set[int] = set()
+    session, before = 0, -math.inf
+    for index, (where, row) in enumerate(rows):
+        keyed = {key.strip(): raw for key, raw in _text_keys(row)}
+        epoch = next((_whole(_number(keyed[k])) for k in _EPOCHS if k in keyed), None)
+        step = next((_whole(_number(keyed[k])) for k in _STEPS if k in keyed), None)
+        has_moment = epoch is not None or step is not None
+        now = epoch if epoch is not None else step
+        session += now is not None and now < before
+        before = before if now is None else now
+        moment = Measurement(
+            "", 0, where, "epoch", epoch if has_moment else index, step, session=session
+        )
+        for key, raw in keyed.items():
+            if metrics.plausible(key):
+                if _OF_TRAINING & keyed.keys() and _is_bare_loss(key):
+                    of_training.add(len(found))
+                found += _of_epoch(key, resolve(raw), replace(moment, where=f"{where}{key}"))
+        if len(found) >= MAX_MEASUREMENTS:
+            break
+    judged = [m for number, m in enumerate(found) if number not in of_training]
+    return judged or found
+
+
+_OF_TRAINING = {"lr", "learning_rate", "grad_norm", "data_time", "base_lr"}
+
+
+def _is_bare_loss(key: str) -> bool:
+    return metrics.canonical(key) == "loss" and metrics.split(key) is None
+
+
+def _number(value: object) -> object:
+    """Return what a cell holds: tables have texts."""
+    read = metric_value(value) if isinstance(value, str) else None
+    return read[0] if read else value
+
+
+def _of_epoch(key: str, value: object, moment: Measurement) -> Iterator[Measurement]:
     read = metric_value(value)
-    if read:
-        yield Measurement(key, read[0], where, "epoch", epoch, step, digits=read[1])
+    if read and (metrics.canonical(key) or math.isfinite(read[0])):
+        yield replace(moment, name=key, value=read[0], digits=read[1])

@@ -1,0 +1,149 @@
+"""How good an experiment became, by its logs and results: read once, remembered until they change.
+
+No weights are opened. What is remembered lies in the history as `curves.json`; it is only faster
+with it, and whoever may not write there does without.
+"""
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from engine import disk, metrics, readers
+from engine.attribution import attribute
+from engine.descriptions import epochs
+from engine.evidence import Reading
+from engine.identity import folder_key
+from engine.project import Project
+from engine.runs import Run
+from engine.scan import Entry
+from engine.selection import task_of
+
+FILE = "curves.json"
+POINTS = 30  # of a curve that are kept
+RECORDS = (".log", ".out", ".err", ".txt", ".json", ".yaml", ".yml", ".csv", ".jsonl")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The best value of an experiment, what it may be compared with, and the way there."""
+
+    metric: str | None = None
+    direction: str | None = None
+    value: float | None = None
+    task: tuple[tuple[str, str], ...] = ()
+    points: tuple[float, ...] = ()  # oldest first; every so many, and the last
+
+
+class Curves:
+    """The curves of experiments, each read at most once."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.path = project.root / project.folders.history / FILE
+        self.made_by = _made_by(project)
+        self.known: dict[str, Any] = _load(self.path, self.made_by)
+        self.changed = False
+
+    def get(self, home: str, entries: Iterable[Entry]) -> Curve:
+        """Return the curve of the experiment in `home`, whose files are `entries`."""
+        entries = sorted(entries, key=lambda entry: entry.path)
+        state = repr([(e.path, e.size, e.mtime_ns, e.inode) for e in entries if _is_record(e)])
+        mark = hashlib.blake2b(state.encode("utf-8", "replace"), digest_size=12).hexdigest()
+        found = self.known.get(home)
+        if found and found["mark"] == mark:
+            with contextlib.suppress(TypeError, ValueError):
+                task = tuple((fact, value) for fact, value in found["curve"]["task"])
+                points = tuple(found["curve"]["points"])
+                return Curve(**found["curve"] | {"task": task, "points": points})
+        curve = _read(self.project, home, [e for e in entries if e.kind == "file"])
+        self.known[home] = {"mark": mark, "curve": asdict(curve)}
+        self.changed = True
+        return curve
+
+    def save(self, homes: Iterable[str]) -> None:
+        """Remember the curves of these experiments, if that can be written."""
+        if not self.changed:
+            return
+        content = {home: self.known[home] for home in homes if home in self.known}
+        partial = disk.partial_of(self.path).with_suffix(f".{os.getpid()}")
+        with contextlib.suppress(OSError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_text(json.dumps({"made_by": self.made_by, "curves": content}))
+            os.replace(partial, self.path)  # noqa: PTH105 - replaces on Windows as well
+
+
+def _made_by(project: Project) -> str:
+    """Return what tells that the same readers, under the same conventions, made the curves."""
+    own = Path(__file__).resolve().parent
+    times = [
+        path.stat().st_mtime_ns for folder in (own, own / "readers") for path in folder.glob("*.py")
+    ]
+    rules = project.conventions
+    return f"{max(times)} {rules.metric} {rules.project.model_types}"
+
+
+def _load(path: Path, made_by: str) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+        return dict(content["curves"]) if content["made_by"] == made_by else {}
+    except (OSError, ValueError, TypeError, KeyError):
+        return {}
+
+
+def _is_record(entry: Entry) -> bool:
+    return entry.kind == "file" and entry.path.lower().endswith(RECORDS)
+
+
+def _read(project: Project, home: str, files: list[Entry]) -> Curve:
+    """Read what the records of an experiment say of its best checkpoint, be it there or not."""
+    told = {
+        entry.path: reading
+        for entry in files
+        if _is_record(entry)
+        if (reading := readers.read(project.root / entry.path, PurePosixPath(entry.path).name))
+    }
+    best = f"{home}/best.pth"
+    named = [e.path for e in files if e.path.lower().endswith(readers.WEIGHTS)]
+    for weights in ([best], named):
+        readings = told | {path: Reading("", "model") for path in weights}
+        run = Run(
+            home, folder_key(PurePosixPath(home).name), True, tuple(weights), tuple(sorted(told))
+        )
+        known = [c for c in attribute([run], readings, project.conventions) if c.value is not None]
+        if known:
+            sign = 1 if known[0].direction == "max" else -1
+            found = max(known, key=lambda c: sign * (c.value or 0))
+            rows = epochs(found, readings)
+            return Curve(
+                found.metric,
+                found.direction,
+                found.value,
+                task_of(found),
+                _points(rows, found.metric),
+            )
+    return Curve()
+
+
+def _points(rows: list[dict[str, Any]], metric: str | None) -> tuple[float, ...]:
+    """Return the values of a metric in the rows of a training, validation first."""
+    names = [
+        name
+        for name in dict.fromkeys(name for row in rows for name in row)
+        if metrics.plausible(name) == metric and metrics.split(name) != "train"
+    ]
+    names.sort(key=lambda name: metrics.split(name) != "val")
+    values = [row[name] for name in names[:1] for row in rows if name in row]
+    return thinned([value for value in values if math.isfinite(value)], POINTS)
+
+
+def thinned(values: list[float], count: int) -> tuple[float, ...]:
+    """Return at most `count` of the values, evenly spaced, the last among them."""
+    if len(values) <= count:
+        return tuple(values)
+    return tuple(values[round((i + 1) * len(values) / count) - 1] for i in range(count))

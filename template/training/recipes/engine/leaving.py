@@ -1,0 +1,59 @@
+"""What a run leaves alone and why: whatever is not as it was planned, aloud, run by run."""
+
+import os
+from collections.abc import Sequence
+
+from engine.journal import Record
+from engine.plan import Action
+from engine.steps import Steps
+
+LONGEST_PATH = 4096  # bytes with the closing zero: PATH_MAX of Linux
+
+
+class Leaving:
+    """Keeps `left`, which maps each path that was not dealt with to why, also in the journal."""
+
+    def __init__(self, steps: Steps) -> None:
+        self.steps = steps
+        records = [record for record in steps.journal.latest() if record.op == "left"]
+        self.left = {record.id: (record.kept or {})["why"] for record in records}
+
+    def leave(self, actions: Sequence[Action], why: str) -> None:
+        """Note that these are left alone."""
+        paths = [_name(action) for action in actions]
+        self.left |= dict.fromkeys(paths, why)
+        self.steps.journal.write(
+            Record("left", path, "done", src=path, kept={"why": why}) for path in paths
+        )
+
+    def any_left(self, actions: Sequence[Action]) -> bool:
+        """Return whether one of them is left alone."""
+        return any(_name(action) in self.left for action in actions)
+
+    def ready(self, actions: Sequence[Action]) -> bool:
+        """Return whether all are as they were planned; else leave them all alone."""
+        for action in actions:
+            if why := self._hindrance(action):
+                self.leave(actions, f"{action.src}: {why}")
+                return False
+        return True
+
+    def _hindrance(self, action: Action) -> str | None:
+        path = self.steps.root / str(action.src)
+        try:
+            status = path.lstat()
+        except OSError as error:
+            return f"cannot be found: {error.strerror}"
+        if (status.st_size, status.st_mtime_ns) != (action.bytes, action.mtime_ns):
+            return "changed since it was planned"
+        if action.verb == "copy":
+            return None
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            return "its folder is write-protected"
+        waiting = self.steps.root / self.steps.quarantine_path(str(action.src))
+        return "its path is too long" if len(os.fsencode(waiting)) >= LONGEST_PATH else None
+
+
+def _name(action: Action) -> str:
+    made = action.verb == "restore" or action.src is None
+    return str(action.dst if made else action.src)

@@ -1,0 +1,48 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["blake3>=1,<2", "isal>=1.7,<2", "pyyaml>=6,<7", "rich>=14,<16"]
+# ///
+"""Make the folder of a new experiment: checkpoints, and a config.yaml with what is known now."""
+
+import os
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from engine import command_line, new_experiment, show
+from engine.apply import apply
+from engine.interpreter import training_python, users_environ
+from engine.run_record import environment
+from engine.start_facts import start_facts
+
+EXAMPLE = "just new resnet50 wide --seed 42 --parent 2025-07-20_resnet50"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Make the experiment; returns the exit status."""
+    parser = command_line.parser("new", __doc__ or "", EXAMPLE)
+    new_experiment.add_arguments(parser)
+    arguments = parser.parse_args(argv)
+    project = command_line.project_of(arguments)
+    wanted = new_experiment.of_arguments(arguments, ())
+    new_experiment.wanted_name(project, wanted)  # refused before anything is looked up
+    environ = environment(project, users_environ(os.environ))
+    python = training_python(arguments.python, (), environ)
+    plan = new_experiment.plan(project, wanted, start_facts(project.root, python, environ))
+    if arguments.dry_run:
+        arguments.apply = False
+        return command_line.show_or_apply(project, plan, arguments, argv)
+    outcome = apply(project, plan, datetime.now(UTC))
+    if arguments.json:
+        print(show.as_json(plan, outcome.run, outcome.left))
+    else:
+        show.say(f"{plan.actions[0].dst} is ready to be filled in. Take it back: just undo")
+    return command_line.FAILED if outcome.left else command_line.DONE
+
+
+if __name__ == "__main__":
+    command_line.run(main)

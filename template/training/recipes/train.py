@@ -1,0 +1,81 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["blake3>=1,<2", "isal>=1.7,<2", "pyyaml>=6,<7", "rich>=14,<16"]
+# ///
+"""Make a new experiment and run a command in it: output to the screen and to its training.log.
+
+The command sees the variables of .env, the project's folders in TRAINING_DIR, EXPERIMENT_DIR and
+MODEL_WEIGHTS_DIR, and its experiment's folder in TRAINING_RUN_DIR. Its exit status is returned.
+"""
+
+import json
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from engine import command_line, new_experiment, show
+from engine.interpreter import training_python, users_environ
+from engine.project import Project
+from engine.run_record import environment, train
+from engine.start_facts import start_facts
+
+EXAMPLE = "just train resnet50 wide --seed 42 -- python train.py --lr 0.001"
+NOT_FOUND = 127  # what a shell returns then
+
+
+def main(argv: Sequence[str]) -> int:
+    """Make the experiment, run the command and return its exit status."""
+    parser = command_line.parser("train", __doc__ or "", EXAMPLE)
+    parser.usage = "just train MODEL_TYPE [NAME] [options] -- COMMAND..."
+    new_experiment.add_arguments(parser)
+    end = argv.index("--") if "--" in argv else len(argv)
+    arguments, command = parser.parse_args(argv[:end]), tuple(argv[end + 1 :])
+    if not command:
+        parser.error("say what to run, after --")
+    project = command_line.project_of(arguments)
+    wanted = new_experiment.of_arguments(arguments, command)
+    name = new_experiment.wanted_name(project, wanted)
+    environ = environment(project, users_environ(os.environ))
+    if not shutil.which(command[0], path=environ.get("PATH")):
+        show.warn(f"{command[0]}: no such program; nothing was made")
+        return NOT_FOUND
+    if arguments.dry_run:
+        where = f"{project.folders.active}/{name}"
+        show.say(f"would make {where} and run {shlex.join(command)}", arguments.json)
+        return command_line.DONE
+    python = training_python(arguments.python, command, environ)
+    facts = start_facts(project.root, python, environ)
+    folder = new_experiment.make(project, wanted, facts)
+    show.warn(f"experiment {_shown(project, folder)}")
+    screens = (2 if arguments.json else 1, 2)
+    record = train(project, folder, command, environ, wanted.started, screens)
+    _report(_shown(project, folder), record, arguments.json)
+    return int(record["exit_status"])
+
+
+def _shown(project: Project, folder: Path) -> str:
+    return str(folder.relative_to(project.root) if folder.is_relative_to(project.root) else folder)
+
+
+def _report(folder: str, record: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"experiment": folder, **record}, indent=2))
+        return
+    peak = record["peak_memory_bytes"]
+    memory = f", peak memory {show.size(peak)}" if peak else ""
+    duration = timedelta(seconds=round(record["duration_seconds"]))
+    show.warn(f"{folder}: exit status {record['exit_status']} after {duration}{memory}")
+    if record["exit_status"] == 0:
+        show.warn(f"Next: just promote {Path(folder).name}")
+
+
+if __name__ == "__main__":
+    command_line.run(main)

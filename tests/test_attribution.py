@@ -1,0 +1,338 @@
+"""What is said of each checkpoint, by which evidence."""
+
+import math
+from datetime import datetime
+
+import pytest
+
+from conventions_text import CONVENTIONS
+from engine.attribution import Checkpoint
+from engine.evidence import Reading
+from mess import (
+    Files,
+    attributed,
+    config,
+    curve,
+    log,
+    measured,
+    model,
+    noted,
+    results,
+    state,
+    unreadable,
+)
+
+LOSS = CONVENTIONS.replace('name = "auc"\ndirection = "max"', 'name = "loss"\ndirection = "min"')
+
+
+def only(files: Files) -> Checkpoint:
+    (checkpoint,) = attributed(files).values()
+    return checkpoint
+
+
+def disagreeing(checkpoint: Checkpoint) -> list[str]:
+    return [e.path for e in checkpoint.evidence if e.fact == "metric" and not e.used]
+
+
+# --- precedence ----------------------------------------------------------------------------------
+
+
+def test_inside_beats_results_beat_log_beat_name() -> None:
+    """The nearest source is believed, and those that disagree are shown as well."""
+    path, beside, text = "w/u_auc_0.51.pt", "w/u_results.json", "w/u.log"
+    inside = model(measured("val_auc", 0.54))
+    sources: dict[str, Reading | None] = {
+        path: inside,
+        beside: results(measured("best_val_auc", 0.53, "best")),
+        text: log(measured("Val AUC", 0.52, "saved", checkpoint="u_auc_0.51.pt")),
+    }
+    assert only(sources).value == 0.54
+    assert disagreeing(only(sources)) == [beside, text, path]
+    sources[path] = model()
+    assert only(sources).value == 0.53
+    sources[beside] = None
+    assert only(sources).value == 0.52
+    sources[text] = None
+    assert only(sources).value == 0.51
+    assert only({"w/u.pt": model()}).value is None
+
+
+def test_a_rounded_value_agrees_with_the_full_one_and_the_full_one_counts() -> None:
+    """0.5788 in a name and 0.57884 in the results are one value."""
+    files = {
+        "x_training/best_auc_0.5788.pt": model(),
+        "x_training/summary.json": results(measured("val_auc", 0.5788455, "best")),
+    }
+    assert only(files).value == 0.5788455
+    assert not disagreeing(only(files))
+    rounded = {
+        "w/u_best.pt": model(measured("val_auc", 0.5788, digits=4)),
+        "w/u.json": results(measured("best_val_auc", 0.5788455, "best")),
+    }
+    assert only(rounded).value == 0.5788455
+
+
+def test_a_value_that_rounds_to_another_one_disagrees() -> None:
+    """0.5788 is not what 0.5794 rounds to."""
+    files = {
+        "w/u_best.pt": model(measured("val_auc", 0.5794)),
+        "w/u.log": log(measured("Val AUC", 0.5788, "saved", digits=4)),
+    }
+    assert disagreeing(only(files)) == ["w/u.log"]
+
+
+def test_a_value_of_no_split_and_one_of_validation_are_compared() -> None:
+    """`auc` in the file and `Val AUC` in the log may mean the same, so a difference is shown."""
+    files = {
+        "w/u_best.pt": model(measured("auc", 0.6)),
+        "w/u.log": log(measured("Val AUC", 0.5, "saved")),
+    }
+    assert disagreeing(only(files)) == ["w/u.log"]
+
+
+# --- what counts as a value ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1.2, -0.1])
+def test_what_is_no_auc_is_unknown(value: float) -> None:
+    """NaN, infinities and what is out of range are shown and never believed."""
+    checkpoint = only({"w/u_best.pt": model(measured("val_auc", value))})
+    assert checkpoint.value is None
+    assert checkpoint.metric is None
+
+
+def test_a_nan_does_not_hide_a_value_of_a_weaker_source() -> None:
+    """The next source is asked."""
+    files = {
+        "w/u_best.pt": model(measured("val_auc", math.nan)),
+        "w/u.log": log(measured("Val AUC", 0.5, "saved")),
+    }
+    assert only(files).value == 0.5
+
+
+def test_the_last_checkpoint_of_a_run_that_diverged_is_unknown() -> None:
+    """It does not get the value of the epoch before the metric became NaN."""
+    files = {"x_run/last.pt": model(), "x_run/t.log": log(*curve("Val AUC", 0.6, 0.7, math.nan))}
+    assert only(files).value is None
+
+
+def test_test_figures_do_not_pick_where_validation_figures_are() -> None:
+    """A test AUC, even inside the file, is used only where there is nothing else."""
+    tested = model(measured("test_auc", 0.9))
+    assert only({"w/u_best.pt": tested}).value == 0.9
+    files = {"w/u_best.pt": tested, "w/u.log": log(measured("Val AUC", 0.6, "saved"))}
+    assert only(files).value == 0.6
+
+
+def test_training_figures_never_count() -> None:
+    """Fitting the training data is no merit."""
+    assert only({"w/u_best.pt": model(measured("train_auc", 0.99))}).value is None
+
+
+def test_the_wanted_metric_counts_wherever_it_stands() -> None:
+    """A loss inside the file does not hide the AUC in the log."""
+    files = {
+        "w/u_best.pt": model(measured("val_loss", 0.3)),
+        "w/u.log": log(measured("Val AUC", 0.6, "saved")),
+    }
+    assert (only(files).metric, only(files).direction, only(files).value) == ("auc", "max", 0.6)
+    assert attributed(files, LOSS)["w/u_best.pt"].metric == "loss"
+
+
+def test_another_metric_is_better_than_none_and_loss_comes_last() -> None:
+    """Its direction is the one that the field knows."""
+    said = model(measured("val_loss", 0.3), measured("val_f1", 0.7))
+    checkpoint = only({"w/u_best.pt": said})
+    assert (checkpoint.metric, checkpoint.direction, checkpoint.value) == ("f1", "max", 0.7)
+    checkpoint = only({"w/u_best.pt": model(measured("val_loss", 0.3))})
+    assert (checkpoint.metric, checkpoint.direction) == ("loss", "min")
+
+
+def test_a_model_type_may_have_a_metric_of_its_own() -> None:
+    """The table by model type wins over the general rule."""
+    text = CONVENTIONS.replace(
+        "[metric.by_model_type]",
+        '[metric.by_model_type]\npat_conv_l = { name = "loss", direction = "min" }',
+    )
+    said = model(measured("val_loss", 0.3), measured("val_auc", 0.7))
+    found = attributed({"w/pat_conv_l_best.pt": said, "w/vit_best.pt": said}, text)
+    assert found["w/pat_conv_l_best.pt"].metric == "loss"
+    assert found["w/vit_best.pt"].metric == "auc"
+
+
+# --- a run's best is not each checkpoint's -------------------------------------------------------
+
+
+def test_best_and_last_of_one_run_have_their_own_values() -> None:
+    """The best epoch is the best checkpoint's, the last one the last checkpoint's."""
+    found = attributed(
+        {
+            "x_run/best.pt": model(),
+            "x_run/last.pt": model(),
+            "x_run/epoch_3.pt": model(),
+            "x_run/ema.pt": model(),
+            "x_run/t.log": log(*curve("Val AUC", 0.5, 0.7, 0.6)),
+        }
+    )
+    assert found["x_run/best.pt"].value == 0.7
+    assert found["x_run/best.pt"].epoch == 2
+    assert found["x_run/last.pt"].value == 0.6
+    assert found["x_run/epoch_2.pt"].value == 0.7
+    assert found["x_run/ema.pt"].value is None
+
+
+@pytest.mark.parametrize("name", ["epoch_10.pt", "model_step5000.pt", "ema.pt"])
+def test_a_lone_checkpoint_of_some_epoch_is_not_the_best(name: str) -> None:
+    """That nothing else was kept does not make it the one that was best."""
+    files = {f"x_run/{name}": model(), "x_run/t.log": log(*curve("Val AUC", 0.5, 0.7, 0.6))}
+    assert only(files).value is None
+
+
+def test_a_lone_checkpoint_of_no_such_name_is_taken_for_the_best() -> None:
+    """Scripts that keep one file keep the best."""
+    files = {"w/unet.pt": model(), "w/unet.log": log(*curve("Val AUC", 0.5, 0.7, 0.6))}
+    assert only(files).value == 0.7
+
+
+def test_of_several_values_of_one_kind_the_last_counts() -> None:
+    """Each "new best" replaces the one before, and so does each saved file."""
+    for kind in ("best", "saved"):
+        lines = [measured("auc", value, kind) for value in (0.5, 0.6, 0.7)]
+        assert only({"w/u_best.pt": model(), "w/u.log": log(*lines)}).value == 0.7
+
+
+def test_of_two_best_checkpoints_of_a_run_neither_gets_its_value() -> None:
+    """Nothing says which of them it is said of; a copy by name takes nothing away."""
+    two = {"r_1/best.pt": model(), "r_1/best_model.pt": model()}
+    text = {"r_1/t.log": log(measured("auc", 0.7, "saved"))}
+    assert {c.value for c in attributed({**two, **text}).values()} == {None}
+    copied = attributed({"r_1/best.pt": model(), "r_1/best (copy).pt": model(), **text})
+    assert copied["r_1/best.pt"].value == 0.7
+    assert copied["r_1/best (copy).pt"].value is None
+
+
+# --- appended logs -------------------------------------------------------------------------------
+
+
+def test_the_last_run_that_wrote_a_file_owns_it() -> None:
+    """A log to which four runs were appended gives a file the value of the last that saved it."""
+    lines = [
+        measured("auc", 0.8, "saved", checkpoint="u_best.pt", session=0),
+        measured("auc", 0.6, "saved", checkpoint="u_best.pt", session=1),
+        measured("auc", 0.9, "saved", checkpoint="v_best.pt", session=2),
+    ]
+    found = attributed({"w/u_best.pt": model(), "w/v_best.pt": model(), "all.log": log(*lines)})
+    assert found["w/u_best.pt"].value == 0.6
+    assert found["w/v_best.pt"].value == 0.9
+
+
+def test_without_names_the_last_run_in_a_log_counts() -> None:
+    """An earlier run's better value was overwritten."""
+    lines = (*curve("Val AUC", 0.9, session=0), *curve("Val AUC", 0.5, 0.6, session=1))
+    assert only({"w/u_best.pt": model(), "w/u.log": log(*lines)}).value == 0.6
+
+
+def test_the_date_is_that_of_the_line_at_which_it_was_saved() -> None:
+    """Of equal values in several runs, and lines about other files, the fitting line counts."""
+    first, second = datetime(2025, 7, 24, 9), datetime(2025, 7, 25, 9)
+    lines = [
+        measured(
+            "auc", 0.6, "saved", checkpoint="v_best.pt", session=1, time=datetime(2025, 7, 26)
+        ),
+        measured("auc", 0.6, "saved", checkpoint="u_best.pt", session=0, time=first),
+        measured("auc", 0.6, "saved", checkpoint="u_best.pt", session=1, time=second),
+    ]
+    files = {
+        "w/u_best.pt": model(measured("val_auc", 0.6)),
+        "w/v_best.pt": model(),
+        "all.log": log(*lines),
+    }
+    checkpoint = attributed(files)["w/u_best.pt"]
+    assert checkpoint.date == second
+    assert checkpoint.log == "all.log"
+
+
+# --- dates, model types, facts -------------------------------------------------------------------
+
+
+def test_the_nearest_date_in_a_path_counts() -> None:
+    """A date in the file's name beats one in its folder, and that the folder above."""
+    files = {"2024-01-01_sweep/20250102_x/u_20250724_160538_best.pt": model()}
+    assert only(files).date == datetime(2025, 7, 24, 16, 5, 38)
+    files = {"2024-01-01_sweep/20250102_x/u_best.pt": model()}
+    assert only(files).date == datetime(2025, 1, 2)
+
+
+def test_a_date_inside_beats_the_one_in_the_name() -> None:
+    """What the file says itself is believed first, the end of the training before its start."""
+    said = model(noted("started", "2025-07-01T10:00:00"), noted("finished", "2025-07-02T10:00:00"))
+    checkpoint = only({"w/u_20250724_best.pt": said})
+    assert checkpoint.date == datetime(2025, 7, 2, 10)
+    assert checkpoint.dated_to_second
+
+
+def test_without_any_date_none_is_made_up() -> None:
+    """File times are no evidence."""
+    assert only({"w/u_best.pt": model()}).date is None
+
+
+@pytest.mark.parametrize(
+    ("path", "model_type"),
+    [
+        ("w/pat_conv_l_simple_best.pth", "pat_conv_l"),
+        ("w/PAT-Conv-L-best.pth", "pat_conv_l"),
+        ("w/resnet50_best.pth", "resnet50"),
+        ("2025-07-25_pat_conv_l_x/best.pt", "pat_conv_l"),
+        ("stage1_20250723_230803/best_model.pt", None),
+    ],
+)
+def test_the_model_type_is_read_from_names(path: str, model_type: str | None) -> None:
+    """The user's vocabulary first, the words of the name next; counters name no model."""
+    found = only({path: model()})
+    if path.startswith("2025"):
+        found = only({path: model(), f"{path}.txt": None})
+    assert found.model_type == model_type
+    assert all(e.value for e in found.evidence)
+
+
+def test_the_model_type_that_a_log_says_is_part_of_the_vocabulary() -> None:
+    """The longest known type that starts the name counts."""
+    files = {
+        "w/vit_large_lowlr_best.pt": model(),
+        "w/vit_large_lowlr.log": log(noted("model_type", "ViT-Large")),
+    }
+    assert only(files).model_type == "vit_large"
+
+
+def test_a_task_that_only_a_log_tells_is_prose() -> None:
+    """It is kept under another name, so that it does not tell groups apart."""
+    files = {
+        "w/u_best.pt": model(noted("dataset", "nhanes")),
+        "w/u.log": log(noted("task", "Depression classification")),
+    }
+    assert only(files).facts == {"dataset": "nhanes", "task in log": "Depression classification"}
+
+
+def test_the_config_is_gathered_from_all_records_and_the_file_itself_wins() -> None:
+    """A config elsewhere is evidence."""
+    files = {
+        "w/u_best.pt": model(config={"lr": 0.1}),
+        "configs/u_config.yaml": config(lr=0.2, batch=32),
+    }
+    assert only(files).config == {"lr": 0.1, "batch": 32}
+
+
+def test_state_and_damaged_files_have_no_value() -> None:
+    """What is no readable model is never ranked, and says what is wrong with it."""
+    found = attributed(
+        {"w/u_auc_0.9.pt": unreadable("truncated"), "w/u_auc_0.9_optimizer.pt": state()}
+    )
+    assert {c.value for c in found.values()} == {None}
+    assert found["w/u_auc_0.9.pt"].problem == "truncated"
+    assert found["w/u_auc_0.9_optimizer.pt"].role == "training_state"
+
+
+def test_evidence_reads_as_a_sentence() -> None:
+    """Fact, value and place stand in it."""
+    (typed, *_) = only({"w/u_best.pt": model()}).evidence
+    assert str(typed) == "model_type u (w/u_best.pt: file name)"

@@ -1,0 +1,131 @@
+"""What recipes have in common on the command line: exit status, messages, the next step."""
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from conventions_text import CONVENTIONS
+from engine import command_line
+from engine.archive import Damaged
+from engine.errors import UserError
+from engine.plan import Action, Plan
+from engine.project import Project, open_project
+
+SKIP = Action("skip", "a", None, 1, "in use: a (open)", "a")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A project with a file in it."""
+    root = tmp_path / "my project"
+    (root / "training").mkdir(parents=True)
+    (root / "training/conventions.toml").write_text(CONVENTIONS)
+    (root / "a").write_bytes(b"x")
+    return open_project(root, root / "training/conventions.toml", {})
+
+
+def moving(project: Project) -> Plan:
+    status = (project.root / "a").stat()
+    return Plan("cleanup", "", (Action("move", "a", "b/a", 1, "why", "a", status.st_mtime_ns),))
+
+
+def parse(*argv: str) -> argparse.Namespace:
+    made = command_line.parser("cleanup", "What it does.", "just cleanup")
+    command_line.add_apply(made)
+    return made.parse_args(argv)
+
+
+def raising(error: BaseException) -> Callable[[Sequence[str]], int]:
+    def main(argv: Sequence[str]) -> int:
+        raise error
+
+    return main
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (UserError("a.toml:3: mend it"), 2, "a.toml:3: mend it"),
+        (OSError(28, "No space left on device", "x"), 1, "just resume"),
+        (Damaged("x.tar.gz: a: differs"), 1, "just undo"),
+        (KeyboardInterrupt(), 1, "interrupted"),
+        (ModuleNotFoundError("gone", name="blake3"), 2, "blake3 is missing"),
+    ],
+)
+def test_a_mistake_is_one_line_on_standard_error(
+    error: BaseException,
+    status: int,
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No traceback; the status tells a user's mistake from a failure."""
+    monkeypatch.setattr("sys.argv", [__file__])
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    with pytest.raises(SystemExit) as stopped:
+        command_line.run(raising(error))
+    captured = capsys.readouterr()
+    assert stopped.value.code == status
+    assert captured.out == ""
+    assert len(captured.err.splitlines()) == 1
+    assert said in captured.err
+
+
+def test_the_status_of_a_recipe_is_the_exit_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gets the arguments without its own name."""
+    monkeypatch.setattr("sys.argv", ["just", "a", "b"])
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    with pytest.raises(SystemExit) as stopped:
+        command_line.run(len)
+    assert stopped.value.code == 2
+
+
+@pytest.mark.parametrize("argv", [["--appl"], ["--unknown"]])
+def test_wrong_usage_is_refused(argv: list[str]) -> None:
+    """Abbreviations, too: `--a` might mean something else tomorrow."""
+    with pytest.raises(SystemExit) as stopped:
+        parse(*argv)
+    assert stopped.value.code == 2
+
+
+def test_a_plan_is_shown_and_nothing_happens(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The next step repeats the arguments, quoted for the shell."""
+    status = command_line.show_or_apply(project, moving(project), parse(), ["--keep", "a b;*"])
+    assert status == command_line.DONE
+    assert (project.root / "a").exists()
+    assert "Next: just cleanup --keep 'a b;*' --apply" in capsys.readouterr().out
+
+
+def test_json_goes_to_standard_output_alone(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before and after: then with the run's name."""
+    command_line.show_or_apply(project, moving(project), parse("--json"), [])
+    assert json.loads(capsys.readouterr().out)["run"] is None
+    arguments = parse("--json", "--apply")
+    assert command_line.show_or_apply(project, moving(project), arguments, []) == command_line.DONE
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["run"].endswith("_cleanup")
+    assert captured.err == ""
+    assert (project.root / "b/a").exists()
+
+
+@pytest.mark.parametrize(("argv", "status"), [([], 0), (["--apply"], 1)])
+def test_a_plan_of_nothing_but_skips_changes_nothing(
+    project: Project, argv: list[str], status: int
+) -> None:
+    """To apply it means that something was skipped; no run is begun."""
+    plan = Plan("cleanup", "", (SKIP,))
+    assert command_line.show_or_apply(project, plan, parse(*argv), []) == status
+    assert not (project.root / "training/.history").exists()
+
+
+def test_nothing_to_do_is_done(project: Project) -> None:
+    """With --apply as well."""
+    plan = Plan("cleanup", "", ())
+    assert command_line.show_or_apply(project, plan, parse("--apply"), []) == command_line.DONE

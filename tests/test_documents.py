@@ -1,0 +1,251 @@
+"""The metadata, the summary and the report that a clean-up leaves behind."""
+
+import json
+import math
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from huggingface_hub import ModelCard
+
+from engine import documents
+from engine.attribution import Checkpoint
+from engine.cleanup_plan import Options
+from engine.descriptions import describe, epochs
+from engine.evidence import Reading
+from engine.plan import Plan
+from mess import NOW, Files, attributed, curve, log, measured, model, noted, planned
+
+EVIL = "w/a|b`c<script>\n# [x](y)_best.pth"
+TODAY = noted("finished", "2025-07-25T10:44:38")
+CONTEXT: dict[str, Any] = {"run": "20250725T120000_cleanup", "left": {}, "hashes": {}}
+
+
+def texts(files: Files, left: dict[str, str] | None = None, **more: Any) -> dict[str, str]:
+    """Return the documents of a plan, by kind."""
+    return rendered(planned(files, **more), left)
+
+
+def rendered(plan: Plan, left: dict[str, str] | None = None) -> dict[str, str]:
+    context = {**CONTEXT, "left": left or {}}
+    return {
+        str(a.document): documents.render(
+            a.document, {**a.facts, "sha256": "ab" * 32, "size": 1234}, plan, context
+        ).decode()
+        for a in plan.actions
+        if a.document
+    }
+
+
+def winner(*found: Any, config: Any = None) -> dict[str, Reading | None]:
+    return {
+        "w/pat_conv_l_best.pth": model(measured("val_auc", 0.5929), TODAY, *found, config=config)
+    }
+
+
+def card(summary: str) -> Any:
+    """Return what the hub's own parser reads in a summary."""
+    return ModelCard(summary).data
+
+
+# --- metadata ------------------------------------------------------------------------------------
+
+
+def test_metadata_tells_what_the_model_is_and_where_it_came_from() -> None:
+    """What is not known is null."""
+    facts = noted("parameters", "1984289"), noted("dataset", "NHANES")
+    said = json.loads(texts(winner(*facts, config={"lr": 1e-4}))["metadata"])
+    wanted = {
+        "model_type": "pat_conv_l",
+        "metric": "auc",
+        "value": 0.5929,
+        "direction": "max",
+        "date": "2025-07-25",
+        "sha256": "ab" * 32,
+        "size": 1234,
+        "source": "w/pat_conv_l_best.pth",
+        "parameters": "1984289",
+        "dataset": "NHANES",
+        "task": None,
+        "config": {"lr": 1e-4},
+        "run": CONTEXT["run"],
+    }
+    assert wanted.items() <= said.items()
+    assert said["evidence"]
+
+
+def test_metadata_is_strict_json() -> None:
+    """NaN and infinity in a config become text, which other parsers read as well."""
+    config = {"clip": math.inf, "x": math.nan, "lr": 0.1}
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    said = json.loads(texts(winner(config=config))["metadata"], parse_constant=refuse)
+    assert said["config"] == {"clip": "inf", "x": "nan", "lr": 0.1}
+
+
+# --- summary -------------------------------------------------------------------------------------
+
+
+def test_the_summary_is_a_model_card() -> None:
+    """The hub's own parser reads metric, value, task and data set from it."""
+    data = card(texts(winner(noted("dataset", "a: b\n---\n'c'")))["summary"])
+    (result,) = data.eval_results
+    assert data.model_name == "pat_conv_l_v0.5929"
+    assert (result.metric_type, result.metric_value) == ("auc", 0.5929)
+    assert (result.dataset_name, result.task_name) == ("a: b\n---\n'c'", "unknown")
+
+
+def test_a_summary_without_a_value_is_still_a_card() -> None:
+    """A model that was picked by hand may have no metric."""
+    options = Options(NOW, picks=("w/x.pth",))
+    summary = texts({"w/x.pth": model()}, options=options)["summary"]
+    assert card(summary).eval_results is None
+    assert "**unknown**" in summary
+
+
+def test_the_summary_holds_parameters_epochs_rivals_and_steps_to_reproduce() -> None:
+    """All that was found stands in it."""
+    files = winner(noted("git_commit", "abc1234"), noted("seed", "42"), config={"lr": 0.001})
+    files["w/pat_conv_l.log"] = log(
+        *curve("Val AUC", 0.5, 0.5929), *curve("loss", 1.25, 1.5), TODAY
+    )
+    files["w/other_best.pth"] = model(measured("val_auc", 0.4))
+    summary = texts(files)["summary"]
+    for row in (
+        "| lr | 0.001 |",
+        "| epoch | Val AUC | loss |",
+        "| 2 | 0.5929 | 1.5 |",
+        "| w/other_best.pth | 0.4 |",
+        "1. `git checkout abc1234`",
+        "seed 42",
+    ):
+        assert row in summary
+
+
+def test_a_long_curve_is_thinned_aloud() -> None:
+    """The table stays readable."""
+    files = winner()
+    files["w/pat_conv_l.log"] = log(*curve("Val AUC", *([0.5] * 999), 0.5929), TODAY)
+    summary = texts(files)["summary"]
+    assert "Every 5th of 1000 rows; the log has all." in summary
+    assert len(re.findall(r"^\| \d+ \| 0\.5", summary, re.MULTILINE)) == 200
+
+
+def test_what_a_file_says_is_no_command() -> None:
+    """A commit that is none is not offered for pasting."""
+    summary = texts(winner(noted("git_commit", "x; rm -rf ~\n# hi")))["summary"]
+    assert "git checkout" not in summary
+
+
+def test_no_name_breaks_out_of_its_place() -> None:
+    """Tables keep their columns, and no line, heading, tag or link begins inside a name."""
+    files: Files = {
+        EVIL: model(measured("val_auc", 0.5929), TODAY, noted("task", EVIL)),
+        EVIL.replace("best", "last"): model(config={EVIL: EVIL}),
+    }
+    for text in texts(files).values():
+        if text.startswith("{"):
+            continue
+        body = text.split("---\n", 2)[-1] if text.startswith("---") else text
+        prose = re.sub(r"`[^`\n]*`", "", body)  # nothing is markup in there
+        assert "<script" not in prose
+        assert not re.search(r"^# \[|(?<!\\)\[x\]", prose, re.MULTILINE)
+        for table in re.findall(r"(?:^\|.*\n)+", body, re.MULTILINE):
+            columns = {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}
+            assert len(columns) == 1
+
+
+# --- report --------------------------------------------------------------------------------------
+
+
+def account(report: str) -> list[list[str]]:
+    table = report.split("## Account of every original file\n")[1].split("\n## ")[0]
+    return [row.strip("| ").split(" | ") for row in table.strip().splitlines()[2:]]
+
+
+def sums(report: str) -> dict[str, tuple[int, int]]:
+    table = report.split("## Sums\n")[1].split("\n## ")[0]
+    rows = (row.strip("| ").split(" | ") for row in table.strip().splitlines()[2:])
+    return {name: (int(files), int(size.replace(",", ""))) for name, files, size in rows}
+
+
+def full_mess(**more: Any) -> Plan:
+    files: Files = {
+        **winner(),
+        "w/pat_conv_l_best (copy).pth": model(measured("val_auc", 0.5929)),
+        "w/other_best.pth": model(measured("val_auc", 0.4)),
+        "v/other_best (copy).pth": model(measured("val_auc", 0.4)),
+        "w/unknown.pth": model(),
+        "logs/old.log": log(noted("finished", "2025-01-01")),
+        "run_7/best.pt": model(),
+    }
+    equal = [
+        ["w/pat_conv_l_best.pth", "w/pat_conv_l_best (copy).pth"],
+        ["w/other_best.pth", "v/other_best (copy).pth"],
+    ]
+    return planned(files, duplicates=equal, in_use={"run_7/best.pt": "open"}, **more)
+
+
+@pytest.mark.parametrize("delete", [False, True])
+def test_the_account_agrees_with_the_actions(delete: bool) -> None:
+    """Every original has one row, and the rows add up to the sums."""
+    plan = full_mess(options=Options(NOW, delete_redundant=delete))
+    report = rendered(plan, {"run_7/best.pt": "in use"})["report"]
+    originals = [a for a in plan.actions if a.src]
+    rows = {row[0]: row for row in account(report)}
+    assert set(rows) == {a.src for a in originals} - {"run_7/best.pt"}
+    said = sums(report)
+    assert said["all"] == (len(originals), sum(a.bytes for a in originals))
+    parts = [value for name, value in said.items() if name != "all"]
+    assert tuple(map(sum, zip(*parts, strict=True))) == said["all"]
+    assert said["left alone"][0] == 1
+    assert "| run_7/best.pt | in use |" in report
+
+
+def test_the_account_says_where_the_bytes_are_now() -> None:
+    """A copy's bytes are where the kept file went, not where it was."""
+    rows = {row[0]: row[3] for row in account(rendered(full_mess(), {})["report"])}
+    production = "model_weights/production/pat_conv_l_v0.5929.pth"
+    assert rows["w/pat_conv_l_best.pth"] == production
+    assert rows["w/pat_conv_l_best (copy).pth"] == f"{production} (same bytes)"
+    archived = "training/experiments/archived/undated_other.tar.gz, w/other_best.pth"
+    assert rows["w/other_best.pth"] == archived
+    assert rows["v/other_best (copy).pth"] == f"{archived} (same bytes)"
+
+
+def test_what_was_left_is_not_said_to_be_packed() -> None:
+    """A file that changed meanwhile keeps its place, and so do the bytes of its copy."""
+    report = rendered(full_mess(), {"w/other_best.pth": "changed since it was planned"})["report"]
+    rows = {row[0]: row[3] for row in account(report)}
+    assert "w/other_best.pth" not in rows
+    assert rows["v/other_best (copy).pth"] == "w/other_best.pth (same bytes)"
+
+
+# --- curves --------------------------------------------------------------------------------------
+
+
+def checkpoint_of(files: Files) -> tuple[Checkpoint, dict[str, Reading]]:
+    (found,) = attributed(files).values()
+    return found, {path: reading for path, reading in files.items() if reading}
+
+
+def test_the_curve_is_that_of_the_run_that_has_the_value() -> None:
+    """Of several runs in one log, and not of another metric with that number; else the last."""
+    rows = (*curve("AUC", 0.4, 0.6), *curve("AUC", 0.5, session=1), *curve("loss", 0.6, session=1))
+    found, readings = checkpoint_of(
+        {"w/u_best.pt": model(measured("auc", 0.6)), "w/u.log": log(*rows)}
+    )
+    assert epochs(found, readings) == [{"epoch": 1, "AUC": 0.4}, {"epoch": 2, "AUC": 0.6}]
+    unknown = replace(found, value=None)
+    assert epochs(unknown, readings) == [{"epoch": 1, "AUC": 0.5, "loss": 0.6}]
+
+
+def test_without_rows_there_is_no_curve() -> None:
+    """Nor without a run."""
+    found, readings = checkpoint_of({"w/u_best.pt": model()})
+    assert epochs(found, readings) == []
+    assert epochs(replace(found, run=None), readings) == []
+    assert describe(replace(found, run=None), "production")["related"] == []

@@ -1,0 +1,271 @@
+"""Nothing is lost, whatever change to the disk fails, and both ways out of it lead where they say.
+
+Each test goes through all changes that the recipe makes, one after the other.
+"""
+
+import hashlib
+import os
+import shutil
+import tarfile
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+import purge
+import resume
+import undo
+from conventions_text import CONVENTIONS
+from engine.apply import apply
+from engine.plan import Action, Plan, Verb
+from engine.project import Project, open_project
+from faults import CRASHES, Faults
+from projects import Tree, changed, tree
+
+ERRORS = ("ENOSPC", "EIO", "EACCES", "EXDEV")
+NOW = datetime(2025, 7, 25, 12, 0)
+OLD = 1_752_000_000_000_000_000  # July 2025, in nanoseconds
+ONE, OLD_LOGS = "training/experiments/archived/one.tar.gz", "training/experiments/archived/l.tar.gz"
+WAYS_OUT = {"resume": resume.main, "undo": undo.main}
+
+FILES = {
+    "runs/one/best.pt": b"best weights" * 200,
+    "runs/one/last.pt": b"last weights" * 300,
+    "runs/one/empty": b"",
+    "runs/one/odd \n\udcff name": b"odd",
+    "weights/pick.pt": b"the pick" * 100,
+    "weights/pick (copy).pt": b"the pick" * 100,
+    "weights/worse.pt": b"worse",
+    "logs/a.log": b"a log\n",
+    "src/train.py": b"print()\n",
+}
+ACTIONS: tuple[tuple[Verb, str, str | None], ...] = (
+    ("drop", "weights/pick (copy).pt", "weights/pick.pt"),
+    ("delete", "weights/worse.pt", None),
+    ("move", "weights/pick.pt", "model_weights/production/pick.pt"),
+    ("pack", "runs/one/best.pt", ONE),
+    ("pack", "runs/one/last.pt", ONE),
+    ("pack", "runs/one/link", ONE),
+    ("pack", "runs/one/empty", ONE),
+    ("pack", "runs/one/odd \n\udcff name", ONE),
+    ("pack", "logs/a.log", OLD_LOGS),
+)
+
+
+@pytest.fixture
+def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
+    return Faults(monkeypatch)
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Callable[[], Project]:
+    """Gives the same project, in its first state, again and again."""
+    pristine = tmp_path / "pristine"
+    for name, content in {**FILES, "training/conventions.toml": CONVENTIONS.encode()}.items():
+        (pristine / name).parent.mkdir(parents=True, exist_ok=True)
+        (pristine / name).write_bytes(content)
+    (pristine / "runs/one/link").symlink_to("best.pt")
+    (pristine / "runs/one/last.pt").chmod(0o640)
+    (pristine / "runs/one").chmod(0o750)
+    for number, path in enumerate(sorted(pristine.rglob("*"), reverse=True)):
+        os.utime(path, ns=(OLD, OLD + number), follow_symlinks=False)
+
+    def project() -> Project:
+        root = tmp_path / "project"
+        shutil.rmtree(root, ignore_errors=True)
+        shutil.copytree(pristine, root, symlinks=True)
+        return open_project(root, root / "training/conventions.toml", {})
+
+    return project
+
+
+def plan_of(project: Project) -> Plan:
+    actions = []
+    for verb, src, dst in ACTIONS:
+        status = (project.root / src).lstat()
+        actions.append(Action(verb, src, dst, status.st_size, "asked", mtime_ns=status.st_mtime_ns))
+    text = Action("write", None, "training/r.md", 0, "", document="text", facts={"text": "hello"})
+    about = {ONE: {"name": "one"}, OLD_LOGS: {"name": "old logs"}}
+    emptied = ("runs/one", "logs", "runs", "weights")
+    return Plan("cleanup", "2025-07-25 12:00:00", (*actions, text), about, emptied)
+
+
+def carried_out(project: Project) -> Tree:
+    assert apply(project, plan_of(project), NOW).left == {}
+    return after(project)
+
+
+def run(main: Callable[[list[str]], int], project: Project, *words: str) -> int:
+    conventions = project.root / "training/conventions.toml"
+    return main([*words, "--project", str(project.root), "--conventions", str(conventions)])
+
+
+def after(project: Project) -> Tree:
+    """Return what a run is to leave, without times: those of what it makes differ."""
+    return {path: (content, mode, 0) for path, (content, mode, _) in tree(project.root).items()}
+
+
+def lost(project: Project, without: tuple[str, ...] = ()) -> set[str]:
+    """Return the original contents that are neither in a file nor in a whole archive."""
+    found = {entry[0] for entry in tree(project.root, without=()).values()}
+    for path in project.root.rglob("*.tar.gz"):
+        found |= set(_packed(path))
+    wanted = {name: hashlib.sha256(data).hexdigest() for name, data in FILES.items()}
+    return {name for name, digest in wanted.items() if digest not in found} - {*without}
+
+
+def _packed(path: Path) -> Iterator[str]:
+    with tarfile.open(path) as archive:
+        for member in archive:
+            if file := archive.extractfile(member) if member.isreg() else None:
+                yield hashlib.sha256(file.read()).hexdigest()
+
+
+def partials(project: Project) -> list[Path]:
+    return list(project.root.rglob("*.partial"))
+
+
+@pytest.mark.parametrize("way_out", WAYS_OUT)
+@pytest.mark.parametrize("fault", [*CRASHES, *ERRORS])
+def test_a_failing_apply_loses_nothing(
+    fault: str, way_out: str, faults: Faults, fresh: Callable[[], Project]
+) -> None:
+    """Resume ends as if nothing had happened; undo gives the original tree, times included."""
+    finished = carried_out(fresh())
+    for number in count(1):
+        project = fresh()
+        original = tree(project.root)
+        with faults.at(fault, number, project.root):
+            apply(project, plan_of(project), NOW)
+        if not faults.struck:
+            break
+        assert not lost(project), number
+        assert run(WAYS_OUT[way_out], project) == 0, number
+        if way_out == "undo" or not any((project.root / "training/.history").glob("*/plan.json")):
+            assert not changed(original, tree(project.root)), number
+        else:
+            assert not changed(finished, after(project)), number
+        assert not partials(project), number
+    assert number > 10
+
+
+@pytest.mark.parametrize("way_out", WAYS_OUT)
+@pytest.mark.parametrize("fault", ["kill", "power cut", "EIO"])
+def test_a_failing_undo_loses_nothing(
+    fault: str, way_out: str, faults: Faults, fresh: Callable[[], Project]
+) -> None:
+    """An undo that was interrupted is finished by either."""
+    for number in count(1):
+        project = fresh()
+        original = tree(project.root)
+        carried_out(project)
+        with faults.at(fault, number, project.root):
+            run(undo.main, project)
+        if not faults.struck:
+            break
+        assert not lost(project), number
+        assert run(WAYS_OUT[way_out], project) == 0, number
+        run(undo.main, project)  # where resume found that the undo had not begun
+        assert not changed(original, tree(project.root)), number
+        assert not partials(project), number
+    assert number > 10
+
+
+@pytest.mark.parametrize("way_out", WAYS_OUT)
+@pytest.mark.parametrize("fault", ["kill", "torn write", "ENOSPC"])
+def test_a_failing_resume_loses_nothing(
+    fault: str, way_out: str, faults: Faults, fresh: Callable[[], Project]
+) -> None:
+    """What is interrupted twice is finished, or taken back, the third time."""
+    finished = carried_out(fresh())
+    for number in count(1):
+        project = fresh()
+        original = tree(project.root)
+        with faults.at("kill", 60, project.root):
+            apply(project, plan_of(project), NOW)
+        with faults.at(fault, number, project.root):
+            run(resume.main, project)
+        if not faults.struck:
+            break
+        assert not lost(project), number
+        assert run(WAYS_OUT[way_out], project) == 0, number
+        expected, found = (
+            (original, tree(project.root)) if way_out == "undo" else (finished, after(project))
+        )
+        assert not changed(expected, found), number
+        assert not partials(project), number
+    assert number > 10
+
+
+@pytest.mark.parametrize("fault", [*CRASHES, *ERRORS])
+def test_a_failing_purge_deletes_nothing_else(
+    fault: str, faults: Faults, fresh: Callable[[], Project]
+) -> None:
+    """It is resumed, and all but what was deleted on request can still be taken back."""
+    for number in count(1):
+        project = fresh()
+        original = tree(project.root)
+        carried_out(project)
+        with faults.at(fault, number, project.root):
+            run(purge.main, project, "--apply")
+        if not faults.struck:
+            break
+        asked = ("weights/worse.pt",)
+        assert not lost(project, asked), number
+        assert run(resume.main, project) == 0, number
+        status = run(undo.main, project)
+        assert changed(original, tree(project.root)) <= {*asked, "weights"}, number
+        assert status == (not (project.root / asked[0]).exists()), number
+    assert number > 10
+
+
+@pytest.mark.parametrize("way_out", WAYS_OUT)
+@pytest.mark.parametrize("fault", ["kill", "power cut", "EIO"])
+def test_a_failing_undo_after_a_purge_loses_nothing(
+    fault: str, way_out: str, faults: Faults, fresh: Callable[[], Project]
+) -> None:
+    """What is being rebuilt from archives and copies is rebuilt the next time."""
+    for number in count(1):
+        project = fresh()
+        original = tree(project.root)
+        carried_out(project)
+        assert run(purge.main, project, "--apply") == 0
+        with faults.at(fault, number, project.root):
+            run(undo.main, project)
+        if not faults.struck:
+            break
+        asked = ("weights/worse.pt",)
+        assert not lost(project, asked), number
+        run(WAYS_OUT[way_out], project)
+        run(undo.main, project)  # where resume found that the undo had not begun
+        assert changed(original, tree(project.root)) <= {*asked, "weights"}, number
+        assert not partials(project), number
+    assert number > 10
+
+
+@pytest.mark.parametrize("way_out", WAYS_OUT)
+@pytest.mark.parametrize("fault", ["kill", "power cut", "ENOSPC"])
+def test_a_failing_purge_as_you_go_loses_nothing(
+    fault: str, way_out: str, faults: Faults, fresh: Callable[[], Project]
+) -> None:
+    """Originals that are freed archive by archive come back, or the run is finished without."""
+    project = fresh()
+    apply(project, plan_of(project), NOW, purge_as_you_go=True)
+    finished = after(project)
+    for number in count(1):
+        project = fresh()
+        original = tree(project.root)
+        with faults.at(fault, number, project.root):
+            apply(project, plan_of(project), NOW, purge_as_you_go=True)
+        if not faults.struck:
+            break
+        asked = ("weights/worse.pt",)
+        assert not lost(project, asked), number
+        run(WAYS_OUT[way_out], project)
+        if way_out == "undo" or not any((project.root / "training/.history").glob("*/plan.json")):
+            assert changed(original, tree(project.root)) <= {*asked, "weights"}, number
+        else:
+            assert not changed(finished, after(project)), number
+    assert number > 10

@@ -1,0 +1,322 @@
+"""`just restore`: members of archives come back as they were, and nothing is ever replaced."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from engine import archive, catalog
+from engine.apply import apply
+from engine.errors import UserError
+from engine.project import Project, open_project
+from engine.restore_plan import restore
+from packed_project import (
+    ARCHIVED,
+    LINK,
+    LOG,
+    MESS,
+    NOTES,
+    ONE,
+    WEIGHTS,
+    archive_of,
+    flip,
+    messy,
+    packed,
+    twin,
+)
+from projects import changed, just, just_json, tree
+
+NAME = "2025-01-01_pat_conv_l_one"
+WHOLE = {WEIGHTS, f"{ONE}/results.json", NOTES, LINK, LOG}
+
+
+@pytest.fixture(scope="session")
+def cleaned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return packed(tmp_path_factory.mktemp("restore"))
+
+
+@pytest.fixture
+def project(cleaned: Path, tmp_path: Path) -> Path:
+    return twin(cleaned, tmp_path)
+
+
+def opened(root: Path) -> Project:
+    return open_project(root, root / "training/conventions.toml", {})
+
+
+def files(root: Path) -> set[str]:
+    paths = (root / "runs", root / "logs")
+    return {p.relative_to(root).as_posix() for f in paths for p in f.rglob("*") if not p.is_dir()}
+
+
+@pytest.mark.parametrize("name", [NAME, f"{NAME}.tar.gz", f"{ARCHIVED}/{NAME}.tar.gz", f"{ONE}/"])
+def test_a_run_comes_back_with_its_old_log(project: Path, tmp_path: Path, name: str) -> None:
+    """Every file is in its place with its bytes, mode and time, also what another archive holds."""
+    before = tree(messy(tmp_path / "before"))
+    held = archive_of(project, WEIGHTS).read_bytes()
+    just(project, "restore", name)
+    now = tree(project)
+    assert files(project) == WHOLE
+    put_back = WHOLE - {LINK}  # the time of a link is nobody's concern
+    assert not changed({p: before[p] for p in put_back}, {p: now[p] for p in put_back})
+    assert (project / LINK).readlink() == Path("model.safetensors")
+    assert archive_of(project, WEIGHTS).read_bytes() == held
+
+
+def test_undo_takes_a_restore_back(project: Path) -> None:
+    """After undo the project is as before it, folders and their times included."""
+    before = tree(project)
+    just(project, "restore", NAME)
+    just(project, "undo")
+    assert not changed(before, tree(project))
+
+
+def test_undo_leaves_a_restored_file_that_was_worked_on(project: Path) -> None:
+    """What changed since it came back stays, aloud; the rest goes."""
+    just(project, "restore", NAME)
+    (project / NOTES).write_text("better\n")
+    assert NOTES in just(project, "undo", status=1).stderr
+    assert files(project) == {NOTES}
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([WEIGHTS], {WEIGHTS}),
+        ([NOTES], {NOTES}),
+        (["model.safetensors"], {WEIGHTS}),
+        (["*.json"], {f"{ONE}/results.json"}),
+        ([LOG, "latest"], {LOG, LINK}),
+        ([ONE], WHOLE - {LOG}),
+    ],
+)
+def test_files_are_named_by_path_or_glob(
+    project: Path, words: list[str], expected: set[str]
+) -> None:
+    """A member is named by its path, by its path in the run, by a glob or by its folder."""
+    just(project, "restore", NAME, *words)
+    assert files(project) == expected
+
+
+def test_a_file_may_be_named_from_where_the_user_stands(project: Path) -> None:
+    """A path relative to the current folder is understood."""
+    just(project, "restore", NAME, f"../{WEIGHTS}", cwd=project / "src")
+    assert files(project) == {WEIGHTS}
+
+
+def test_to_another_folder(project: Path, tmp_path: Path) -> None:
+    """With --to the files lie below that folder under their inner paths; undo empties it again."""
+    out = tmp_path / "out"
+    just(project, "restore", NAME, WEIGHTS, LOG, "--to", str(out))
+    found = {p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()}
+    assert found == {WEIGHTS, LOG}
+    assert (out / WEIGHTS).read_bytes() == MESS[WEIGHTS]
+    assert files(project) == set()
+    just(project, "undo")
+    assert not out.exists()
+
+
+def test_a_dry_run_changes_nothing(project: Path) -> None:
+    """--dry-run shows each file and the command that would bring them back."""
+    before = tree(project, without=())
+    shown = just(project, "restore", NAME, "latest", "--dry-run").stdout
+    assert shown.splitlines()[-1].endswith(f"just restore {NAME} latest")
+    assert LINK in shown
+    assert not changed(before, tree(project, without=()))
+
+
+def test_json_tells_what_came_back(project: Path) -> None:
+    """Programs get the run and an action for each file, with its archive and its place."""
+    answer = just_json(project, "restore", NAME, WEIGHTS)
+    (action,) = answer["actions"]
+    assert (action["verb"], action["src"], action["dst"]) == (
+        "restore",
+        f"{ARCHIVED}/{NAME}.tar.gz",
+        WEIGHTS,
+    )
+    assert answer["run"].endswith("_restore")
+    assert answer["left"] == {}
+
+
+def test_nothing_is_replaced(project: Path) -> None:
+    """If a single file is in the way it is named, and not one is restored."""
+    (project / NOTES).parent.mkdir(parents=True)
+    (project / NOTES).write_text("new\n")
+    before = tree(project)
+    done = just(project, "restore", NAME, status=2)
+    assert done.stderr == f"{NOTES}: is already there; move it away, or use --to DIR\n"
+    assert not changed(before, tree(project))
+
+
+def test_a_log_that_another_restore_brought_back_is_not_in_the_way(project: Path) -> None:
+    """An old log serves several runs: the same bytes in its place are fine, other bytes are not."""
+    just(project, "restore", "logs_before_20250725")
+    assert f"{LOG}: is in its place already" in just_json(project, "restore", NAME)["notes"]
+    just(project, "undo")
+    (project / LOG).write_text("other\n")
+    assert LOG in just(project, "restore", NAME, status=2).stderr
+
+
+@pytest.mark.parametrize("offset", [30, 200_000, -6])
+def test_a_damaged_archive_gives_nothing(project: Path, offset: int) -> None:
+    """One flipped bit anywhere: no file comes back from it, and the archive is named."""
+    broken = archive_of(project, WEIGHTS)
+    flip(broken, offset)
+    done = just(project, "restore", NAME, NOTES, status=1)
+    assert broken.name in done.stdout
+    assert files(project) == set()
+    just(project, "undo")
+
+
+def test_the_other_archive_of_a_run_may_be_damaged(project: Path) -> None:
+    """What lies in a whole archive comes back though the old logs are rotten, and status is 1."""
+    flip(archive_of(project, LOG), 30)
+    done = just(project, "restore", NAME, status=1)
+    assert LOG in done.stdout
+    assert files(project) == WHOLE - {LOG}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["2025-01-01_pat_conv_l_on"], f"did you mean {NAME}?"),
+        (["nothing like it"], "there is no archive of that name"),
+        ([NAME, "no_such_file"], "no_such_file: is none of the 5 files"),
+    ],
+)
+def test_unknown_names_are_one_line(project: Path, words: list[str], said: str) -> None:
+    """A name or file that no archive has is refused in one line that helps."""
+    error = just(project, "restore", *words, status=2).stderr
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_a_damaged_manifest_is_refused(project: Path) -> None:
+    """Without a manifest that can be believed nothing is restored."""
+    archive_of(project, WEIGHTS).with_suffix("").with_suffix(".json").write_text("{}")
+    assert "cannot be restored" in just(project, "restore", NAME, status=2).stderr
+
+
+def test_a_link_on_the_way_is_not_followed(project: Path, tmp_path: Path) -> None:
+    """A symlink where a folder belongs is refused, though a folder is behind it."""
+    (tmp_path / "away").mkdir()
+    (project / ONE).parent.mkdir(parents=True, exist_ok=True)
+    (project / ONE).symlink_to(tmp_path / "away")
+    error = just(project, "restore", NAME, WEIGHTS, status=2).stderr
+    assert "a link" in error
+    assert not any((tmp_path / "away").iterdir())
+
+
+@pytest.mark.parametrize(
+    "path", [".git/hooks/post-checkout", "a/.GIT/config", "training/recipes/evil.py"]
+)
+def test_a_manifest_from_elsewhere_cannot_plant_code(
+    project: Path, tmp_path: Path, path: str
+) -> None:
+    """Members that would land in git's folder or among the recipes are refused."""
+    source = tmp_path / "source" / path
+    source.parent.mkdir(parents=True)
+    source.write_text("evil")
+    target = project / ARCHIVED / "evil.tar.gz"
+    members = archive.pack(tmp_path / "source", [path], target)
+    (project / ARCHIVED / "evil.json").write_bytes(archive.manifest_bytes(members, {}))
+    assert "no place for a training output" in just(project, "restore", "evil", status=2).stderr
+    assert not (project / path).exists()
+
+
+def test_a_run_folder_in_several_archives_is_asked_back(project: Path) -> None:
+    """A folder that stands in two manifests is ambiguous, and both are named."""
+    manifest = project / ARCHIVED / f"{NAME}.json"
+    for suffix in (".json", ".sha256", ".tar.gz"):
+        twin_file = manifest.with_name(f"again{suffix}")
+        twin_file.write_bytes(manifest.with_suffix("").with_name(NAME + suffix).read_bytes())
+    with pytest.raises(UserError, match=f"{NAME}, again"):
+        catalog.find(opened(project), str(project / ONE))
+
+
+def test_an_archive_that_goes_bad_before_it_is_read_is_left_alone(project: Path) -> None:
+    """Between plan and act: the run is finished, says what was not restored, and wrote nothing."""
+    setting = opened(project)
+    plan = restore(setting, catalog.find(setting, NAME), (), None, "now")
+    archive_of(project, WEIGHTS).unlink()
+    outcome = apply(setting, plan, datetime(2026, 1, 1))
+    assert set(outcome.left) == WHOLE - {LOG}
+    assert files(project) == {LOG}
+
+
+def test_an_interrupted_restore_is_finished_or_taken_back(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped after the first file: resume ends like an undisturbed run, undo like none at all."""
+    before, setting = tree(project), opened(project)
+    plan = restore(setting, catalog.find(setting, NAME), (), None, "now")
+    real, calls = archive._put_back, []
+
+    def stop_at_the_third(*args: object) -> None:
+        calls.append(args)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        real(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(archive, "_put_back", stop_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        apply(setting, plan, datetime(2026, 1, 1))
+    monkeypatch.undo()
+    assert "just resume" in just(project, "restore", NAME, status=2).stderr
+    other = twin(project, tmp_path / "other")
+    just(project, "resume")
+    assert files(project) == WHOLE
+    just(project, "undo")
+    just(other, "undo")
+    for root in (project, other):
+        assert not changed(before, tree(root))
+
+
+def test_undo_of_an_interrupted_restore_keeps_what_it_did_not_make(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that someone put there in the meantime is not taken for the restored one."""
+    setting = opened(project)
+    plan = restore(setting, catalog.find(setting, NAME), (NOTES,), None, "now")
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(archive, "extract", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        apply(setting, plan, datetime(2026, 1, 1))
+    monkeypatch.undo()
+    (project / NOTES).write_text("mine, new\n")
+    just(project, "undo", status=1)
+    assert (project / NOTES).read_text() == "mine, new\n"
+
+
+def test_the_run_that_packed_cannot_be_undone_before_the_restore(project: Path) -> None:
+    """Undo of the clean-up would collide with the restore: it names what comes first."""
+    just(project, "restore", NAME)
+    runs = sorted(p.name for p in (project / "training/.history").iterdir() if p.is_dir())
+    error = just(project, "undo", runs[0], status=2).stderr
+    assert runs[1] in error
+    just(project, "undo")
+    just(project, "undo")
+    assert (project / WEIGHTS).read_bytes() == MESS[WEIGHTS]
+
+
+def test_a_full_disk_is_seen_before_anything_is_written(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too little space for what would come back is refused."""
+    setting = opened(project)
+    plan = restore(setting, catalog.find(setting, NAME), (), None, "now")
+    monkeypatch.setattr("engine.disk.free_bytes", lambda _: 1000)
+    with pytest.raises(UserError, match="free some space"):
+        apply(setting, plan, datetime(2026, 1, 1))
+    assert files(project) == set()
+
+
+def test_manifests_are_enough_where_the_history_is_missing(project: Path, tmp_path: Path) -> None:
+    """A colleague who has only the archived folder restores as well."""
+    (project / "training/.history").rename(tmp_path / "gone")
+    just(project, "restore", NAME)
+    assert json.loads((project / ONE / "results.json").read_bytes()) == {"best_val_auc": 0.61}

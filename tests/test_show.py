@@ -1,0 +1,145 @@
+"""What people and programs get to see."""
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine import show
+from engine.plan import Action, Plan
+from mess import curve, log, measured, model, noted, planned
+
+EVIL = "w/\x1b[31mred\x07\u202e\n\udcff" + "long" * 40 + "_best.pth"
+
+
+def some_plan() -> Plan:
+    today = noted("finished", "2025-07-25T10:44:38")
+    return planned(
+        {
+            EVIL: model(measured("val_auc", 0.5), today),
+            "w/a_best.pth": model(measured("val_auc", 0.6), today),
+            "w/a.log": log(*curve("Val AUC", 0.4), today),
+        },
+        tracked=["w/a_best.pth"],
+    )
+
+
+@pytest.fixture(autouse=True)
+def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("COLUMNS", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(st.characters(codec=None)))
+def test_safe_text_cannot_drive_a_terminal(text: str) -> None:
+    """Control characters, bidirectional marks and undecodable bytes are escaped, the rest stays."""
+    shown = show.safe(text)
+    assert shown.isprintable()
+    shown.encode()
+    assert shown == text or not text.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (24_300_000, "24.3 MB"), (10**10, "10.0 GB")],
+)
+def test_sizes_are_decimal_with_one_digit(count: int, shown: str) -> None:
+    """As disks are sold and `ls` does not."""
+    assert show.size(count) == shown
+
+
+def test_a_plan_fits_the_page_and_is_plain_text(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where no terminal is, no line is longer than 100 columns and nothing is coloured."""
+    show.print_plan(some_plan(), "just cleanup --apply")
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert all(line.isprintable() and len(line) <= 100 for line in out.splitlines())
+    assert "\\x1b[31mred\\x07\\u202e\\n\\udcff" in out
+
+
+def test_a_plan_shows_reasons_evidence_totals_and_the_next_step(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What is tracked and what disagrees is marked; the last line is the next command."""
+    show.print_plan(some_plan(), "just cleanup --apply")
+    out = capsys.readouterr().out
+    assert "highest auc of 2 comparable checkpoints; git tracks it" in out
+    assert "val_auc 0.6: here" in out
+    assert "metric Val AUC 0.4: a.log, line 1 (disagrees, not used)" in out
+    assert re.search(r"^ +1  pack ", out, re.MULTILINE)
+    assert out.splitlines()[-1] == "Nothing was changed yet. Next: just cleanup --apply"
+
+
+def test_an_empty_plan_says_that_there_is_nothing_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    """And names no next step, also where all is left alone."""
+    skip = Action("skip", "a", None, 1, "in use: a (open)", "a")
+    for plan in (Plan("cleanup", "", ()), Plan("cleanup", "", (skip,))):
+        show.print_plan(plan, "just cleanup --apply")
+        assert capsys.readouterr().out.splitlines()[-1] == "Nothing to do."
+
+
+@pytest.mark.parametrize(("variable", "coloured"), [("FORCE_COLOR", True), ("NO_COLOR", False)])
+def test_colour_follows_the_usual_variables(
+    variable: str,
+    coloured: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Names still cannot colour anything."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv(variable, "1")
+    show.print_plan(some_plan(), "just cleanup --apply")
+    out = capsys.readouterr().out
+    assert ("\x1b[" in out) is coloured
+    assert "\x1b[31mred" not in out
+
+
+def test_the_json_has_the_documented_shape() -> None:
+    """Unknown is null, and every action and total is there."""
+    plan = some_plan()
+    shown = json.loads(show.as_json(plan, None))
+    assert shown["run"] is None
+    for checkpoint in shown["checkpoints"]:
+        wanted = {"path", "role", "model_type", "metric", "value", "date", "related", "evidence"}
+        assert wanted <= checkpoint.keys()
+    for action in shown["actions"]:
+        assert action.keys() == {"verb", "src", "dst", "bytes", "reason"}
+    assert len(shown["actions"]) == len(plan.actions)
+    assert sum(total["files"] for total in shown["totals"].values()) == len(plan.actions)
+    unknown = planned({"w/x.pth": model()})
+    (checkpoint,) = json.loads(show.as_json(unknown, None))["checkpoints"]
+    assert (checkpoint["value"], checkpoint["metric"], checkpoint["date"]) == (None, None, None)
+
+
+def test_the_outcome_names_what_was_left_and_the_way_back(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Nothing waits where nothing was packed."""
+    show.print_outcome(some_plan(), {EVIL: "changed"})
+    out = capsys.readouterr().out
+    assert re.search(r"left alone: \s*w/\\x1b\[31mred", out)
+    assert out.splitlines()[-1] == "Take it back: just undo. Free the space: just purge"
+    moves = tuple(a for a in some_plan().actions if a.verb == "move")
+    show.print_outcome(replace(some_plan(), actions=moves), {})
+    assert capsys.readouterr().out.splitlines()[-1] == "Take it back: just undo."
+
+
+def test_progress_is_silent_where_no_terminal_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """Logs of scheduled runs stay readable."""
+    with show.progress("packing", 10) as on_bytes:
+        on_bytes(5)
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "")
+
+
+def test_warnings_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """Standard output stays for results."""
+    show.warn("a\x1b")
+    show.say("done", True, count=1)
+    captured = capsys.readouterr()
+    assert captured.err == "a\\x1b\n"
+    assert json.loads(captured.out) == {"message": "done", "count": 1}

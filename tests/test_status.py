@@ -1,0 +1,301 @@
+"""One screen tells of experiments, models, archives and disk, and of what to do next."""
+
+import json
+import os
+import platform
+import re
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine import overview, overview_text, readers
+from engine.curves import thinned
+from engine.evidence import Reading
+from engine.overview import state_of
+from engine.overview_text import spark
+from engine.project import Project, open_project
+from projects import changed, just, just_json, tree
+from trained_project import ACTIVE, new_project, train
+
+FIRST, SECOND = "2025-07-25_net_first", "2025-08-01_net_second"
+NOW = ("--now", "2025-08-02T12:00:00")
+WHEN = datetime(2025, 8, 2, 12)
+ENDED = {"started": "2025-08-01T10:00:00", "ended": "2025-08-01T11:00:00", "exit_status": 0}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return new_project(tmp_path)
+
+
+def opened(root: Path) -> Project:
+    return open_project(root, root / "training/conventions.toml", {})
+
+
+def screen(root: Path, rows: int | None = overview_text.ROWS) -> list[str]:
+    """Return the lines of the screen, made in this process."""
+    project = opened(root)
+    seen = overview.look(project, rows)
+    step = overview.next_step(project, seen, WHEN)
+    made = overview_text.lines(project, seen, WHEN, step, rows)
+    return "\n".join(line for line, _ in made).split("\n")
+
+
+def step(root: Path) -> str:
+    """Return the next command."""
+    project = opened(root)
+    return overview.next_step(project, overview.look(project, None), WHEN)[0]
+
+
+def row(lines: list[str], name: str) -> list[str]:
+    """Return the cells of the row of this name."""
+    return next(re.split(r"\s{2,}", line.strip()) for line in lines if line.startswith(f"  {name}"))
+
+
+def test_an_empty_project_fits_on_a_few_lines(project: Path) -> None:
+    """Nothing is there, and the way to begin is named."""
+    done = just(project, "status", *NOW)
+    assert "EXPERIMENTS  none, 0 archived" in done.stdout
+    assert "Next: just cleanup" in done.stdout
+    assert done.stderr == ""
+
+
+def test_an_experiment_is_told_of_in_one_row(project: Path) -> None:
+    """State, type, best value, curve, age, size and number of checkpoints."""
+    home = train(project, SECOND, [0.5, 0.55, 0.6, 0.58], record=ENDED)
+    size = sum(path.stat().st_size for path in home.rglob("*") if path.is_file())
+    assert row(just(project, "status", *NOW).stdout.split("\n"), SECOND) == [
+        SECOND,
+        "finished",
+        "net",
+        "0.6000",
+        "▁▅█▇",
+        "1 d",
+        f"{size / 1e3:.1f} kB",
+        "4",
+    ]
+
+
+def test_a_model_in_production_is_told_of_with_its_papers(project: Path) -> None:
+    """What is missing of metadata, summary and log stands out."""
+    train(project, FIRST, [0.5929])
+    just(project, "promote", FIRST, *NOW)
+    model = ["net_v0.5929.pth", "0.5929", "2025-07-25"]
+    assert row(screen(project), model[0]) == [*model, "yes", "yes", "yes"]
+    (project / "training/results/net_v0.5929_summary.md").unlink()
+    (project / "training/logs/net_v0.5929_20250725.log").unlink()
+    assert row(screen(project), model[0]) == [*model, "yes", "MISSING", "MISSING"]
+    assert step(project) == "just check"
+
+
+def test_an_archive_is_told_of_by_its_manifest(project: Path) -> None:
+    """Its value, its size, and when it was verified last; the archive itself is not opened."""
+    train(project, FIRST, [0.5929])
+    just(project, "archive", FIRST, "--apply", *NOW)
+    archive = project / f"training/experiments/archived/{FIRST}.tar.gz"
+    archive.write_bytes(b"\0" * 2_000_000)
+    assert row(screen(project), FIRST) == [FIRST, "0.5929", "2.0 MB", "never"]
+    note = {"archives": {FIRST: {"when": "2025-08-01T10:00:00", "problem": None}}, "production": {}}
+    (project / "training/.history/verified.json").write_text(json.dumps(note))
+    assert row(screen(project), FIRST)[-1] == "2025-08-01"
+    note["archives"][FIRST]["problem"] = "is cut off"
+    (project / "training/.history/verified.json").write_text(json.dumps(note))
+    assert row(screen(project), FIRST)[-1] == "DAMAGED"
+    assert step(project) == f"just verify {FIRST}"
+
+
+def test_programs_get_the_same_as_json(project: Path) -> None:
+    """With the archived runs among the experiments; unknown is null."""
+    train(project, FIRST, [0.5929])
+    train(project, SECOND, [0.5, 0.6])
+    just(project, "promote", FIRST, *NOW)
+    just(project, "archive", FIRST, "--apply", "--even-production", *NOW)
+    answer = just_json(project, "status", *NOW)
+    states = {each["name"]: each["state"] for each in answer["experiments"]}
+    assert states == {SECOND: "finished", FIRST: "archived"}
+    second, first = answer["experiments"]
+    assert (second["metric"], second["value"], second["curve"]) == ("auc", 0.6, [0.5, 0.6])
+    assert (first["metric"], first["value"], first["model_type"]) == ("auc", 0.5929, "net")
+    assert answer["production"][0]["summary"] == "training/results/net_v0.5929_summary.md"
+    assert answer["archives"][0]["verified"] is None
+    assert answer["disk"]["quarantine"] > 0
+    assert answer["next"]["command"] == f"just promote {SECOND}"
+
+
+@pytest.mark.parametrize(
+    ("record", "state"),
+    [
+        ({}, "finished"),
+        ({"started": "x", "ended": "y", "exit_status": 0}, "finished"),
+        ({"started": "x", "ended": "y", "exit_status": 130}, "failed"),
+        ({"started": "x", "host": "here", "pid": 1}, "running"),
+        ({"started": "x", "host": "here", "pid": 2}, "failed"),
+        ({"started": "x", "host": "elsewhere", "pid": 2}, "running"),
+        ({"started": "x"}, "running"),
+    ],
+)
+def test_the_record_tells_the_state(record: dict[str, Any], state: str) -> None:
+    """No record or an end: finished. No end: running, unless its process here is gone."""
+    assert state_of(record, "here", lambda process: process == 1) == state
+
+
+def test_running_experiments_come_first_and_then_the_newest(project: Path) -> None:
+    """A running one stands at the top, however old it is."""
+    here: dict[str, object] = {"host": platform.node(), "pid": os.getpid()}
+    train(project, FIRST, [0.5], record={"started": "2025-07-25T10:00:00", **here})
+    train(project, SECOND, [0.6])
+    train(project, "2025-08-02_net_third", [0.7], record=ENDED | {"exit_status": 1})
+    seen = overview.look(opened(project), None).experiments
+    assert [(e.name[11:], e.state) for e in seen] == [
+        ("net_first", "running"),
+        ("net_third", "failed"),
+        ("net_second", "finished"),
+    ]
+
+
+# --- the next step --------------------------------------------------------------------------------
+
+
+def test_an_interrupted_run_comes_first(project: Path) -> None:
+    """Whatever else there is to do."""
+    train(project, FIRST, [0.5])
+    just(project, "promote", FIRST, *NOW)
+    assert step(project) != "just resume"
+    (journal,) = project.glob("training/.history/*/journal.jsonl")
+    journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:-1]))
+    assert step(project) == "just resume"
+
+
+def test_a_better_experiment_is_to_be_promoted(project: Path) -> None:
+    """One that beats production as names show it; the source of a production model never."""
+    train(project, FIRST, [0.59286])
+    assert step(project) == f"just promote {FIRST}"
+    just(project, "promote", FIRST, *NOW)
+    assert step(project).startswith("just train")
+    train(project, SECOND, [0.59290])
+    assert step(project).startswith("just train")
+    train(project, "2025-08-01_net_third", [0.6])
+    assert step(project) == "just promote 2025-08-01_net_third"
+
+
+def test_old_experiments_are_to_be_archived(project: Path) -> None:
+    """As soon as there are more than the ranks may keep."""
+    train(project, FIRST, [0.9])
+    just(project, "promote", FIRST, *NOW)
+    for number in range(3):
+        assert step(project).startswith("just train")
+        train(project, f"2025-06-0{number + 1}_net_old", [0.5])
+    assert step(project) == "just archive"
+
+
+def test_originals_that_wait_long_are_to_be_purged(project: Path) -> None:
+    """Not at once: until then they are what undo gives back."""
+    train(project, FIRST, [0.9])
+    just(project, "promote", FIRST, *NOW)
+    train(project, SECOND, [0.8])
+    just(project, "archive", SECOND, "--apply", *NOW)
+    assert step(project) == "just verify"
+    (run,) = project.glob("training/.history/*_archive")
+    run.rename(run.with_name("20250601T000000_archive"))
+    assert step(project) == "just purge"
+
+
+# --- speed, and what is remembered ----------------------------------------------------------------
+
+
+def test_a_thousand_experiments_are_a_screenful_in_half_a_second(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the experiments that are shown are read, weights never; the others are counted."""
+    for number in range(1000):
+        home = project / f"{ACTIVE}/2025-{number % 12 + 1:02}-01_net_try_{number}"
+        (home / "checkpoints").mkdir(parents=True)
+        (home / "checkpoints/best.pth").write_bytes(b"x")
+        (home / "run.json").write_text(json.dumps(ENDED))
+        (home / "training.log").write_text("Epoch 1: val_auc 0.5\nEpoch 2: val_auc 0.6\n")
+    read: list[str] = []
+    real = readers.read
+
+    def noting(path: Path, name: str) -> Reading | None:
+        read.append(name)
+        return real(path, name)
+
+    monkeypatch.setattr(readers, "read", noting)
+    start = time.process_time()
+    lines = screen(project)
+    assert time.process_time() - start < 0.5
+    assert set(read) == {"run.json", "training.log"}
+    assert len(read) == 2 * overview_text.ROWS
+    assert "  ... 990 more (just status --all)" in lines
+    assert len(lines) < 40
+    assert max(map(len, lines)) <= 100
+
+
+def test_what_was_read_is_remembered_until_it_changes(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second look reads nothing; a log that grew is read again; the screen is the same."""
+    home = train(project, FIRST, [0.5, 0.6])
+    lines = screen(project)
+    real = readers.read
+    monkeypatch.setattr(readers, "read", lambda path, name: pytest.fail("was read again"))
+    assert screen(project) == lines
+    monkeypatch.setattr(readers, "read", real)
+    with (home / "training.log").open("a") as log:
+        log.write("2025-07-25 11:00:00 - INFO - Epoch 3: loss 0.4 val_auc 0.7000\n")
+    assert row(screen(project), FIRST)[3] == "0.7000"
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"made_by": 1}', b"\xff"])
+def test_a_damaged_memory_does_no_harm(project: Path, content: bytes) -> None:
+    """It is made anew."""
+    train(project, FIRST, [0.5, 0.6])
+    lines = screen(project)
+    (project / "training/.history/curves.json").write_bytes(content)
+    assert screen(project) == lines
+
+
+def test_a_look_writes_nothing_but_its_memory(project: Path) -> None:
+    """Also that only in the history."""
+    train(project, FIRST, [0.5, 0.6])
+    before = tree(project)
+    just(project, "status", *NOW)
+    just(project, "status", "--json", "--all", *NOW)
+    # the folder that the history is made in gets another time
+    assert changed(before, tree(project)) <= {"training"}
+    found = [path.name for path in (project / "training/.history").iterdir()]
+    assert found == ["curves.json"]
+
+
+def test_the_same_time_gives_the_same_screen(project: Path) -> None:
+    """Ages are as of the time that was given, whether or not anything was remembered."""
+    train(project, FIRST, [0.5, 0.6])
+    one, two = (just(project, "status", *NOW).stdout for _ in range(2))
+    free = r"[\d.]+ GB free"
+    assert re.sub(free, "", one) == re.sub(free, "", two)
+
+
+def test_hostile_names_cannot_drive_the_terminal(project: Path) -> None:
+    """They are escaped and cut, so that no line is too long."""
+    train(project, "2025-08-01_net_\x1b[31m\n" + "x" * 150, [0.5])
+    out = just(project, "status", *NOW).stdout
+    assert "\x1b" not in out
+    assert max(map(len, out.split("\n"))) <= 100
+
+
+@pytest.mark.parametrize(
+    ("points", "shown"),
+    [((), ""), ((0.5,), "▄"), ((0.5, 0.5), "▄▄"), ((0, 1), "▁█"), (tuple(range(16)), "▁▂▃▄▅▆▇█")],
+)
+def test_a_curve_is_drawn_between_its_extremes(points: tuple[float, ...], shown: str) -> None:
+    """Few characters; a flat curve is drawn in the middle."""
+    assert spark(points) == shown
+
+
+def test_a_long_curve_is_thinned_evenly_and_keeps_its_end() -> None:
+    """The last value is what it came to."""
+    assert thinned([1, 2, 3, 4, 5, 6, 7], 3) == (2, 5, 7)
+    assert thinned([1, 2], 3) == (1, 2)

@@ -1,0 +1,217 @@
+"""`just verify`: bit rot is found and named, and what was found is remembered."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from engine import verification
+from engine.project import Project, open_project
+from packed_project import ARCHIVED, NOTES, PRODUCTION, WEIGHTS, archive_of, flip, packed, twin
+from projects import changed, just, just_json, tree
+
+NAME = "2025-01-01_pat_conv_l_one"
+WHEN = "2025-08-01T10:00:00"
+
+
+@pytest.fixture(scope="session")
+def cleaned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return packed(tmp_path_factory.mktemp("verify"))
+
+
+@pytest.fixture
+def project(cleaned: Path, tmp_path: Path) -> Path:
+    return twin(cleaned, tmp_path)
+
+
+def opened(root: Path) -> Project:
+    return open_project(root, root / "training/conventions.toml", {})
+
+
+def beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name.removesuffix(".tar.gz") + suffix)
+
+
+def damaged(answer: dict[str, object]) -> dict[str, str]:
+    files = answer["files"]
+    assert isinstance(files, list)
+    return {one["path"]: one["problem"] for one in files if one["state"] == "damaged"}
+
+
+def test_everything_whole_is_status_0(project: Path) -> None:
+    """All archives and production models are read, and nothing but the record is written."""
+    before = tree(project)
+    answer = just_json(project, "verify")
+    assert (answer["whole"], answer["damaged"], answer["unknown"]) == (4, 0, 0)
+    paths = {one["path"] for one in answer["files"]}
+    assert paths == {f"{ARCHIVED}/{p.name}" for p in (project / ARCHIVED).glob("*.tar.gz")} | {
+        PRODUCTION
+    }
+    assert not changed(before, tree(project))
+    assert just(project, "verify").stdout == "4 of 4 files are whole, 0 are damaged.\n"
+
+
+@pytest.mark.parametrize("offset", [3, 5, 30, 100_000, 300_000, -30, -6, -1])
+def test_a_flipped_bit_in_an_archive_is_found(project: Path, offset: int) -> None:
+    """One bit anywhere in an archive, header and trailer included: damaged, named, status 1."""
+    broken = archive_of(project, WEIGHTS)
+    flip(broken, offset)
+    assert damaged(just_json(project, "verify", status=1)).keys() == {f"{ARCHIVED}/{broken.name}"}
+
+
+def test_the_member_that_rots_is_named(project: Path) -> None:
+    """The line tells the archive and the first member that cannot be believed."""
+    broken = archive_of(project, WEIGHTS)
+    flip(broken, broken.stat().st_size // 2)
+    error = just(project, "verify", status=1).stderr
+    assert error.startswith(f"damaged: {ARCHIVED}/{broken.name}: ")
+    assert WEIGHTS in error
+    assert str(project) not in error
+
+
+def test_an_archive_that_was_made_anew_is_not_what_was_packed(project: Path) -> None:
+    """Another archive that is whole in itself is damaged: the manifest says what it must hold."""
+    broken, other = archive_of(project, WEIGHTS), project / ARCHIVED / "logs_before_20250725.tar.gz"
+    broken.write_bytes(other.read_bytes())
+    assert "is not the next member" in damaged(just_json(project, "verify", status=1)).popitem()[1]
+
+
+def test_a_rotten_production_model_is_named(project: Path) -> None:
+    """A weight whose content differs from its metadata's sha256 is damaged."""
+    flip(project / PRODUCTION, 1000)
+    found = damaged(just_json(project, "verify", status=1))
+    assert found.keys() == {PRODUCTION}
+    assert "sha256" in found[PRODUCTION]
+
+
+@pytest.mark.parametrize("suffix", [".json", ".sha256", ".tar.gz"])
+@pytest.mark.parametrize("way", ["remove", "change"])
+def test_each_of_the_three_files_of_an_archive_counts(project: Path, suffix: str, way: str) -> None:
+    """An archive without its manifest or checksum, or with a wrong one, is reported by name."""
+    archive = archive_of(project, WEIGHTS)
+    file = beside(archive, suffix)
+    if way == "remove":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:-3])
+    assert damaged(just_json(project, "verify", status=1)).keys() == {f"{ARCHIVED}/{archive.name}"}
+
+
+def test_a_production_model_that_has_gone_is_reported(project: Path) -> None:
+    """Metadata whose weights are missing tells which file is missing."""
+    (project / PRODUCTION).unlink()
+    assert damaged(just_json(project, "verify", status=1)) == {PRODUCTION: "has gone"}
+
+
+def test_a_model_without_metadata_is_not_called_whole(project: Path) -> None:
+    """Nothing says what it must be: unknown, aloud, and no damage."""
+    (project / PRODUCTION).with_suffix(".json").unlink()
+    done = just(project, "verify")
+    assert done.stderr.startswith(f"unknown: {PRODUCTION}: no metadata")
+    assert done.stdout == "3 of 4 files are whole, 0 are damaged.\n"
+
+
+def test_two_models_of_one_name_are_told_apart(project: Path) -> None:
+    """Metadata tells of the weights with its source's extension, not of an export beside it."""
+    (project / PRODUCTION).with_suffix(".onnx").write_bytes(b"another format")
+    answer = just_json(project, "verify")
+    assert (answer["whole"], answer["unknown"]) == (4, 1)
+
+
+def test_originals_in_quarantine_are_read_on_request(project: Path) -> None:
+    """--quarantine reads what undo relies on as well."""
+    (original,) = (project / "training/.history").glob(f"*/quarantine/{WEIGHTS}")
+    flip(original, 1000)
+    assert just_json(project, "verify")["damaged"] == 0
+    found = damaged(just_json(project, "verify", "--quarantine", status=1))
+    assert [Path(path).name for path in found] == [original.name]
+
+
+def test_a_damaged_archive_whose_originals_wait_has_a_way_back(project: Path) -> None:
+    """As long as nothing was purged the line names the undo that gives the originals back."""
+    broken = archive_of(project, WEIGHTS)
+    flip(broken, 100)
+    run = next((project / "training/.history").glob("*_cleanup")).name
+    assert f"just undo {run}" in just(project, "verify", status=1).stderr
+
+
+def test_a_name_narrows_it(project: Path) -> None:
+    """An archive or a model is verified alone, by name or path."""
+    flip(archive_of(project, WEIGHTS), 100)
+    one = just_json(project, "verify", "logs_before_20250725")
+    assert [file["name"] for file in one["files"]] == ["logs_before_20250725"]
+    for name in (PRODUCTION, Path(PRODUCTION).name):
+        assert [f["path"] for f in just_json(project, "verify", name)["files"]] == [PRODUCTION]
+    just(project, "verify", NAME, status=1)
+    assert "no archive of that name" in just(project, "verify", "x", status=2).stderr
+
+
+def test_quick_compares_with_the_last_reading(project: Path) -> None:
+    """--quick sees another size or time, and reads nothing."""
+    just(project, "verify", "--now", WHEN)
+    just(project, "verify", "--quick")
+    flip(archive_of(project, NOTES), 100)  # size and time stay: only reading tells
+    just(project, "verify", "--quick")
+    os.utime(archive_of(project, NOTES))
+    found = damaged(just_json(project, "verify", "--quick", status=1))
+    assert "changed since it was verified on 2025-08-01 10:00:00" in found.popitem()[1]
+
+
+def test_quick_remembers_what_was_damaged(project: Path) -> None:
+    """What the last reading found damaged is not called whole by a look at its size."""
+    flip(archive_of(project, NOTES), 100)
+    just(project, "verify", status=1)
+    assert damaged(just_json(project, "verify", "--quick", status=1)).keys() == {
+        f"{ARCHIVED}/{archive_of(project, NOTES).name}"
+    }
+
+
+def test_quick_says_what_was_never_verified(project: Path) -> None:
+    """Without a record nothing is called whole."""
+    answer = just_json(project, "verify", "--quick")
+    assert (answer["whole"], answer["unknown"]) == (0, 4)
+    assert not (project / "training/.history/verified.json").exists()
+
+
+def test_the_record_tells_when_and_what(project: Path) -> None:
+    """Status reads it: by kind and name, with time, hash and size; gone archives are forgotten."""
+    just(project, "verify", "--now", WHEN)
+    known = verification.last(opened(project))
+    archive = archive_of(project, WEIGHTS)
+    assert known["archives"].keys() == {
+        path.name.removesuffix(".tar.gz") for path in (project / ARCHIVED).glob("*.tar.gz")
+    }
+    facts = known["archives"][NAME]
+    assert (facts["when"], facts["size"]) == ("2025-08-01 10:00:00", archive.stat().st_size)
+    assert facts["sha256"] == beside(archive, ".sha256").read_text().split()[0]
+    for suffix in (".tar.gz", ".json", ".sha256"):
+        beside(archive, suffix).unlink()
+    just(project, "verify", "logs_before_20250725")
+    assert NAME not in verification.last(opened(project))["archives"]
+    assert verification.last(opened(project))["production"].keys() == {PRODUCTION}
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"archives": 1}', "null"])
+def test_a_record_that_makes_no_sense_is_no_record(project: Path, text: str) -> None:
+    """A torn or foreign record is as good as none, and is written anew."""
+    path = project / "training/.history/verified.json"
+    path.write_text(text)
+    assert just_json(project, "verify", "--quick")["unknown"] == 4
+    just(project, "verify")
+    assert json.loads(path.read_bytes())["archives"]
+
+
+def test_an_archive_that_cannot_be_read_is_not_whole(project: Path) -> None:
+    """A folder in the place of an archive is reported, not raised."""
+    archive = archive_of(project, WEIGHTS)
+    archive.unlink()
+    archive.mkdir()
+    found = damaged(just_json(project, "verify", status=1))
+    assert found.keys() == {f"{ARCHIVED}/{archive.name}"}
+
+
+def test_a_project_without_archives_is_whole(tmp_path: Path, project: Path) -> None:
+    """Nothing to verify is no failure."""
+    just(project, "undo")
+    assert just(project, "verify").stdout.startswith("0 of 0 files")

@@ -1,0 +1,354 @@
+"""`just where`: every path that a file ever had leads to it, with why and the way back."""
+
+import json
+import os
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from packed_project import (
+    ARCHIVED,
+    BEST,
+    COPY,
+    LOG,
+    MESS,
+    NOTES,
+    NOW,
+    OLD,
+    ONE,
+    PRODUCTION,
+    TWO,
+    WEIGHTS,
+    archive_of,
+    messy,
+    packed,
+    twin,
+    weights,
+)
+from projects import changed, just, just_json, tree
+
+NAME = "2025-01-01_pat_conv_l_one"
+
+
+@pytest.fixture(scope="session")
+def untidy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return messy(tmp_path_factory.mktemp("mess"))
+
+
+@pytest.fixture(scope="session")
+def cleaned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return packed(tmp_path_factory.mktemp("where"))
+
+
+@pytest.fixture
+def mess(untidy: Path, tmp_path: Path) -> Path:
+    return twin(untidy, tmp_path)
+
+
+@pytest.fixture
+def project(cleaned: Path, tmp_path: Path) -> Path:
+    return twin(cleaned, tmp_path)
+
+
+def found(project: Path, path: str) -> dict[str, Any]:
+    (one,) = just_json(project, "where", path, "--now", NOW)["found"]
+    assert isinstance(one, dict)
+    return one
+
+
+def run_of(project: Path, recipe: str) -> str:
+    return max(p.name for p in (project / "training/.history").glob(f"*_{recipe}"))
+
+
+def do(project: Path, command: str) -> None:
+    just(project, *shlex.split(command)[1:])
+
+
+# --- after a run --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", [WEIGHTS, NOTES, LOG, f"{ONE}/results.json"])
+def test_the_command_gets_a_packed_file_back(project: Path, path: str) -> None:
+    """For a packed file the one command restores it, whatever its name; then it is in its place."""
+    one = found(project, path)
+    assert one["now"] == f"in {ARCHIVED}/{archive_of(project, path).name}, as {path}"
+    do(project, one["command"])
+    assert (project / path).read_bytes() == MESS[path]
+    after = found(project, path)
+    assert (after["now"], after["command"]) == (f"at {path}", None)
+    assert [step["verb"] for step in after["steps"]] == ["pack", "restore"]
+
+
+def test_the_command_gets_a_moved_file_back(project: Path) -> None:
+    """A file that was moved is found by its old and its new path, and undo puts it back."""
+    for path in (BEST, PRODUCTION):
+        one = found(project, path)
+        assert one["now"] == f"at {PRODUCTION}"
+        assert one["command"] == f"just undo {run_of(project, 'cleanup')}"
+    do(project, one["command"])
+    assert (project / BEST).read_bytes() == MESS[BEST]
+
+
+def test_it_says_why(project: Path) -> None:
+    """Evidence with its place, role, and the reason of each run that touched the file."""
+    one = found(project, WEIGHTS)
+    assert one["checkpoint"]["role"] == "candidate"
+    assert {(e["path"], e["where"]) for e in one["evidence"] if e["fact"] == "metric"} == {
+        (f"{ONE}/results.json", "key best_val_auc"),
+        (LOG, "line 1"),
+    }
+    (step,) = one["steps"]
+    assert (step["run"], step["verb"]) == (run_of(project, "cleanup"), "pack")
+    assert step["reason"] == "auc 0.6100 is not the best"
+    text = just(project, "where", WEIGHTS).stdout
+    assert "auc 0.6100 is not the best" in text
+    assert f"{LOG}, line 1" in text
+    assert text.splitlines()[-1] == f"  back by: just restore {NAME} {WEIGHTS}"
+
+
+def test_a_copy_leads_to_the_one_that_was_kept(project: Path) -> None:
+    """For a dropped copy: where the kept one is now, and the command that gives the copy back."""
+    one = found(project, COPY)
+    assert one["now"] == f"it was a copy; the one that was kept, {BEST}, is at {PRODUCTION}"
+    do(project, one["command"])
+    assert (project / COPY).read_bytes() == MESS[COPY]
+
+
+def test_a_copy_of_what_was_packed_is_restored_from_there(mess: Path) -> None:
+    """If the kept one is in an archive, its bytes come from there."""
+    copy = mess / "backup/one_copy.safetensors"
+    copy.write_bytes(MESS[WEIGHTS])
+    os.utime(copy, (OLD, OLD))
+    just(mess, "cleanup", "--apply", "--now", NOW)
+    one = found(mess, "backup/one_copy.safetensors")
+    assert "the one that was kept" in one["now"]
+    do(mess, one["command"])
+    assert (mess / WEIGHTS).read_bytes() == MESS[WEIGHTS]
+
+
+def test_a_file_is_followed_through_several_runs(project: Path) -> None:
+    """Packed, restored, packed again: the last place counts."""
+    just(project, "restore", NAME)
+    just(project, "cleanup", "--apply", "--now", NOW)
+    one = found(project, WEIGHTS)
+    assert [step["verb"] for step in one["steps"]] == ["pack", "restore", "pack"]
+    assert f"{NAME}.tar.gz" not in one["now"]
+    do(project, one["command"])
+    assert (project / WEIGHTS).read_bytes() == MESS[WEIGHTS]
+
+
+def test_a_moved_model_is_followed_into_an_archive(project: Path) -> None:
+    """In production by one run, packed by a later one that found a better: found by all names."""
+    better = project / "runs/pat_conv_l_three/model.safetensors"
+    better.parent.mkdir(parents=True)
+    better.write_bytes(weights(3))
+    better.with_name("results.json").write_text('{"best_val_auc": 0.8}')
+    for path in better.parent.iterdir():
+        os.utime(path, (OLD, OLD))
+    just(project, "cleanup", "--apply", "--now", NOW)
+    assert found(project, "model_weights/production/pat_conv_l_v0.8000.safetensors")["steps"]
+    one = found(project, BEST)
+    assert found(project, PRODUCTION) == one
+
+
+def test_a_new_file_under_an_old_name_is_told_apart(project: Path) -> None:
+    """The path of a packed file has a new file: both are told of, each with what becomes of it."""
+    (project / ONE).mkdir(parents=True)
+    (project / WEIGHTS).write_bytes(weights(9))
+    os.utime(project / WEIGHTS, (OLD, OLD))
+    answer = just_json(project, "where", WEIGHTS, "--now", NOW)["found"]
+    assert answer[0]["command"] == f"just restore {NAME} {WEIGHTS}"
+    assert (answer[1]["now"], len(answer)) == ("here", 2)
+
+
+def test_what_was_taken_back_has_no_history(project: Path) -> None:
+    """After undo the file is in its place, and no run's plan counts any more."""
+    just(project, "undo")
+    one = found(project, WEIGHTS)
+    assert (one["now"], one["steps"]) == ("here", [])
+
+
+def test_an_archive_says_what_it_is(project: Path) -> None:
+    """The path of an archive leads to the restore of all it holds."""
+    one = found(project, f"{ARCHIVED}/{NAME}.tar.gz")
+    assert one["now"] == "here: the archive of 4 files"
+    assert one["command"] == f"just restore {NAME}"
+
+
+def test_a_folder_that_went_is_summed_up(project: Path) -> None:
+    """The folder of a run leads to the archives and places that have its files now."""
+    answer = just_json(project, "where", ONE)["found"]
+    assert [(a["now"], a["command"]) for a in answer] == [
+        (f"4 of its files: in {ARCHIVED}/{NAME}.tar.gz", f"just restore {NAME}")
+    ]
+    places = {a["now"] for a in just_json(project, "where", f"{TWO}/")["found"]}
+    assert any("model_weights/production" in place for place in places)
+
+
+def test_the_archives_are_enough_where_the_history_is_missing(
+    project: Path, tmp_path: Path
+) -> None:
+    """A colleague has no history, but the manifests name members, evidence and all."""
+    (project / "training/.history").rename(tmp_path / "gone")
+    one = found(project, WEIGHTS)
+    assert one["command"] == f"just restore {NAME} {WEIGHTS}"
+    assert one["checkpoint"]["value"] == 0.61
+    there = found(project, PRODUCTION)
+    assert there["rule"].startswith("in production: highest auc")
+    assert there["evidence"]
+
+
+@pytest.mark.parametrize("suffix", [".tar.gz", ".json"])
+def test_an_archive_that_has_gone_is_said(project: Path, suffix: str) -> None:
+    """If someone removed the archive or its manifest, the originals are the way back."""
+    archive = archive_of(project, WEIGHTS)
+    archive.with_name(archive.name.removesuffix(".tar.gz") + suffix).unlink()
+    one = found(project, WEIGHTS)
+    assert "gone" in one["now"]
+    assert one["command"] == f"just undo {run_of(project, 'cleanup')}"
+
+
+def test_what_was_deleted_on_request_says_so(mess: Path) -> None:
+    """Waiting in quarantine undo brings it back; after a purge nothing does, and it is said."""
+    just(mess, "cleanup", "--apply", "--delete-redundant", "--now", NOW)
+    one = found(mess, WEIGHTS)
+    assert one["now"] == "in quarantine, to be deleted"
+    assert one["command"] == f"just undo {run_of(mess, 'cleanup')}"
+    just(mess, "purge", "--apply")
+    gone = found(mess, WEIGHTS)
+    assert (gone["now"], gone["command"]) == ("deleted for good, as asked", None)
+
+
+# --- names ---------------------------------------------------------------------------------------
+
+
+def test_a_file_name_is_enough_if_one_file_had_it(project: Path) -> None:
+    """A name without folders is looked up in all of history; of several all are listed."""
+    assert found(project, Path(NOTES).name)["origin"] == NOTES
+    done = just(project, "where", "model.safetensors", status=1)
+    assert done.stderr.splitlines() == [
+        "model.safetensors: 2 files had that name",
+        f"  {WEIGHTS}",
+        f"  {BEST}",
+    ]
+
+
+def test_a_path_counts_from_where_the_user_stands(project: Path) -> None:
+    """Relative to the current folder, or to the root; absolute as well."""
+    for path in (f"../{WEIGHTS}", WEIGHTS, str(project / WEIGHTS)):
+        done = just(project, "where", path, cwd=project / "src")
+        assert done.stdout.splitlines()[0] == WEIGHTS
+
+
+@pytest.mark.parametrize("path", ["no/such/file", "", ".", "../..", "/etc/passwd", "x\n\x1b[31m"])
+def test_an_unknown_path_is_said_to_be_so(project: Path, path: str) -> None:
+    """What is not there and never was: one line, no control characters."""
+    status = 0 if path in ("", ".") else 1
+    done = just(project, "where", path, status=status)
+    if status:
+        assert done.stderr.count("\n") == 1
+        assert "\x1b" not in done.stderr
+
+
+# --- still in the mess ---------------------------------------------------------------------------
+
+
+def test_looking_changes_nothing(mess: Path) -> None:
+    """Every byte, mode and time is as before."""
+    before = tree(mess, without=())
+    just(mess, "where", WEIGHTS)
+    assert not changed(before, tree(mess, without=()))
+
+
+def test_a_checkpoint_in_the_mess_is_explained(mess: Path) -> None:
+    """All evidence, the rule and its rank, and what would make it win or leave it alone."""
+    one = found(mess, WEIGHTS)
+    planned = just_json(mess, "cleanup", "--now", NOW)
+    (described,) = (c for c in planned["checkpoints"] if c["path"] == WEIGHTS)
+    assert one["evidence"] == described["evidence"]
+    assert one["rule"] == (
+        f"is packed into {ARCHIVED}/{NAME}.tar.gz: auc 0.6100 is not the best; "
+        f"number 2 of 2 by auc (max); {BEST} wins: highest auc of 2 comparable checkpoints"
+    )
+    changes = " ".join(one["changes"])
+    for way in ("--pick", "[production] pick", "--keep", "[scan] leave_alone", "--keep-active"):
+        assert way in changes
+    text = just(mess, "where", WEIGHTS, "--now", NOW).stdout
+    assert f"just cleanup: {one['rule']}" in text
+
+
+def test_what_would_change_it_does(mess: Path) -> None:
+    """--pick makes the loser win, and --keep leaves the file alone, as it says."""
+    picked = just_json(mess, "cleanup", "--pick", WEIGHTS, "--now", NOW)
+    assert {c["path"]: c["role"] for c in picked["checkpoints"]}[WEIGHTS] == "production"
+    kept = just_json(mess, "cleanup", "--keep", WEIGHTS, "--now", NOW)
+    assert WEIGHTS not in {action["src"] for action in kept["actions"]}
+
+
+def test_the_winner_is_explained(mess: Path) -> None:
+    """The best says that it moves to production, and how another would."""
+    one = found(mess, BEST)
+    assert one["rule"].startswith(f"moves to {PRODUCTION}: highest auc of 2")
+    assert any("--pick with another path" in change for change in one["changes"])
+
+
+def test_a_copy_in_the_mess_names_the_kept_one(mess: Path) -> None:
+    """A byte-identical copy says which file stays."""
+    assert found(mess, COPY)["rule"] == f"is dropped, as a copy of {BEST}: the bytes are equal"
+
+
+def test_an_old_log_in_the_mess_is_explained(mess: Path) -> None:
+    """A log says what it tells of whom, why it is old, and what sets the day."""
+    one = found(mess, LOG)
+    assert "metric of " + WEIGHTS in {e["fact"] for e in one["evidence"]}
+    assert "before 2025-07-25" in one["rule"]
+    assert any("--cutoff" in change for change in one["changes"])
+
+
+def test_a_file_in_use_says_so(mess: Path) -> None:
+    """What is left alone because someone writes to it names that file."""
+    os.utime(mess / WEIGHTS)
+    one = found(mess, f"{ONE}/results.json")
+    assert one["rule"].startswith(f"is left alone: in use: {WEIGHTS}")
+    assert any("in_use_minutes" in change for change in one["changes"])
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("src/app.py", "not recognised"),
+        ("tests/data/model.safetensors", "tests and fixtures"),
+        ("node_modules/x/model.safetensors", "node_modules is not looked into (vendored)"),
+        ("training/experiments/active/2025-07-25_pat_conv_l/a.pt", "experiment 2025-07-25_pat"),
+        ("training/logs/some.log", "the folder for logs"),
+    ],
+)
+def test_what_a_clean_up_does_not_touch_says_why(mess: Path, path: str, said: str) -> None:
+    """Sources, fixtures, vendored folders and the layout stay, each for its reason."""
+    (mess / path).parent.mkdir(parents=True, exist_ok=True)
+    (mess / path).write_bytes(MESS[WEIGHTS] if path.endswith(".safetensors") else b"x")
+    os.utime(mess / path, (OLD, OLD))
+    assert said in found(mess, path)["rule"]
+
+
+def test_left_alone_on_request_names_the_setting(mess: Path) -> None:
+    """A file that conventions.toml protects says so."""
+    conventions = mess / "training/conventions.toml"
+    text = conventions.read_text()
+    conventions.write_text(text.replace("leave_alone = []", 'leave_alone = ["runs/*_one"]'))
+    one = found(mess, WEIGHTS)
+    assert one["rule"] == "stays: conventions.toml says so"
+    assert "leave_alone" in one["changes"][0]
+
+
+def test_json_of_an_unknown_path(project: Path) -> None:
+    """Programs get an empty list, why, and what else had the name."""
+    done = just(project, "where", "model.safetensors", "--json", status=1)
+    assert json.loads(done.stdout) == {
+        "path": "model.safetensors",
+        "found": [],
+        "why": "2 files had that name",
+        "candidates": [WEIGHTS, BEST],
+    }
