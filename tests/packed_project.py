@@ -4,8 +4,10 @@ import json
 import os
 import shutil
 import struct
+from functools import cache
 from pathlib import Path
 
+from engine.project import Project, open_project
 from projects import just
 from template_fixture import copy_of_template, generate
 
@@ -55,11 +57,23 @@ def messy(folder: Path) -> Path:
     return root
 
 
-def packed(folder: Path) -> Path:
-    """Make such a project and clean it up; return its root."""
-    root = messy(folder)
+@cache
+def untidy(base: Path) -> Path:
+    """Return such a project, made once below the base of all temporary folders, to be copied."""
+    return messy(base / "untidy")
+
+
+@cache
+def packed(base: Path) -> Path:
+    """Return such a project, cleaned up, made once below that base, to be copied."""
+    root = twin(untidy(base), base / "packed")
     just(root, "cleanup", "--apply", "--now", NOW)
     return root
+
+
+def opened(root: Path) -> Project:
+    """Return the project as the recipes see it."""
+    return open_project(root, root / "training/conventions.toml", {})
 
 
 def archive_of(project: Path, member: str) -> Path:

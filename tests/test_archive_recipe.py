@@ -430,7 +430,7 @@ def test_old_raw_logs_are_packed_together(project: Path) -> None:
     busy = log(project, "net_training_20250502_100000.log")
     os.utime(busy)
     log(project, "net_v0.5929_20250401.log", "2025-04-01 Epoch 1: val_auc 0.5929\n")
-    log(project, "mine.log", "2025-04-01 Epoch 1: val_auc 0.5929\n")
+    log(project, "mine.log", "2025-04-01 10:00:00 - INFO - Epoch 1: val_auc 0.5929\n")
     metadata = {"log": "training/logs/mine.log"}
     (project / PRODUCTION / "net_v0.5929.json").write_text(json.dumps(metadata))
     kept = staying(project)

@@ -169,7 +169,7 @@ def test_best_and_last_of_one_run_have_their_own_values() -> None:
         {
             "x_run/best.pt": model(),
             "x_run/last.pt": model(),
-            "x_run/epoch_3.pt": model(),
+            "x_run/epoch_2.pt": model(),
             "x_run/ema.pt": model(),
             "x_run/t.log": log(*curve("Val AUC", 0.5, 0.7, 0.6)),
         }

@@ -1,6 +1,8 @@
 """`just check`: what breaks a rule is reported where it is; what follows them all is not."""
 
+import contextlib
 import hashlib
+import io
 import json
 import os
 import re
@@ -16,6 +18,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import check
 import torch_writer
 from engine.checks.source import Mention, mentions
 from engine.checks.subject import Violation
@@ -73,20 +76,33 @@ def cleaned(legacy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return project
 
 
-def found(project: Path, *words: str, cwd: Path | None = None, **environ: str) -> list[Finding]:
+def checked(project: Path, *words: str) -> tuple[int, str, str]:
+    """Run the check in this process; return its status and what it printed."""
+    where = ["--project", str(project), "--conventions", str(project / CONVENTIONS)]
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        status = check.main([*where, *words])
+    return status, out.getvalue(), err.getvalue()
+
+
+def found(project: Path, *words: str) -> list[Finding]:
     """Run a check that finds something; return path, line and rule of each finding."""
-    done = just(project, "check", *words, status=3, cwd=cwd, **environ)
-    lines = [LINE.fullmatch(line) for line in done.stdout.splitlines()]
+    status, out, err = checked(project, *words)
+    assert (status, err) == (3, f"Places that break a rule: {out.count(chr(10))}\n")
+    return findings(out)
+
+
+def findings(printed: str) -> list[Finding]:
+    """Return path, line and rule of each line that was printed, every one of which has them."""
+    lines = [LINE.fullmatch(line) for line in printed.splitlines()]
     assert lines
-    assert None not in lines, done.stdout
-    assert done.stderr == f"Places that break a rule: {len(lines)}\n"
+    assert None not in lines, printed
     return [(m["path"], int(m["line"]), m["rule"]) for m in lines if m]
 
 
 def in_order(project: Path, *words: str) -> None:
     """Run a check that finds nothing."""
-    done = just(project, "check", *words)
-    assert (done.stdout, done.stderr) == ("", "All in order.\n")
+    assert checked(project, *words) == (0, "", "All in order.\n")
 
 
 def checkpoint(path: Path, value: float = 0.4, age: float = AGO) -> None:
@@ -123,7 +139,8 @@ def packed(project: Path) -> None:
 def test_a_new_project_is_in_order_and_stays_untouched(project: Path) -> None:
     """A check of a fresh copy finds nothing, ends with status 0 and writes nothing."""
     before = tree(project, without=())
-    in_order(project)
+    done = just(project, "check")
+    assert (done.stdout, done.stderr) == ("", "All in order.\n")
     assert changed(before, tree(project, without=())) == set()
 
 
@@ -204,8 +221,8 @@ def test_a_production_folder_outside_the_project_is_checked(project: Path, tmp_p
     """Where the environment places the folder elsewhere, its names are checked there."""
     elsewhere = tmp_path / "weights"
     make_files(elsewhere, {"odd.txt": ""})
-    findings = found(project, MODEL_WEIGHTS_DIR=str(elsewhere))
-    assert (f"{elsewhere}/odd.txt", 1, "name") in findings
+    done = just(project, "check", status=3, MODEL_WEIGHTS_DIR=str(elsewhere))
+    assert (f"{elsewhere}/odd.txt", 1, "name") in findings(done.stdout)
 
 
 # --- what belongs to a model and to an archive ----------------------------------------------------
@@ -236,7 +253,7 @@ def test_metadata_of_other_bytes_is_reported(
     true = json.loads((project / METADATA).read_text())
     (project / METADATA).write_text(json.dumps(true | about))
     assert found(project) == [(METADATA, 1, "metadata")]
-    line = just(project, "check", status=3).stdout
+    _, line, _ = checked(project)
     assert said in line
     assert MODEL in line
 
@@ -346,7 +363,7 @@ def test_paths_that_a_clean_up_moved_are_reported(cleaned: Path, tmp_path: Path)
     make_files(project, {"train.py": SOURCE})
     lines = [line for path, line, _ in found(project, "train.py") if path == "train.py"]
     assert lines == [4, 5, 6, 7, 8, 9, 10]
-    assert NOW in just(project, "check", "train.py", status=3).stdout
+    assert NOW in checked(project, "train.py")[1]
     just(project, "undo")
     in_order(project, "train.py")
 
@@ -431,9 +448,9 @@ def test_tests_and_what_is_left_alone_may_write_where_they_like(project: Path) -
 def test_source_that_python_cannot_read_is_left_out_aloud(project: Path, source: bytes) -> None:
     """Broken source is no violation, and no crash: one line says that it was not checked."""
     (project / "old.py").write_bytes(source)
-    done = just(project, "check")
-    assert done.stdout == ""
-    assert re.fullmatch(r"old\.py: was not checked: .+\nAll in order\.\n", done.stderr)
+    status, out, err = checked(project)
+    assert (status, out) == (0, "")
+    assert re.fullmatch(r"old\.py: was not checked: .+\nAll in order\.\n", err)
 
 
 def test_warnings_of_the_source_are_not_ours(project: Path) -> None:
@@ -493,7 +510,8 @@ def test_an_environment_that_disagrees_is_reported_at_the_convention(project: Pa
     """Where the environment disagrees with conventions.toml alone, the key there is named."""
     (project / ".env").unlink()
     (project / "runs").mkdir()
-    ((path, line, rule),) = found(project, EXPERIMENT_DIR="runs")
+    done = just(project, "check", status=3, EXPERIMENT_DIR="runs")
+    ((path, line, rule),) = findings(done.stdout)
     assert (path, rule) == (CONVENTIONS, "folder")
     assert (project / CONVENTIONS).read_text().split("\n")[line - 1].startswith("active = ")
 
@@ -517,7 +535,7 @@ def test_conventions_that_the_recipes_do_not_know_are_reported(
     ((path, line, rule),) = found(project)
     assert (path, rule) == (CONVENTIONS, "conventions")
     assert line > 1
-    assert said in just(project, "check", status=3).stdout
+    assert said in checked(project)[1]
 
 
 @pytest.mark.parametrize("edit", [None, "def fill(): pass\n"])
@@ -535,7 +553,8 @@ def test_a_helper_that_hides_ours_is_reported(project: Path, tmp_path: Path) -> 
     """Another log_paths on the module path is not the one that these conventions are read by."""
     (tmp_path / "lib").mkdir()
     shutil.copy(project / HELPER, tmp_path / "lib")
-    assert (HELPER, 1, "helper") in found(project, PYTHONPATH=str(tmp_path / "lib"))
+    done = just(project, "check", status=3, PYTHONPATH=str(tmp_path / "lib"))
+    assert (HELPER, 1, "helper") in findings(done.stdout)
 
 
 # --- paths, formats, usage ------------------------------------------------------------------------
@@ -549,7 +568,8 @@ def test_paths_restrict_the_check(project: Path) -> None:
     assert len(found(project)) == 3
     assert found(project, "a.py") == [("a.py", 2, "checkpoint-target")]
     assert found(project, "src") == [("src/b.py", 2, "checkpoint-target")]
-    assert found(project, "b.py", cwd=project / "src") == [("src/b.py", 2, "checkpoint-target")]
+    inner = just(project, "check", "b.py", status=3, cwd=project / "src")
+    assert findings(inner.stdout) == [("src/b.py", 2, "checkpoint-target")]
     assert found(project, "best.pth", CONVENTIONS) == [("best.pth", 1, "outside")]
     assert len(found(project, ".")) == 3
     in_order(project, "README.md", CONVENTIONS)

@@ -49,7 +49,7 @@ def helper(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> Iterator[ModuleType]:
     """The project's own helper, imported while one stands elsewhere and time stands still."""
-    for variable in VARIABLES:
+    for variable in (*VARIABLES, shipped.RECORDED):
         monkeypatch.delenv(variable, raising=False)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
@@ -74,7 +74,9 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run Python without anything in the environment that tells it where the helper is."""
     inherited = {
-        name: value for name, value in os.environ.items() if name not in (*VARIABLES, "PYTHONPATH")
+        name: value
+        for name, value in os.environ.items()
+        if name not in (*VARIABLES, shipped.RECORDED, "PYTHONPATH")
     }
     return subprocess.run(
         [sys.executable, *arguments],
@@ -218,6 +220,41 @@ def test_a_checkpoint_stays_in_its_folder(helper: ModuleType, root: Path, name: 
     """A checkpoint has a plain file name that every system takes."""
     with pytest.raises(ValueError, match="is not a file name"):
         helper.get_checkpoint_path(root, name)
+
+
+def test_under_just_train_all_belongs_to_its_experiment(
+    helper: ModuleType,
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The first that asks gets its folder, and the screen is the log, which train writes."""
+    recorded = root / "trials/x"
+    recorded.mkdir(parents=True)
+    (recorded / helper.UNCLAIMED).touch()
+    monkeypatch.setenv(helper.RECORDED, str(recorded))
+    assert helper.get_log_path("a") == recorded / "a_training_20250725_104438.log"
+    assert helper.get_experiment_dir("a", "b") == recorded
+    assert helper.get_experiment_dir("a", "b").name == "2025-07-25_a_b"
+    for place in (False, recorded, "trials/x"):
+        helper.get_logger("a", place).info("epoch 1")
+    assert capsys.readouterr().err.count("epoch 1") == 3
+    assert [path.name for path in recorded.iterdir()] == ["a_training_20250725_104438.log"]
+
+
+def test_a_training_that_is_over_is_not_logged_into(
+    helper: ModuleType, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What its environment says of a folder that has gone does not count."""
+    monkeypatch.setenv(helper.RECORDED, str(root / "gone"))
+    assert helper.get_log_path("a").parent == root / "training/logs"
+    assert helper.get_experiment_dir("a").name == "2025-07-25_a"
+
+
+def test_a_dotenv_is_read_whole(tmp_path: Path) -> None:
+    """Every variable in it is there, for the training that sees them; the rest is ignored."""
+    (tmp_path / ".env").write_text("A=1\n export b_2='x y'\n3=c\nA-B=d\nnothing\né=f\n")
+    assert shipped.read_dotenv(tmp_path / ".env") == {"A": "1", "b_2": "x y"}
 
 
 def test_the_logger_writes_to_file_and_screen(

@@ -11,7 +11,22 @@ import pytest
 
 from template_fixture import JUST, REPOSITORY, copy_of_template, generate
 
-RECIPES = ["archive", "check", "cleanup", "promote", "purge", "restore", "resume", "status", "undo", "verify", "where"]
+RECIPES = [
+    "archive",
+    "check",
+    "cleanup",
+    "new",
+    "promote",
+    "purge",
+    "restore",
+    "resume",
+    "schedule",
+    "status",
+    "train",
+    "undo",
+    "verify",
+    "where",
+]
 ECHO = """\
 import json, os, sys
 print(json.dumps([os.path.basename(__file__), os.getcwd(), sys.executable, sys.argv[1:]]))

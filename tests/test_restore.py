@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from engine import archive, catalog
-from engine.apply import apply
+from engine.apply import Outcome, apply
 from engine.errors import UserError
-from engine.project import Project, open_project
 from engine.restore_plan import restore
 from packed_project import (
     ARCHIVED,
@@ -21,9 +20,10 @@ from packed_project import (
     WEIGHTS,
     archive_of,
     flip,
-    messy,
+    opened,
     packed,
     twin,
+    untidy,
 )
 from projects import changed, just, just_json, tree
 
@@ -31,18 +31,9 @@ NAME = "2025-01-01_pat_conv_l_one"
 WHOLE = {WEIGHTS, f"{ONE}/results.json", NOTES, LINK, LOG}
 
 
-@pytest.fixture(scope="session")
-def cleaned(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return packed(tmp_path_factory.mktemp("restore"))
-
-
 @pytest.fixture
-def project(cleaned: Path, tmp_path: Path) -> Path:
-    return twin(cleaned, tmp_path)
-
-
-def opened(root: Path) -> Project:
-    return open_project(root, root / "training/conventions.toml", {})
+def project(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
+    return twin(packed(tmp_path_factory.getbasetemp()), tmp_path)
 
 
 def files(root: Path) -> set[str]:
@@ -50,12 +41,25 @@ def files(root: Path) -> set[str]:
     return {p.relative_to(root).as_posix() for f in paths for p in f.rglob("*") if not p.is_dir()}
 
 
+def bring_back(root: Path, *files: str) -> Outcome:
+    setting = opened(root)
+    plan = restore(setting, catalog.find(setting, NAME), files, None, "now")
+    return apply(setting, plan, datetime(2026, 1, 1))
+
+
 @pytest.mark.parametrize("name", [NAME, f"{NAME}.tar.gz", f"{ARCHIVED}/{NAME}.tar.gz", f"{ONE}/"])
-def test_a_run_comes_back_with_its_old_log(project: Path, tmp_path: Path, name: str) -> None:
+def test_an_archive_is_named_in_any_of_these_ways(project: Path, name: str) -> None:
+    """By its name, by its path, or by the folder of the run that it holds."""
+    assert catalog.find(opened(project), name).name == NAME
+
+
+def test_a_run_comes_back_with_its_old_log(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """Every file is in its place with its bytes, mode and time, also what another archive holds."""
-    before = tree(messy(tmp_path / "before"))
+    before = tree(untidy(tmp_path_factory.getbasetemp()))
     held = archive_of(project, WEIGHTS).read_bytes()
-    just(project, "restore", name)
+    just(project, "restore", NAME)
     now = tree(project)
     assert files(project) == WHOLE
     put_back = WHOLE - {LINK}  # the time of a link is nobody's concern
@@ -95,7 +99,7 @@ def test_files_are_named_by_path_or_glob(
     project: Path, words: list[str], expected: set[str]
 ) -> None:
     """A member is named by its path, by its path in the run, by a glob or by its folder."""
-    just(project, "restore", NAME, *words)
+    bring_back(project, *words)
     assert files(project) == expected
 
 
@@ -163,10 +167,9 @@ def test_a_damaged_archive_gives_nothing(project: Path, offset: int) -> None:
     """One flipped bit anywhere: no file comes back from it, and the archive is named."""
     broken = archive_of(project, WEIGHTS)
     flip(broken, offset)
-    done = just(project, "restore", NAME, NOTES, status=1)
-    assert broken.name in done.stdout
+    outcome = bring_back(project, NOTES)
+    assert broken.name in outcome.left[NOTES]
     assert files(project) == set()
-    just(project, "undo")
 
 
 def test_the_other_archive_of_a_run_may_be_damaged(project: Path) -> None:

@@ -85,6 +85,13 @@ def test_the_direction_says_which_is_best(direction: str, kept: str) -> None:
     assert [d.experiment.name for d in decide(found, policy, TODAY) if not d.pack] == [kept]
 
 
+@pytest.mark.parametrize("value", [None, float("nan"), float("inf")])
+def test_what_is_no_number_is_never_among_the_best(value: float | None) -> None:
+    """Not even where nothing else is known."""
+    (decision,) = decide([trained("a", 90, value)], replace(RULES, keep_last=0), TODAY)
+    assert decision.pack
+
+
 def test_names_that_were_asked_for_go_whatever_their_age_and_rank() -> None:
     """Only what is busy or kept by name stays, and nothing else goes."""
     policy = replace(RULES, names=("b_best", "d_young", "f_keep", "g_busy", "h_production"))

@@ -3,11 +3,13 @@
 import json
 import os
 import shlex
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engine.whereabouts import where
 from packed_project import (
     ARCHIVED,
     BEST,
@@ -22,9 +24,10 @@ from packed_project import (
     TWO,
     WEIGHTS,
     archive_of,
-    messy,
+    opened,
     packed,
     twin,
+    untidy,
     weights,
 )
 from projects import changed, just, just_json, tree
@@ -32,29 +35,23 @@ from projects import changed, just, just_json, tree
 NAME = "2025-01-01_pat_conv_l_one"
 
 
-@pytest.fixture(scope="session")
-def untidy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return messy(tmp_path_factory.mktemp("mess"))
-
-
-@pytest.fixture(scope="session")
-def cleaned(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return packed(tmp_path_factory.mktemp("where"))
+@pytest.fixture
+def mess(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
+    return twin(untidy(tmp_path_factory.getbasetemp()), tmp_path)
 
 
 @pytest.fixture
-def mess(untidy: Path, tmp_path: Path) -> Path:
-    return twin(untidy, tmp_path)
+def project(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
+    return twin(packed(tmp_path_factory.getbasetemp()), tmp_path)
 
 
-@pytest.fixture
-def project(cleaned: Path, tmp_path: Path) -> Path:
-    return twin(cleaned, tmp_path)
+def answers(project: Path, path: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = where(opened(project), path, datetime.fromisoformat(NOW))["found"]
+    return found
 
 
 def found(project: Path, path: str) -> dict[str, Any]:
-    (one,) = just_json(project, "where", path, "--now", NOW)["found"]
-    assert isinstance(one, dict)
+    (one,) = answers(project, path)
     return one
 
 
@@ -158,7 +155,7 @@ def test_a_new_file_under_an_old_name_is_told_apart(project: Path) -> None:
     (project / ONE).mkdir(parents=True)
     (project / WEIGHTS).write_bytes(weights(9))
     os.utime(project / WEIGHTS, (OLD, OLD))
-    answer = just_json(project, "where", WEIGHTS, "--now", NOW)["found"]
+    answer = answers(project, WEIGHTS)
     assert answer[0]["command"] == f"just restore {NAME} {WEIGHTS}"
     assert (answer[1]["now"], len(answer)) == ("here", 2)
 
@@ -179,11 +176,11 @@ def test_an_archive_says_what_it_is(project: Path) -> None:
 
 def test_a_folder_that_went_is_summed_up(project: Path) -> None:
     """The folder of a run leads to the archives and places that have its files now."""
-    answer = just_json(project, "where", ONE)["found"]
+    answer = answers(project, ONE)
     assert [(a["now"], a["command"]) for a in answer] == [
         (f"4 of its files: in {ARCHIVED}/{NAME}.tar.gz", f"just restore {NAME}")
     ]
-    places = {a["now"] for a in just_json(project, "where", f"{TWO}/")["found"]}
+    places = {a["now"] for a in answers(project, f"{TWO}/")}
     assert any("model_weights/production" in place for place in places)
 
 
@@ -267,7 +264,7 @@ def test_a_checkpoint_in_the_mess_is_explained(mess: Path) -> None:
     one = found(mess, WEIGHTS)
     planned = just_json(mess, "cleanup", "--now", NOW)
     (described,) = (c for c in planned["checkpoints"] if c["path"] == WEIGHTS)
-    assert one["evidence"] == described["evidence"]
+    assert list(one["evidence"]) == described["evidence"]
     assert one["rule"] == (
         f"is packed into {ARCHIVED}/{NAME}.tar.gz: auc 0.6100 is not the best; "
         f"number 2 of 2 by auc (max); {BEST} wins: highest auc of 2 comparable checkpoints"

@@ -77,7 +77,8 @@ def _entry(project: Project, arguments: argparse.Namespace) -> bytes:
 def _runner() -> list[str]:
     """Return what runs this very script: uv, or the interpreter that TRAINING_PYTHON names."""
     if own_environment():
-        return [os.environ.get("UV") or shutil.which("uv") or "uv", "run", "--script"]
+        # What this script needs is in uv's cache now. Cron has neither proxy nor certificates.
+        return [os.environ.get("UV") or shutil.which("uv") or "uv", "run", "--offline", "--script"]
     return [sys.executable]
 
 

@@ -5,7 +5,6 @@ Nothing is deleted, unless the run is to purge as it goes.
 """
 
 import contextlib
-import errno
 import json
 import os
 import stat
@@ -15,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from engine import disk, documents, history, plan, preflight, purge
+from engine import content, disk, documents, history, plan, preflight, purge
 from engine.archive import manifest_of
 from engine.history import PastRun
 from engine.journal import Journal, Op, Record
@@ -191,8 +190,7 @@ class _Run:
         return Record(op, src, "intent", src, dst, sha256, size, mode, status.st_mtime_ns, kept)
 
     def _quarantine(self, records: Sequence[Record]) -> None:
-        if across := self.steps.move("quarantine", records):
-            raise OSError(errno.EXDEV, "its quarantine is on another file system", across[0].src)
+        self.steps.quarantine(records)
         if records and self.phase.kept:
             freed = purge.free(self.steps, [self.journal.latest()], records)
             self.outcome.freed += freed.bytes
@@ -254,7 +252,7 @@ class _Run:
             path = self.root / production
             if not path.exists():
                 return  # left alone, so there is nothing to write about
-            facts |= {"sha256": disk.sha256_of(path), "size": path.stat().st_size}
+            facts |= dict(zip(("sha256", "size"), content.fingerprint(path), strict=True))
         hashes = {r.id: r.sha256 for r in self.journal.latest() if r.op == "quarantine"}
         context = {"run": self.past.id, "left": self.outcome.left, "hashes": hashes}
         self.steps.create(

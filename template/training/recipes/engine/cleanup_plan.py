@@ -41,6 +41,11 @@ class Mess:
     production: tuple[Checkpoint, ...]  # already in the production folder
     duplicates: tuple[tuple[str, ...], ...]
     in_use: Mapping[str, str] = field(default_factory=dict)  # path -> why
+    folders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # that are one checkpoint
+
+    def files_of(self, checkpoint: str) -> tuple[str, ...]:
+        """Return the files of a checkpoint: its own path, or what its folder holds."""
+        return self.folders.get(checkpoint, (checkpoint,))
 
 
 def cleanup(project: Project, mess: Mess, options: Options) -> Plan:
@@ -61,6 +66,7 @@ class _Planner:
         self.by_path = {c.path: c for c in mess.checkpoints}
         self.outputs = output_folders(self.by_path)
         self.run_of = {path: run for run in reversed(mess.runs) for path in run.files}
+        self.folder_of = {f: folder for folder, files in mess.folders.items() for f in files}
         self.picks = (*project.conventions.production.pick, *options.picks)
         self.roles = {c.path: self._role(c) for c in mess.checkpoints}
         self.busy = self._busy()
@@ -71,19 +77,19 @@ class _Planner:
 
     def plan(self) -> Plan:
         for path, why in self.busy.items():
-            self._add("skip", path, None, why)
+            if path not in self.mess.folders:
+                self._add("skip", path, None, why)
         for copy, kept in self.copies.items():
             if kept in self.redundant:
-                self._add("delete", copy, None, f"a copy of {kept}: {self.redundant[kept]}")
+                self._add_all("delete", copy, None, f"a copy of {kept}: {self.redundant[kept]}")
             else:
-                self._add("drop", copy, kept, "the bytes are equal")
+                self._add_all("drop", copy, kept, "the bytes are equal")
         for group in self.groups:
             self._promote(group)
         for path, role in self.roles.items():
             if role == "pretrained":
-                self._add(
-                    "move", path, self.to.pretrained(path), "weights that training starts from"
-                )
+                target = self.to.pretrained(path)
+                self._add_all("move", path, target, "weights that training starts from")
         self._old_logs(self._cutoff())
         for run in sorted(self.mess.runs, key=self._started):
             self._settle(run)
@@ -154,7 +160,7 @@ class _Planner:
         for run in self.mess.runs:
             own = self._own_files(run)
             if used := next((path for path in own if path in why), None):
-                busy |= dict.fromkeys(own, why[used])
+                busy |= dict.fromkeys((*own, *run.checkpoints), why[used])
         loose = (path for path in why if path not in self.run_of and self._is_log(path))
         return busy | {path: why[path] for path in loose}
 
@@ -168,7 +174,7 @@ class _Planner:
             )
         elif pick.path in self.by_path:
             target = self.to.production(pick)
-            self._add("move", pick.path, target, group.reason)
+            self._add_all("move", pick.path, target, group.reason)
             self._document(pick, group, target, self._canonical_log(pick))
 
     def _document(self, pick: Checkpoint, group: Group, target: str, log: str | None) -> None:
@@ -225,17 +231,17 @@ class _Planner:
         """Give the files of a run that nothing claimed a place: its archive, or its folder."""
         left = [path for path in self._own_files(run) if path not in self.actions]
         known = [self.by_path[path] for path in run.checkpoints]
-        leader = max(known, key=lambda c: (c.date or datetime.min, c.path), default=None)
+        ranked = [(c.role == "model", c.date or datetime.min, c.path, c) for c in known]
+        leader = max(ranked)[3] if ranked else None
         if left and self._is_young(leader):
             folder = self.to.active(run, leader)
             for path in left:
                 target = self.to.inside(folder, run.inner(path))
                 self._add("move", path, target, "young: stays a folder")
             return
-        for path in left:
-            if path in self.redundant:
-                self._add("delete", path, None, self.redundant[path])
-        left = [path for path in left if path not in self.redundant]
+        for checkpoint in self.redundant.keys() & {*run.checkpoints}:
+            self._add_all("delete", checkpoint, None, self.redundant[checkpoint])
+        left = [path for path in left if path not in self.actions]
         if left:
             archive = self.to.archive(run, leader)
             described = [self._described(c) for c in known]
@@ -268,7 +274,7 @@ class _Planner:
         }
 
     def _why_packed(self, path: str) -> str:
-        known = self.by_path.get(path)
+        known = self.by_path.get(path) or self.by_path.get(self.folder_of.get(path, ""))
         if known is None:
             return "part of the run"
         if known.problem:
@@ -299,9 +305,10 @@ class _Planner:
     def _goes_with(self, path: str, run: Run) -> bool:
         """Configs, and results that lie by no checkpoint, are evidence and stay; so do pointers."""
         reading = self.mess.readings.get(path)
-        if reading and is_pointer(reading):
+        folder = self.mess.readings.get(self.folder_of.get(path, path))
+        if path in self.mess.folders or any(r and is_pointer(r) for r in (reading, folder)):
             return False
-        if path in run.checkpoints or (run.whole and run.holds(path)):
+        if path in run.checkpoints or path in self.folder_of or (run.whole and run.holds(path)):
             return True
         if reading and reading.role == "results":
             return run.is_beside(path) or under(path, self.outputs)
@@ -331,6 +338,12 @@ class _Planner:
         self.actions[path] = Action(
             verb, path, dst, entry.size, reason, heading, entry.mtime_ns, tracked
         )
+
+    def _add_all(self, verb: Verb, checkpoint: str, dst: str | None, reason: str) -> None:
+        """Add the action for each file of a checkpoint; a folder's keep their inner names."""
+        for path in self.mess.files_of(checkpoint):
+            inner = path.removeprefix(checkpoint)
+            self._add(verb, path, None if dst is None else f"{dst}{inner}", reason)
 
     def _pack(self, path: str, archive: str, reason: str, about: Mapping[str, Any]) -> None:
         if path not in self.actions:

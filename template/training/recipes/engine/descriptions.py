@@ -19,11 +19,18 @@ def describe(checkpoint: Checkpoint, role: str) -> dict[str, Any]:
         "value": checkpoint.value,
         "epoch": checkpoint.epoch,
         "date": checkpoint.date.date().isoformat() if checkpoint.date else None,
-        "related": list(checkpoint.run.records) if checkpoint.run else [],
+        "related": related(checkpoint),
         "format": checkpoint.format,
         "problem": checkpoint.problem,
         "evidence": [vars(evidence) for evidence in checkpoint.evidence],
     }
+
+
+def related(checkpoint: Checkpoint) -> list[str]:
+    """Return the records of its run, and what else lies in a folder that is one checkpoint."""
+    run = checkpoint.run
+    inside = (path for path in run.files if path.startswith(f"{checkpoint.path}/")) if run else ()
+    return sorted({*(run.records if run else ()), *inside})
 
 
 def epochs(checkpoint: Checkpoint, readings: Mapping[str, Reading]) -> list[dict[str, Any]]:

@@ -119,12 +119,12 @@ class Destinations:
         )
 
     def _fields(self, checkpoint: Checkpoint) -> dict[str, Any]:
-        name = PurePosixPath(checkpoint.path).name
+        name, is_folder = PurePosixPath(checkpoint.path).name, checkpoint.format.startswith("folder")
         return {
             "model_type": checkpoint.model_type or UNKNOWN,
             "metric": checkpoint.value,
             "date": checkpoint.date.date() if checkpoint.date else None,
-            "ext": name.removeprefix(identity.stem(name)).lstrip("."),
+            "ext": "" if is_folder else name.removeprefix(identity.stem(name)).lstrip("."),
             "decimals": self.decimals,
         }
 

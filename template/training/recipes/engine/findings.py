@@ -7,13 +7,13 @@ import time
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
-from engine import duplicates, in_use, metrics, names
+from engine import duplicates, folder_checkpoints, in_use, metrics, names
 from engine.attribution import TASK_FACTS, Checkpoint, Evidence, attribute
 from engine.cleanup_plan import Mess
 from engine.errors import UserError
 from engine.project import Project
 from engine.readers import dates, read
-from engine.runs import group
+from engine.runs import group, under
 from engine.scan import Inventory, scan
 
 METADATA_LIMIT = 1 << 20  # bytes
@@ -28,11 +28,13 @@ def look(project: Project, leave_alone: tuple[str, ...] = ()) -> Mess:
         if entry.kind == "file" and entry.zone is None
         if (reading := read(project.root / entry.path, PurePosixPath(entry.path).name))
     }
-    runs = group(inventory, readings)
+    folders = folder_checkpoints.find(inventory, readings)
+    readings = folder_checkpoints.readings_with(folders, readings)
+    runs = group(inventory, readings, folders)
     checkpoints = attribute(runs, readings, project.conventions)
     production = in_production(project, inventory)
-    weights = [c.path for c in (*checkpoints, *production) if c.role == "model"]
-    files = sorted({*readings, *(path for run in runs for path in run.files)})
+    models = [c.path for c in (*checkpoints, *production) if c.role == "model"]
+    files = sorted({*readings, *(path for run in runs for path in run.files)} - folders.keys())
     window = project.conventions.scan.in_use_minutes * 60
     return Mess(
         inventory,
@@ -40,8 +42,26 @@ def look(project: Project, leave_alone: tuple[str, ...] = ()) -> Mess:
         runs,
         checkpoints,
         production,
-        duplicates.find(project.root, (inventory.entries[path] for path in weights)),
+        _duplicates(project, inventory, models, folders),
         in_use.in_use(project.root, files, time.time(), window),
+        folders,
+    )
+
+
+def _duplicates(
+    project: Project,
+    inventory: Inventory,
+    models: list[str],
+    folders: dict[str, tuple[str, ...]],
+) -> tuple[tuple[str, ...], ...]:
+    """Return groups of equal models: of files, and of folders that are one checkpoint."""
+    members = {path for files in folders.values() for path in files}
+    entries = (inventory.entries[path] for path in sorted({*models, *members}))
+    equal = duplicates.find(project.root, (entry for entry in entries if entry.kind == "file"))
+    alone = (tuple(path for path in group if path not in members) for group in equal)
+    return (
+        *(group for group in alone if len(group) > 1),
+        *folder_checkpoints.equal_folders(folders, equal),
     )
 
 
@@ -59,11 +79,13 @@ def inside(project: Project, argument: str) -> str:
 def in_production(project: Project, inventory: Inventory) -> tuple[Checkpoint, ...]:
     """Return the models that are in production already, by their names and metadata."""
     templates = project.conventions.names
-    found = []
+    found: list[Checkpoint] = []
     for entry in inventory.below(project.folders.production):
         name = PurePosixPath(entry.path).name
         fields = names.parse(templates.production, name) or names.parse(templates.model, name)
-        if entry.kind == "file" and fields and fields.get("ext", "") not in ("", "json"):
+        extension = fields.get("ext", "") if fields else "json"
+        is_model = extension != "json" if entry.kind == "folder" else extension not in ("", "json")
+        if fields and is_model and not any(under(entry.path, {c.path}) for c in found):
             found.append(_in_production(project, entry.path, fields))
     return tuple(found)
 

@@ -24,6 +24,7 @@ VALUE = re.compile(r"\d[\d.e+-]*|(epoch|step|iter|ep|e|s)\d+|\d+[a-z]{0,2}steps?
 EPOCH = re.compile(r"epoch|step|iter|iteration|(epoch|step|iter|ep)\d+")
 COUNTER = re.compile(r"(stage|fold|run|exp|experiment|version|trial|seed|job|split|phase)?\d*")
 LONG_NUMBER = re.compile(r"\d{6,}")  # a date or a time
+DECIMALS = re.compile(r"\d\.\d+(?:_\d+)*\Z")  # at the end of a name
 SCORE = re.compile(r"([a-z@]*)(\d*\.\d+)")  # "0.8911", "acc0.8911"
 SPLIT = re.compile(r"[^a-z0-9.]+|(?<![0-9])\.|\.(?![0-9])")
 
@@ -34,9 +35,21 @@ def tokens(name: str) -> Tokens:
 
 
 def stem(path: str) -> str:
-    """Return the file name without its extension (`.pth.tar` is one extension)."""
+    """Return the file name without its extension (`.pth.tar` is one extension).
+
+    A "/" in the metric's name makes a folder: Lightning writes `epoch=1-val/loss=0.50.ckpt`.
+
+    A folder's `model_v0.5929` has none.
+    """
     name = PurePosixPath(path).name.removesuffix(".tar")
-    return PurePosixPath(name).stem
+    if is_half_a_name((folder := PurePosixPath(path).parent.name)):
+        name = f"{folder}_{name}"
+    return name if DECIMALS.search(name) else PurePosixPath(name).stem
+
+
+def is_half_a_name(folder: str) -> bool:
+    """Return whether a folder's name is the first half of a checkpoint's, before a "/" in it."""
+    return re.search(r"(?:^|-)(?:epoch|step)=\d+(?:-|\Z)", folder) is not None
 
 
 def run_key(name: str) -> Tokens:
@@ -46,8 +59,8 @@ def run_key(name: str) -> Tokens:
         selected = selected or words[-1] in SELECTORS
         words = words[:-1]
     while words and (_is_noun(words[0]) or words[0] in SELECTORS):
-        words = words[1:]
-    return words
+        selected, words = selected or words[0] in SELECTORS, words[1:]
+    return () if selected and metrics.canonical("_".join(words)) else words
 
 
 def folder_key(name: str) -> Tokens:

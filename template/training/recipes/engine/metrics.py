@@ -78,7 +78,6 @@ _METRICS = {
     "map50_mask": _Metric("max", UNIT, "map50_m segm_ap50 segm_map_50 coco_segm_map_50"),
     "map50_95_mask": _Metric("max", UNIT, "map50_95_m segm_ap segm_map coco_segm_map"),
     "dice": _Metric("max", UNIT, "dsc fg_dice mean_fg_dice dice_coefficient dice_coef mdice"),
-    "dice_ema": _Metric("max", UNIT, "ema_fg_dice ema_dice"),
     "iou": _Metric("max", UNIT, "miou jaccard mean_iou"),
     "pixel_accuracy": _Metric("max", UNIT, "aacc pixel_acc"),
     # language, speech, retrieval
@@ -116,12 +115,12 @@ _QUALIFIERS = frozenset(
 )
 # A number of one of these is no metric, whoever writes it.
 _NO_METRIC = frozenset(
-    "lr learning rate epochs step steps iter iters iteration iterations it its time timestamp wall "
+    "hp lr learning rate epochs step steps iter iters iteration iterations it its time timestamp wall "
     "runtime duration elapsed eta second seconds sec secs s ms minute minutes hour hours date "
     "batch batches size num number n count total sum samples sample examples tokens params "
     "parameters memory mem gpu cuda cpu grad gradient norm weight weights decay wd momentum "
     "patience target goal gap baseline threshold thresh thr delta margin version speed throughput "
-    "fps flops flos rank world data worker workers id idx index scale scaler factor dropout beta "
+    "delay interval every freq frequency period fps flops flos rank world data worker workers id idx index scale scaler factor dropout beta "
     "beta1 beta2 alpha gamma sigma temperature temp lambda eps epsilon layers layer hidden dim "
     "heads head width height depth resolution port pid exit code status state per".split()
 )
@@ -189,7 +188,7 @@ def as_compared(name: str, value: float) -> tuple[float, int]:
     low, high = known.range
     if (low == 0.0 and value < 0 and known.direction == "min") or "neg" in _tokens(name.lower()):
         return -value, 0
-    return (value / 100, 2) if (low, high) == UNIT and PERCENT <= value <= 100 else (value, 0)
+    return (round(value / 100, 15), 2) if (low, high) == UNIT and PERCENT <= value <= 100 else (value, 0)
 
 
 def _tokens(name: str) -> list[str]:

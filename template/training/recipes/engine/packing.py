@@ -30,7 +30,7 @@ class Packing:
             records = [self._record(target, member) for member in members]
             if self.journal.state("checked", target) == "done":
                 return records
-            self.steps.move("quarantine", records)
+            self.steps.quarantine(records)
             # A writer that had a file open may have written to it after it was packed.
             changed = [r for r in records if not is_same(r, self.root / str(r.dst))]
             if not changed:

@@ -1,5 +1,6 @@
 """Put checkpoints, logs, results and configs together that come from one training."""
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ CONTAINERS = frozenset({"checkpoints", "checkpoint", "weights", "ckpt", "ckpts",
 COLLECTIONS = frozenset(
     "runs experiments outputs output results logs artifacts archive saved trained docs".split()
 )
+MOMENT = re.compile(r"\d{8}_\d{6}")
 SOURCE = frozenset({".py", ".ipynb", ".c", ".cc", ".cpp", ".cu", ".rs", ".go", ".js", ".ts"})
 
 
@@ -56,19 +58,26 @@ class Run:
 
     def inner(self, path: str) -> str:
         """Return a path as it will be in a folder of the run's own."""
-        inside = self.whole and self.holds(path)
+        inside = self.holds(path) and (self.whole or path in {*self.others, *self.records})
         return path.removeprefix(f"{self.folder}/") if inside else PurePosixPath(path).name
 
 
-def group(inventory: Inventory, readings: Mapping[str, Reading]) -> tuple[Run, ...]:
+def group(
+    inventory: Inventory,
+    readings: Mapping[str, Reading],
+    folders: Mapping[str, tuple[str, ...]] | None = None,
+) -> tuple[Run, ...]:
     """Return the runs. A log that no run is found for is in none of them.
+
+    `folders` are those that are one checkpoint, with their files; these are the run's, too.
 
     `readings` holds what was recognised outside the layout. A log that several runs may have
     written (they append to one file) is a record of each.
     """
     weights = [path for path, reading in readings.items() if is_weights(path, reading)]
-    own = _own_folders(inventory, readings, weights)
-    runs = [*_folder_runs(inventory, weights, own), *_file_runs(readings, weights, own)]
+    places = _Places(folders or {})
+    own = _own_folders(inventory, readings, weights, places)
+    runs = [*_folder_runs(inventory, weights, own), *_file_runs(readings, weights, own, places)]
     members = {path for run in runs for path in (*run.checkpoints, *run.others)}
     records = [path for path in readings if path not in members]
     owners = {path: _owners(path, readings[path], runs) for path in records}
@@ -101,13 +110,47 @@ def is_pointer(reading: Reading) -> bool:
     return "git-lfs pointer" in (reading.problem or "")
 
 
+class _Places:
+    """Where checkpoints lie, be they files or folders."""
+
+    def __init__(self, folders: Mapping[str, tuple[str, ...]]) -> None:
+        self.folders = folders
+        self._folder_of = {path: folder for folder, files in folders.items() for path in files}
+
+    def checkpoint(self, path: str) -> str:
+        """Return the folder that is the checkpoint which the file belongs to, or the file."""
+        return self._folder_of.get(path, path)
+
+    def home(self, path: str) -> str:
+        """Return the folder of the run that wrote it; empty if that is the project's root.
+
+        A folder that is a checkpoint and holds others, or has a name of its own, is the run's.
+        """
+        path = self.checkpoint(path)
+        if path in self.folders and self.is_run(path):
+            return path
+        folder = PurePosixPath(path).parent
+        while _is_container(folder) and folder.parent != PurePosixPath():
+            folder = folder.parent
+        return "" if folder == PurePosixPath() else str(folder)
+
+    def is_run(self, folder: str) -> bool:
+        """Return whether a folder that is a checkpoint is the folder of the run as well."""
+        holds_others = any(other.startswith(f"{folder}/") for other in self.folders)
+        return holds_others or not identity.starts_generic(PurePosixPath(folder).name)
+
+
+def _is_container(folder: PurePosixPath) -> bool:
+    return folder.name.lower() in CONTAINERS or identity.is_half_a_name(folder.name)
+
+
 def _own_folders(
-    inventory: Inventory, readings: Mapping[str, Reading], weights: Iterable[str]
+    inventory: Inventory, readings: Mapping[str, Reading], weights: Iterable[str], places: _Places
 ) -> dict[str, str]:
     """Return for each checkpoint that lies in its run's own folder that folder."""
     by_home = defaultdict(list)
     for path in weights:
-        by_home[_home(path)].append(path)
+        by_home[places.home(path)].append(path)
     return {
         path: home
         for home, paths in by_home.items()
@@ -116,35 +159,33 @@ def _own_folders(
     }
 
 
-def _home(path: str) -> str:
-    folder = PurePosixPath(path).parent
-    while folder.name.lower() in CONTAINERS and folder.parent != PurePosixPath():
-        folder = folder.parent
-    return "" if folder == PurePosixPath() else str(folder)
-
-
 def _is_own(
     inventory: Inventory, readings: Mapping[str, Reading], home: str, paths: list[str]
 ) -> bool:
     models = [path for path in paths if readings[path].role != "training_state"]
     if all(is_pointer(readings[path]) for path in models):
         return False  # pointers stay, so what lies beside them stays, too
-    if not all(identity.starts_generic(identity.stem(path)) for path in models):
+    if not all(identity.starts_generic(identity.stem(p)) for p in models if p != home):
         return False
     if PurePosixPath(home).name.lower() in CONTAINERS | COLLECTIONS | identity.NOUNS:
         return False
     return not any(
-        _is_written_by_hand(inventory, entry)
+        _is_written_by_hand(inventory, entry, home)
         for entry in inventory.below(home)
         if entry.path not in readings
     )
 
 
-def _is_written_by_hand(inventory: Inventory, entry: Entry) -> bool:
-    """Return whether a file that no reader knows is someone's work: then its folder is no run's."""
+def _is_written_by_hand(inventory: Inventory, entry: Entry, home: str) -> bool:
+    """Return whether a file that no reader knows is someone's work: then its folder is no run's.
+
+    A config that was written as Python, as mmengine does, is called like the run or the moment.
+    """
     if inventory.tracked:
         return entry.path in inventory.tracked and entry.zone != "hidden"
-    return PurePosixPath(entry.path).suffix in SOURCE
+    path = PurePosixPath(entry.path)
+    is_config = path.stem in ("config", PurePosixPath(home).name) or MOMENT.fullmatch(path.stem)
+    return path.suffix in SOURCE and not is_config
 
 
 def _folder_runs(inventory: Inventory, weights: list[str], own: dict[str, str]) -> Iterator[Run]:
@@ -166,20 +207,23 @@ def _folder_runs(inventory: Inventory, weights: list[str], own: dict[str, str]) 
 
 
 def _file_runs(
-    readings: Mapping[str, Reading], weights: list[str], own: dict[str, str]
+    readings: Mapping[str, Reading], weights: list[str], own: dict[str, str], places: _Places
 ) -> Iterator[Run]:
     folders: dict[str, dict[identity.Tokens, list[str]]] = defaultdict(lambda: defaultdict(list))
     for path in weights:
         if path not in own:
-            key = identity.run_key(identity.stem(path))
-            folders[str(PurePosixPath(path).parent)][key].append(path)
+            place = places.checkpoint(path)
+            key = identity.run_key(identity.stem(place))
+            folders[str(PurePosixPath(place).parent)][key].append(path)
     for folder, by_key in sorted(folders.items()):
         unnamed = by_key.get((), [])
         if len(by_key) == 2 and all(readings[p].role == "training_state" for p in unnamed):
             only = max(by_key)  # "optimizer.pt" beside the checkpoints of a single run
             by_key[only] += by_key.pop((), [])
         for key, paths in sorted(by_key.items()):
-            yield Run(folder, key, False, tuple(sorted(paths)))
+            inside = {file for path in paths for file in places.folders.get(path, ())}
+            others = tuple(sorted(inside - set(paths)))
+            yield Run(folder, key, False, tuple(sorted(paths)), (), others)
 
 
 def _owners(path: str, reading: Reading, runs: list[Run]) -> frozenset[tuple[str, identity.Tokens]]:

@@ -134,7 +134,7 @@ def _zone(path: str, name: str, globs: tuple[str, ...]) -> str | None:
         return "left alone on request"
     if name in FOREIGN_FOLDERS:
         return FOREIGN_FOLDERS[name]
-    return "hidden" if name.startswith(".") else None
+    return "hidden" if name.startswith(".") and name != ".hydra" else None
 
 
 def _foreign(names: Iterator[str]) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from engine import identity
 from engine.attribution import TASK_FACTS, Checkpoint
 
 Task = tuple[tuple[str, str], ...]
@@ -81,6 +82,7 @@ def _group(
                 math.inf if c.value is None else sign * c.value,
                 c.run is not None,  # what is in production has none
                 -sum(evidence.used for evidence in c.evidence),
+                identity.selector(identity.stem(c.path)) != "best",
                 len(c.path),
                 c.path,
             ),
@@ -93,7 +95,7 @@ def _group(
         reason = f"is {metric} better when larger or smaller? say so in conventions.toml"
         return Group(metric, direction, task, ordered, None, reason)
     ties = sum(c.value == best.value for c in ordered)
-    rule = "in production, most evidence, then shortest path"
+    rule = "in production, most evidence, named best, then shortest path"
     tie = f", {ties} with this value: {rule}" if ties > 1 else ""
     rank = "highest" if direction == "max" else "lowest"
     reason = f"{rank} {metric} of {len(ordered)} comparable checkpoints{tie}"

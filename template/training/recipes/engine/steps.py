@@ -95,6 +95,11 @@ class Steps:
                 raise
         return True
 
+    def quarantine(self, records: Sequence[Record]) -> None:
+        """Rename into quarantine. Raises OSError with EXDEV if that is on another volume."""
+        if across := self.move("quarantine", records):
+            raise OSError(errno.EXDEV, "its quarantine is on another volume", across[0].src)
+
     def put_back(self, records: Sequence[Record]) -> PutBack:
         """Rename each `dst` to its `src`, or to a name beside it if something new is there."""
         result = PutBack()

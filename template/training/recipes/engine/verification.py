@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from engine import archive, catalog, disk, history, identity, purge
+from engine import archive, catalog, content, disk, history, identity, purge
 from engine.archive import Damaged
 from engine.catalog import Packed
 from engine.findings import read_metadata
@@ -165,7 +165,7 @@ def _file_reader(root: Path, path: str, expected: object) -> Callable[[], str]:
     def read() -> str:
         if not isinstance(expected, str):
             raise _Unknown("no metadata says its sha256: just check")
-        sha256 = disk.sha256_of(root / path)
+        sha256, _ = content.fingerprint(root / path)
         if sha256 != expected:
             raise Damaged(f"its content differs from its sha256 {expected[:12]}")
         return sha256
@@ -179,9 +179,10 @@ def _production(project: Project) -> Iterator[tuple[str, Mapping[str, Any]]]:
     names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     models = [n for n in names if not n.startswith(".") and PurePosixPath(n).suffix != ".json"]
     stems = [identity.stem(name) for name in models]
+    about_folders = {n for n in models if (folder / n).is_dir() and f"{n}.json" in names}
     for name in names:
         stem = name.removesuffix(".json")
-        if name in models and (folder / name).is_file():
+        if name in models and ((folder / name).is_file() or stem in about_folders):
             about = read_metadata(folder / f"{identity.stem(name)}.json")
             twins = stems.count(identity.stem(name)) > 1  # one of them is what it tells of
             of_another = twins and not str(about.get("source")).endswith(PurePosixPath(name).suffix)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import fields as fields_of
 from pathlib import Path, PurePosixPath
 
-from engine import disk, identity, names, show
+from engine import content, identity, names, show
 from engine.archive import checksum_of, manifest_of
 from engine.attribution import Checkpoint
 from engine.checks.subject import Subject, Violation
@@ -90,7 +90,8 @@ def models(subject: Subject) -> Iterator[tuple[str, str, dict[str, str] | None]]
     for path in subject.children(subject.project.folders.production):
         fields = parsed(subject, FOLLOWED["production"], PurePosixPath(path).name)
         file = subject.project.root / path
-        if path.endswith(".json") or file.is_symlink() or not file.is_file():
+        is_model = file.is_file() or (fields is not None and file.is_dir())
+        if path.endswith(".json") or file.is_symlink() or not is_model:
             continue
         if fields or path.lower().endswith(WEIGHTS):
             yield path, f"{path.rpartition('/')[0]}/{identity.stem(path)}.json", fields
@@ -113,11 +114,13 @@ def _disagreement(path: Path, metadata: Path) -> str | None:
     size, sha256 = said.get("size"), said.get("sha256")
     if not isinstance(sha256, str):
         return "does not tell the sha256"
-    pointed = pointer(path)
-    true_size = int(pointed["size"]) if pointed else path.stat().st_size
+    pointed = None if path.is_dir() else pointer(path)
+    if pointed:
+        true_sha256, true_size = pointed["sha256"].decode(), int(pointed["size"])
+    else:
+        true_sha256, true_size = content.fingerprint(path)
     if size is not None and size != true_size:
         return f"tells size {json.dumps(size)}, not the {true_size}"
-    true_sha256 = pointed["sha256"].decode() if pointed else disk.sha256_of(path)
     return None if sha256.lower() == true_sha256 else f"tells another sha256 than {true_sha256}"
 
 
@@ -175,7 +178,7 @@ def outputs_lie_in_the_layout(subject: Subject) -> Iterator[Violation]:
         return
     mess = subject.mess
     kinds = {path: "log" for path, reading in mess.readings.items() if reading.role == "log"}
-    kinds |= {checkpoint.path: "checkpoint" for checkpoint in mess.checkpoints}
+    kinds |= {p: "checkpoint" for c in mess.checkpoints for p in mess.files_of(c.path)}
     for action in subject.tidying.actions:
         path = action.src or ""
         if path not in kinds or not subject.wants(path):

@@ -21,12 +21,17 @@ class Broken(ValueError):
 
 @dataclass(frozen=True)
 class Row:
-    """Which files a reader gets: by the end of the name (lower case) and the first bytes."""
+    """Which files a reader gets: by the name (in lower case) and the first bytes."""
 
     module: str
     format: str  # what an unreadable file of this kind is called
     suffixes: tuple[str, ...]
     sniff: Callable[[str, bytes], bool] = lambda name, head: True
+    part: str = "\0"  # of names that do not end in one way
+
+    def fits(self, name: str) -> bool:
+        """Return whether a file is of this kind by its name."""
+        return name.endswith(self.suffixes) or self.part in name
 
 
 WEIGHTS = (".pt", ".pth", ".ckpt", ".pth.tar", ".pt.tar", ".safetensors", ".h5", ".hdf5")
@@ -34,6 +39,9 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 _CONFIG = re.compile(
     r"(?:[^.].*[_.-])?(?:config|cfg|args|hparams|hyper_?param(?:eter)?s|params)(?:[_-].*)?\.[a-z]+\Z"
 )
+
+
+_JSON_LINES = re.compile(rb'\s*\{"[^\n]{2,}\}\r?\n\{"')
 
 
 def _is_pickle(name: str, head: bytes) -> bool:
@@ -64,6 +72,14 @@ TABLE = (
         lambda name, head: head[8:9] == b"{",
     ),
     Row("not_weights", "no checkpoint", (*WEIGHTS, ".bin", ".keras", ".onnx", ".joblib")),
+    Row("tensorboard", "event file", (), part="events.out.tfevents."),
+    Row("csv_table", "table", (".csv", ".tsv")),
+    Row(
+        "json_lines",
+        "JSON lines",
+        (".json", ".jsonl", ".ndjson", ".txt", ".log"),
+        lambda name, head: _JSON_LINES.match(head) is not None,
+    ),
     Row("config_file", "config", (".json", ".yaml", ".yml"), _is_config),
     Row("result_json", "result JSON", (".json",)),
     Row(
@@ -73,7 +89,6 @@ TABLE = (
         lambda name, head: not _is_binary(name, head),
     ),
 )
-_SUFFIXES = tuple({suffix for row in TABLE for suffix in row.suffixes})
 
 
 def read(path: Path, name: str) -> Reading | None:
@@ -83,15 +98,16 @@ def read(path: Path, name: str) -> Reading | None:
     has the role `unreadable`, and `problem` says why.
     """
     lower = name.lower()
-    if not lower.endswith(_SUFFIXES):
+    rows = [row for row in TABLE if row.fits(lower)]
+    if not rows:
         return None
     try:
         with path.open("rb") as file:
             head = file.read(HEAD)
     except OSError as error:
         return _unreadable("file", error)
-    for row in TABLE:
-        if lower.endswith(row.suffixes) and row.sniff(lower, head):
+    for row in rows:
+        if row.sniff(lower, head):
             try:
                 reading: Reading | None = import_module(f"engine.readers.{row.module}").read(
                     path, name

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from engine import metrics
+from engine import identity, metrics
 from engine.evidence import Measurement, Noted
 from engine.readers import dates
 from engine.readers.numbers import PATTERN, parse
@@ -63,13 +63,9 @@ def _assigned(stem: str, match: re.Match[str]) -> str | None:
 
 
 def _stem(path: PurePosixPath) -> str:
-    """Return the name without its suffix.
-
-    A "/" in the metric's name makes a folder: Lightning writes `epoch=1-val/loss=0.50.ckpt`.
-    """
-    name = _SUFFIX.sub("", path.name)
-    in_folder = re.match(r"\w+=", path.name) and "epoch=" in path.parent.name
-    return f"{path.parent.name}_{name}" if in_folder else name
+    """Return the name without its suffix; a "/" in the metric's name has made a folder."""
+    name, folder = _SUFFIX.sub("", path.name), path.parent.name
+    return f"{folder}_{name}" if identity.is_half_a_name(folder) else name
 
 
 def _number(pattern: re.Pattern[str], text: str) -> int | None:

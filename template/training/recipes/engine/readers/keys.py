@@ -4,6 +4,7 @@ Checkpoints, result files and safetensors metadata all hold such mappings.
 """
 
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -33,7 +34,7 @@ HISTORIES = frozenset(
 )
 _GROUP_WORDS = frozenset(
     "metrics metric results result scores score performance summary best final last train training "
-    "val valid validation eval evaluation test dev model overall".split()
+    "val valid validation eval evaluation test dev model overall foreground mean".split()
 )
 _FACTS = {
     key: fact
@@ -45,7 +46,7 @@ _FACTS = {
         "parameters": "parameters num_parameters total_parameters total_params num_params n_params",
         "seed": "seed random_seed",
         "git_commit": "git_commit git_sha git_hash commit",
-        "direction": "direction metric_mode monitor_mode",
+        "direction": "direction metric_mode monitor_mode greater_is_better",
         "monitor": "monitor monitor_metric metric_for_best_model best_metric_name",
         "started": "started started_at start_time",
         "finished": "finished finished_at completed completed_at end_time timestamp date datetime "
@@ -53,7 +54,16 @@ _FACTS = {
     }.items()
     for key in keys.split()
 }
-_DIRECTIONS = {"max": "max", "maximize": "max", "min": "min", "minimize": "min"}
+_DIRECTIONS = {
+    **dict.fromkeys(("max", "maximize", "true"), "max"),
+    **dict.fromkeys(("min", "minimize", "false"), "min"),
+}
+# What names the model in a nested config: `model.name`, Hydra's `_target_`, Lightning's class_path.
+_MODEL_NAME = re.compile(
+    r"(?:^|\.)(?:model|net|network|architecture)\."
+    r"(?:name|type|arch|model_name|meta_architecture|_target_|class_path)\Z|\Abase_model_name_or_path\Z"
+)
+_CLASS_PATHS = ("_target_", "class_path")
 _EPOCHS = ("epoch", "current_epoch")
 _STEPS = ("global_step", "step", "iteration", "iter")
 
@@ -90,7 +100,7 @@ def collect(
     _walk(facts, mapping, _Place("", kind), resolve, depth=0)
     top = _situated(mapping, _Place("", kind), resolve)
     for fact, number in (("epoch", top.epoch), ("step", top.step)):
-        if number is not None:
+        if number is not None and number >= 0:
             facts.notes.append(Noted(fact, str(number), f"key {fact}"))
     return facts
 
@@ -191,7 +201,7 @@ def _noted(key: str, value: object, where: str) -> Noted | None:
         date = value.isoformat() if isinstance(value, datetime) else dates.of_value(value)
         return Noted(fact, date, where) if date else None
     if fact == "direction":
-        direction = _DIRECTIONS.get(str(value).lower()) if isinstance(value, str) else None
+        direction = _DIRECTIONS.get(str(value).lower()) if isinstance(value, str | bool) else None
         return Noted(fact, direction, where) if direction else None
     is_text = isinstance(value, str) and 0 < len(value) <= LONGEST_TEXT
     is_count = isinstance(value, int) and not isinstance(value, bool) and fact != "model_type"
@@ -201,6 +211,9 @@ def _noted(key: str, value: object, where: str) -> Noted | None:
 def _add_config(facts: Facts, nested: Mapping[Any, object], path: str) -> None:
     for key, value in flatten(nested).items():
         facts.config.update(_limited(facts.config, key, value))
+        if _MODEL_NAME.search(key.lower()) and isinstance(value, str) and value:
+            name = value.rpartition(".")[2] if key.endswith(_CLASS_PATHS) else value
+            facts.notes.append(Noted("model_type", name, f"key {path}.{key}"))
         fact = _FACTS.get(key.rpartition(".")[2].lower())
         if (
             fact

@@ -7,7 +7,7 @@ from typing import Any
 
 from engine import metrics
 from engine.evidence import Reading
-from engine.readers import Broken, keys
+from engine.readers import Broken, hf_trainer, keys
 
 MAX_BYTES = 16 << 20
 _NAMED = re.compile(r"result|metric|history|summary|score|eval|performance")
@@ -26,6 +26,8 @@ def read(path: Path, name: str) -> Reading | None:
         if is_named:
             raise Broken(f"not valid JSON, or truncated: {error}") from error
         return None
+    if isinstance(value, dict) and value.keys() >= hf_trainer.MARKS:
+        return hf_trainer.reading(value)
     rows = list(keys.history(value, "")) if _is_history(value) else []
     mapping = value if isinstance(value, dict) and not rows else {}
     facts = keys.collect(mapping, "final")

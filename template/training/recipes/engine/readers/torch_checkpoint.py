@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 from engine import metrics
 from engine.evidence import FileRole, Noted, Reading
-from engine.readers import Broken, keys
+from engine.readers import Broken, keys, lightning, mmengine, nnunet, ultralytics
 from engine.readers.bounded import BoundedFile
 from engine.readers.pickle_values import Made, Storage, Tensor, Walk, load
 
@@ -69,10 +69,10 @@ def read(path: Path, name: str) -> Reading | None:
     """
     with path.open("rb") as file:
         start = file.read(4)
-        return _read_zip(file) if start == b"PK\3\4" else _read_legacy(file)
+        return (_read_zip if start == b"PK\3\4" else _read_legacy)(file, path)
 
 
-def _read_zip(file: BinaryIO) -> Reading | None:
+def _read_zip(file: BinaryIO, path: Path) -> Reading | None:
     bounded = BoundedFile(file, MAX_DIRECTORY)
     try:
         archive = zipfile.ZipFile(bounded)
@@ -92,7 +92,7 @@ def _read_zip(file: BinaryIO) -> Reading | None:
 
     is_script = any(member.startswith(f"{root}code/") for member in members)
     kind = "torch zip (TorchScript)" if is_script else "torch zip"
-    return _reading(kind, load(io.BytesIO(data)), fetch, order)
+    return _reading(path, kind, load(io.BytesIO(data)), fetch, order)
 
 
 def _member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
@@ -108,12 +108,12 @@ def _member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
         raise Broken(f"bad CRC or truncated: {error}") from error
 
 
-def _read_legacy(file: BinaryIO) -> Reading | None:
+def _read_legacy(file: BinaryIO, path: Path) -> Reading | None:
     file.seek(0)
     bounded = BoundedFile(file, MAX_PICKLE)
     first = load(bounded)
     if first != LEGACY_MAGIC:
-        return _reading("pickle", first, lambda storage: b"", "<")
+        return _reading(path, "pickle", first, lambda storage: b"", "<")
     _version, system, value, stored = (load(bounded) for _ in range(4))
     order = "<" if not isinstance(system, dict) or system.get("little_endian", True) else ">"
     places, end = _legacy_places(value, stored, file.tell())
@@ -126,7 +126,7 @@ def _read_legacy(file: BinaryIO) -> Reading | None:
         file.seek(places[storage.key])
         return file.read(_size(storage))
 
-    return _reading("torch legacy", value, fetch, order)
+    return _reading(path, "torch legacy", value, fetch, order)
 
 
 def _legacy_places(value: object, stored: object, start: int) -> tuple[dict[str, int], int]:
@@ -144,7 +144,9 @@ def _size(storage: Storage) -> int:
     return storage.elements * _ELEMENTS.get(storage.kind, ("", 0))[1]
 
 
-def _reading(kind: str, value: object, fetch: Fetch, order: str) -> Reading | None:
+def _reading(
+    path: Path, kind: str, value: object, fetch: Fetch, order: str
+) -> Reading | None:
     walk = Walk()
     if isinstance(value, list | tuple):  # (state dict, optimizer, epoch)
         value = next((v for v in value[:10] if keys.as_mapping(v) and walk.any(v)), None)
@@ -154,7 +156,14 @@ def _reading(kind: str, value: object, fetch: Fetch, order: str) -> Reading | No
         return Reading(kind, "model") if is_script else None
     weights = [] if _is_training_state(entries) else _weights(entries, walk)
     described = {} if isinstance(value, Made) and weights else entries  # a module's own attributes
-    facts = keys.collect(described, "own", lambda item: _resolved(item, fetch, order))
+
+    def resolve(item: object) -> object:
+        return _resolved(item, fetch, order)
+
+    facts = keys.collect(described, "own", resolve)
+    for trainer in (lightning, mmengine, nnunet, ultralytics):
+        if weights and trainer.MARK in entries:
+            trainer.add(facts, entries, path, resolve)
     role = _role(value, entries, weights, bool(facts.measurements))
     if role is None:
         return None

@@ -1,0 +1,60 @@
+"""Tables of results: a row for each epoch or step, or a row for each model."""
+
+import csv
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path, PurePosixPath
+
+from engine import metrics
+from engine.evidence import Measurement, Reading
+from engine.readers import WEIGHTS, keys
+from engine.readers.numbers import metric_value
+
+MAX_ROWS = 200_000
+LONGEST_LINE = 1 << 16
+_MOMENTS = {"epoch", "epochs", "step", "global_step", "iteration", "iter"}
+_MODELS = (
+    *("checkpoint", "checkpoint_path", "model_path", "model_file", "weights", "file", "filename"),
+    *("path", "model", "model_name", "run", "run_name", "experiment", "name"),
+)
+
+
+def read(path: Path, name: str) -> Reading | None:
+    """Return the metrics in a table; None if its columns are not those of results."""
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        head = file.readline(LONGEST_LINE)
+        comma = max(",;\t", key=head.count)
+        columns = [cell.strip().lower() for cell in next(csv.reader([head], delimiter=comma), [])]
+        known = [column for column in columns if metrics.canonical(column)]
+        moment = _MOMENTS & set(columns)
+        model = next((column for column in _MODELS if column in columns), None)
+        if not (known or any(metrics.split(c) and metrics.plausible(c) for c in columns)):
+            return None
+        if not moment and not model:
+            return None
+        rows = _rows(csv.reader(file, delimiter=comma), head, comma)
+        found = keys.epoch_rows(rows) if moment else list(_models(rows, model or ""))
+    return Reading("results table", "results", tuple(found)) if found else None
+
+
+def _rows(
+    lines: "Iterator[list[str]]", head: str, comma: str
+) -> Iterator[tuple[str, Mapping[str, str]]]:
+    columns = [cell.strip() for cell in next(csv.reader([head], delimiter=comma))]
+    for number, cells in enumerate(islice(lines, MAX_ROWS), start=2):
+        if [cell.strip() for cell in cells] != columns:  # a header stands again where one appended
+            pairs = zip(columns, cells, strict=False)
+            yield f"line {number}, ", {column: cell for column, cell in pairs if cell.strip()}
+
+
+def _models(
+    rows: Iterator[tuple[str, Mapping[str, str]]], model: str
+) -> Iterator[Measurement]:
+    for where, row in rows:
+        said = next((cell for column, cell in row.items() if column.lower() == model), "").strip()
+        named = PurePosixPath(said.replace("\\", "/")).name if said.lower().endswith(WEIGHTS) else said
+        for column, cell in row.items():
+            if metrics.plausible(column) and named and (value := metric_value(cell)):
+                yield Measurement(
+                    column, value[0], f"{where}{column}", "saved", checkpoint=named, digits=value[1]
+                )

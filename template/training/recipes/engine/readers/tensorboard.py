@@ -1,0 +1,119 @@
+"""TensorBoard's event files: the scalars, read without TensorBoard.
+
+A file is a sequence of records: length, its checksum, an `Event`, its checksum. An event is a
+protocol buffer: step (2), wall time (1) and summary (5), whose values (1) have a tag (1) and a
+simple value (2) or a tensor (8).
+https://github.com/tensorflow/tensorboard/blob/master/tensorboard/compat/proto/event.proto
+"""
+
+import struct
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from engine import metrics
+from engine.evidence import Measurement, Noted, Reading
+from engine.readers import Broken
+
+MAX_RECORDS = 500_000
+MAX_RECORD = 1 << 16  # larger ones are pictures and histograms
+MAX_SCALARS = 100_000
+Field = tuple[int, int, bytes]  # number, integer, bytes
+
+
+def read(path: Path, name: str) -> Reading | None:
+    """Return the scalars that are metrics, with their steps; None if there are none."""
+    found, epochs, times = [], {}, []
+    folder = path.parent.name  # Keras writes to `train` and to `validation`
+    place = f"{folder}/" if metrics.split(folder) and len(folder) < 12 else ""
+    for time, step, tag, value in _scalars(path):
+        times.append(time)
+        if tag == "epoch":
+            epochs[step] = int(value)
+        elif metrics.plausible(tag) and len(found) < MAX_SCALARS:
+            found.append((step, f"{place}{tag}", value, datetime.fromtimestamp(time, UTC)))
+    rows = tuple(
+        Measurement(
+            tag, value, f"tag {tag}, step {step}", "epoch", epochs.get(step), step, time=when.replace(tzinfo=None)
+        )
+        for step, tag, value, when in found
+    )
+    moments = {"started": min(times), "finished": max(times)} if times else {}
+    notes = tuple(
+        Noted(fact, datetime.fromtimestamp(int(t), UTC).replace(tzinfo=None).isoformat(), "wall time")
+        for fact, t in moments.items()
+    )
+    return Reading("TensorBoard events", "results", rows, notes) if rows else None
+
+
+def _scalars(path: Path) -> Iterator[tuple[float, int, str, float]]:
+    """Yield wall time, step, tag and value of each scalar."""
+    for event in _records(path):
+        fields = list(_fields(event))
+        time = next((_double(raw) for number, _, raw in fields if number == 1), 0.0)
+        step = next((value for number, value, _ in fields if number == 2), 0)
+        for number, _, summary in fields:
+            for inner, _, raw in _fields(summary) if number == 5 else ():
+                tag, value = _scalar(raw) if inner == 1 else ("", None)
+                if value is not None and 0 < time < 1e11:
+                    yield time, step, tag, value
+
+
+def _records(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        for _ in range(MAX_RECORDS):
+            head = file.read(12)
+            if len(head) < 12:  # the end, or what a crash left of a record
+                return
+            (length,) = struct.unpack("<Q", head[:8])
+            if length > MAX_RECORD:
+                file.seek(length + 4, 1)
+                continue
+            event = file.read(length + 4)[:-4]
+            if len(event) == length:
+                yield event
+
+
+def _scalar(raw: bytes) -> tuple[str, float | None]:
+    tag, value = "", None
+    for number, _, data in _fields(raw):
+        if number == 1:
+            tag = data.decode("utf-8", "replace")[:200]
+        elif number == 2 and len(data) == 4:
+            (value,) = struct.unpack("<f", data)
+        elif number == 8:  # of a tensor: its content (4), or its floats (5)
+            floats = [d for n, _, d in _fields(data) if n in (4, 5) and len(d) == 4]
+            value = struct.unpack("<f", floats[0])[0] if floats else value
+    return tag, value
+
+
+def _double(raw: bytes) -> float:
+    return float(struct.unpack("<d", raw)[0]) if len(raw) == 8 else 0.0
+
+
+def _fields(data: bytes) -> Iterator[Field]:
+    """Yield the fields of a protocol buffer."""
+    at = 0
+    while at < len(data):
+        key, at = _varint(data, at)
+        kind, value, size = key & 7, 0, {1: 8, 5: 4}.get(key & 7, 0)
+        if kind == 0:
+            value, at = _varint(data, at)
+        elif kind == 2:
+            size, at = _varint(data, at)
+        elif kind not in (1, 5):
+            raise Broken("damaged: no event file")
+        yield key >> 3, value, data[at : at + size]
+        at += size
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        if at >= len(data):
+            raise Broken("damaged: an event that is cut off")
+        byte = data[at]
+        value, at = value | (byte & 127) << shift, at + 1
+        if byte < 128:
+            return value, at
+    raise Broken("damaged: a number that does not end")
