@@ -168,7 +168,7 @@ def _check_what_stays(plan: Plan, files: Files, found: dict[str, Any]) -> None:
         assert path not in actions
     for path, reading in files.items():
         if reading and "pointer" in (reading.problem or ""):
-            assert path not in actions
+            assert path not in actions or actions[path].verb == "skip"
         elif reading and reading.role in ("model", "training_state", "unreadable"):
             assert path in actions  # no checkpoint is forgotten
         if reading is None and (path in tracked or (path.endswith(".py") and not tracked)):

@@ -249,6 +249,20 @@ def test_what_was_read_is_remembered_until_it_changes(
     assert row(screen(project), FIRST)[3] == "0.7000"
 
 
+def test_another_metric_is_not_answered_from_memory(project: Path) -> None:
+    """What was read under other conventions is read again."""
+    train(project, FIRST, [0.9, 0.8])
+    assert row(screen(project), FIRST)[3] == "0.9000"
+    conventions = project / "training/conventions.toml"
+    text = conventions.read_text()
+    swapped = text.replace('name = "auc"', 'name = "loss"').replace(
+        'direction = "max"', 'direction = "min"'
+    )
+    assert swapped != text
+    conventions.write_text(swapped)
+    assert row(screen(project), FIRST)[3] == "0.5000"
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"made_by": 1}', b"\xff"])
 def test_a_damaged_memory_does_no_harm(project: Path, content: bytes) -> None:
     """It is made anew."""

@@ -11,7 +11,8 @@ from engine.conventions import Conventions, MetricOfType, MetricTable
 from engine.evidence import Measurement, Noted, Reading, Scalar
 from engine.names import slugify
 from engine.readers.file_name import read_name
-from engine.runs import Run
+from engine.readers import WEIGHTS
+from engine.runs import COLLECTIONS, Run
 
 # Which source is believed first; two that disagree are both shown.
 PRECEDENCE = ("inside", "results", "log", "name")
@@ -134,7 +135,7 @@ def _on_its_scale(m: Measurement) -> Measurement:
 
 def _vocabulary(readings: Iterable[Reading], conventions: Conventions) -> tuple[str, ...]:
     """Return the known model types, longest first: the user's, and those that files name."""
-    read = {slugify(note.value) for r in readings for note in r.notes if note.fact == "model_type"}
+    read = {_slug_of(note) for r in readings for note in r.notes if note.fact == "model_type"}
     known = {*conventions.project.model_types, *read} - {""}
     return tuple(sorted(known, key=lambda word: (-len(word), word)))
 
@@ -368,17 +369,15 @@ def _model_type(
     vocabulary: tuple[str, ...],
 ) -> tuple[str | None, tuple[Evidence, ...]]:
     """Return the model type: the user's own if a name starts with one, else what a file says."""
-    folder = identity.run_key(PurePosixPath(run.folder).name) if run.whole else ()
-    names = [
-        (path, "file name", identity.run_key(identity.stem(path))),
-        (run.folder, "folder name", folder),
-    ]
+    names = [(source, "folder name", words) for source, words in _folder_names(run)]
+    if readings[path].role != "training_state":
+        names.insert(0, (path, "file name", identity.run_key(identity.stem(path))))
     for known in (conventions.project.model_types, vocabulary):
         for source, where, words in names:
             if match := _starts_with(words, known):
                 return match, (Evidence("model_type", match, source, where),)
         for note_path, note in _notes(path, run, readings, "model_type"):
-            slug = slugify(note.value)
+            slug = _slug_of(note)
             if slug in known:
                 return slug, (Evidence("model_type", slug, note_path, note.where),)
     for source, where, words in names:
@@ -387,6 +386,25 @@ def _model_type(
         if slug:
             return slug, (Evidence("model_type", slug, source, where),)
     return None, ()
+
+
+def _folder_names(run: Run) -> Iterator[tuple[str, identity.Tokens]]:
+    """Yield the run's folder with its words, and folders above it: `resnet50/version_0` says more.
+
+    Folders that hold many things, or are called after a date, tell nothing.
+    """
+    folder = PurePosixPath(run.folder)
+    for place in (folder, *folder.parents[:3]) if run.whole else ():
+        words = identity.run_key(place.name)
+        if place.name.lower() not in COLLECTIONS and not identity.is_counter(words):
+            yield str(place), identity.without_values(words)
+
+
+def _slug_of(note: Noted) -> str:
+    """Return the model type in a note: `yolov8n` of "yolov8n.pt", `vit_base` of "google/vit-base"."""
+    name = note.value.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    is_file = name.lower().endswith((*WEIGHTS, ".yaml", ".yml", ".json", ".py"))
+    return slugify(identity.stem(name) if is_file else name)
 
 
 def _starts_with(words: identity.Tokens, known: Iterable[str]) -> str | None:

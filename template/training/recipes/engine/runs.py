@@ -15,7 +15,8 @@ from engine.scan import CLOSED, Entry, Inventory
 CONTAINERS = frozenset({"checkpoints", "checkpoint", "weights", "ckpt", "ckpts", "snapshots"})
 # Folders that hold many runs, or other things: a checkpoint in one does not make it a run's own.
 COLLECTIONS = frozenset(
-    "runs experiments outputs output results logs artifacts archive saved trained docs".split()
+    "runs experiments outputs output results logs artifacts archive saved trained docs "
+    "lightning_logs multirun work_dirs".split()
 )
 MOMENT = re.compile(r"\d{8}_\d{6}")
 SOURCE = frozenset({".py", ".ipynb", ".c", ".cc", ".cpp", ".cu", ".rs", ".go", ".js", ".ts"})

@@ -20,6 +20,8 @@ _VOCABULARY = re.compile(
     r"learning_rate_init|max_depth|n_estimators)(?:$|[._])"
 )
 
+_OF_TRAINING = re.compile(r"(?:hparams|train\w*_args|args|adapter_config)\.")  # called so by trainers
+
 
 def read(path: Path, name: str) -> Reading | None:
     """Return the hyper-parameters with dotted keys; None if they are not those of a training."""
@@ -27,7 +29,8 @@ def read(path: Path, name: str) -> Reading | None:
     if mapping is None:
         return None
     flat = keys.flatten(mapping)
-    if len({found for key in flat for found in _VOCABULARY.findall(key.lower())}) < 2:
+    is_plain = _OF_TRAINING.match(name.lower()) or path.parent.name == ".hydra"
+    if len({found for key in flat for found in _VOCABULARY.findall(key.lower())}) < 2 - bool(is_plain):
         return None
     facts = keys.collect({"config": mapping}, "own")
     return Reading("config", "config", (), tuple(facts.notes), flat)

@@ -100,7 +100,7 @@ def collect(
     _walk(facts, mapping, _Place("", kind), resolve, depth=0)
     top = _situated(mapping, _Place("", kind), resolve)
     for fact, number in (("epoch", top.epoch), ("step", top.step)):
-        if number is not None and number >= 0:
+        if number is not None:
             facts.notes.append(Noted(fact, str(number), f"key {fact}"))
     return facts
 
@@ -129,9 +129,8 @@ def _situated(mapping: Mapping[Any, object], place: _Place, resolve: Resolve) ->
     """Return `place` with the epoch and step that are said beside its metrics."""
 
     def number(*keys: str) -> int | None:
-        return next(
-            (n for key in keys if (n := _whole(resolve(mapping.get(key)))) is not None), None
-        )
+        found = (_whole(resolve(mapping.get(key))) for key in keys)
+        return next((n for n in found if n is not None and n >= 0), None)
 
     of_best = _EPOCHS if place.kind == "best" else ()  # inside a mapping such as `best_metrics`
 

@@ -1,15 +1,14 @@
 """What the checkpoints of Ultralytics tell of themselves.
 
-At the end of a training epoch and fitness are blanked; `train_metrics` stays and is this file's.
+When a training ends, epoch and fitness are blanked; `train_metrics` stays, and is this file's own.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from engine import metrics
 from engine.evidence import Noted
-from engine.readers import keys
 from engine.readers.keys import Facts, Resolve, as_mapping
 
 MARK = "train_metrics"
@@ -21,10 +20,11 @@ _JUDGED_BY = (
 
 
 def add(facts: Facts, entries: Mapping[Any, object], path: Path, resolve: Resolve) -> None:
-    """Add the metrics of this checkpoint; its epoch as results.csv counts it, from 1."""
+    """Count epochs from 1, as results.csv does, and say what the best was judged by."""
     own = as_mapping(entries.get(MARK)) or {}
-    found = keys.collect({"metrics": {k: v for k, v in own.items() if metrics.plausible(str(k))}}, "own", resolve)
-    facts.measurements += found.measurements
+    facts.measurements[:] = [
+        replace(m, epoch=None if m.epoch is None else m.epoch + 1) for m in facts.measurements
+    ]
     facts.notes[:] = [
         Noted("epoch", str(int(note.value) + 1), f"{note.where} (from 0)")
         if note.fact == "epoch"
