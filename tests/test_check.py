@@ -663,6 +663,20 @@ def test_a_fix_is_shown_first_and_taken_back_whole(project: Path) -> None:
     assert changed(before, tree(project)) == set()
 
 
+def test_a_model_that_is_a_folder_is_mended_too(project: Path) -> None:
+    """A folder in production gets its metadata and summary, and is in order after that."""
+    folder = "model_weights/production/pat_conv_l_v0.6000"
+    make_files(project, {f"{folder}/config.json": "{}", f"{folder}/model.safetensors": "x"})
+    assert {(path, rule) for path, _, rule in found(project)} == {
+        (folder, "metadata"),
+        (folder, "summary"),
+    }
+    just(project, "check", "--fix", "--apply")
+    in_order(project)
+    (project / folder / "config.json").write_text("{ }")
+    assert found(project) == [(folder + ".json", 1, "metadata")]
+
+
 def test_what_needs_a_decision_remains(project: Path) -> None:
     """After a fix, what only its owner can mend is reported, with status 3."""
     checkpoint(project / "best.pth")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -255,6 +256,13 @@ def test_a_checkpoint_that_is_being_written_is_refused(project: Path) -> None:
         writer.communicate("\n")
 
 
+def test_a_link_is_not_promoted(project: Path) -> None:
+    """What it leads to may change or go; the file itself can be named."""
+    link = project / f"{ACTIVE}/{FIRST}/checkpoints/best.pth"
+    link.symlink_to("epoch_002.pth")
+    assert "best.pth" in refusal(project, FIRST, "--checkpoint", "best.pth")
+
+
 def test_a_second_model_of_the_same_value_keeps_both_names_apart(project: Path) -> None:
     """Equal values are not worse; the new model is named with its date."""
     run(project, FIRST, *NOW)
@@ -268,15 +276,17 @@ def test_folders_may_lie_outside_the_project(project: Path, tmp_path: Path) -> N
     """Production there gets its copies; a predecessor there stays, aloud: it cannot be packed."""
     train(project, SECOND, [0.61])
     (project / ACTIVE).rename(tmp_path / "active")
-    environ = {
-        "EXPERIMENT_DIR": str(tmp_path / "active"),
-        "MODEL_WEIGHTS_DIR": str(tmp_path / "production"),
-    }
-    just(project, "promote", FIRST, *NOW, **environ)
-    done = just(project, "promote", str(tmp_path / "active" / SECOND), *NOW, **environ)
+    moved = partial(
+        just,
+        project,
+        EXPERIMENT_DIR=str(tmp_path / "active"),
+        MODEL_WEIGHTS_DIR=str(tmp_path / "production"),
+    )
+    moved("promote", FIRST, *NOW)
+    done = moved("promote", str(tmp_path / "active" / SECOND), *NOW)
     assert "net_v0.5929.pth stays" in done.stderr
     assert len(list((tmp_path / "production").glob("*.pth"))) == 2
-    just(project, "undo", **environ)
+    moved("undo")
     assert [p.name for p in (tmp_path / "production").glob("*.pth")] == ["net_v0.5929.pth"]
 
 

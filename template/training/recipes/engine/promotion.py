@@ -52,6 +52,8 @@ def promote(project: Project, wish: Wish) -> Plan:
     found = attribute([run], readings, project.conventions)
     chosen, reason = _choose(project, home, found, wish)
     pick = _completed(project, run, chosen, wish)
+    if (kind := inventory.entries[pick.path].kind) != "file":
+        raise UserError(f"{pick.path}: is a {kind}; name a file: --checkpoint FILE")
     there = in_production(project, inventory)
     if same := _same(project, inventory, pick.path, there):
         note = f"{pick.path} is in production already: {same}"

@@ -83,7 +83,7 @@ def run(
     with (
         log.open("ab", buffering=0) as file,
         _channels(screens) as channels,
-        _Relay(alone, channels) as relay,
+        Relay(alone, channels) as relay,
     ):
         out, err = channels[0].inner, channels[-1].inner
         process = subprocess.Popen(command, env=environ, stdout=out, stderr=err, **options)
@@ -185,8 +185,8 @@ def _next(source: int, ended: threading.Event) -> bytes:
 # ---- signals
 
 
-class _Relay:
-    """Passes signals on to the command, from the first moment that we can get one."""
+class Relay:
+    """Passes signals on to the command; those that come before it runs wait for it."""
 
     def __init__(self, alone: bool, channels: Sequence[_Channel]) -> None:
         self.alone, self.terminals = alone, [c for c in channels if c.is_terminal]
@@ -195,25 +195,30 @@ class _Relay:
         self.passed: dict[int, float] = {}
         self.before: dict[int, Any] = {}
 
-    def __enter__(self) -> "_Relay":
+    def __enter__(self) -> "Relay":
+        """Take the signals that nobody has us ignore."""
         for number in (getattr(signal, name) for name in SIGNALS if hasattr(signal, name)):
             if signal.getsignal(number) != signal.SIG_IGN:  # as nohup wants it, for the command too
-                self.before[number] = signal.signal(number, self._take)
+                self.before[number] = signal.signal(number, self.take)
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Give them back to whoever had them."""
         for number, handler in self.before.items():
             signal.signal(number, handler)
 
     def start(self, pid: int) -> None:
+        """Pass on what waits, and what comes, to this process, or to its group if it is alone."""
         self.pid = pid
         for number in self.waiting:
             self._send(number)
 
     def stop(self) -> None:
+        """Pass nothing on any more."""
         self.pid = None
 
-    def _take(self, number: int, frame: FrameType | None) -> None:
+    def take(self, number: int, frame: FrameType | None) -> None:
+        """Handle a signal."""
         name = signal.Signals(number).name
         if name == "SIGWINCH":
             for channel in self.terminals:

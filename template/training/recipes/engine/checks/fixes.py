@@ -57,7 +57,7 @@ def _documents(subject: Subject) -> Iterator[Action]:
 def _read(project: Project, named: Checkpoint) -> Checkpoint:
     """Return what the file itself tells, under the model type and value that it is known by."""
     path = PurePosixPath(named.path)
-    reading = read(project.root / path, path.name)
+    reading = read(project.root / path, path.name) if (project.root / path).is_file() else None
     if reading is None or reading.role != "model":
         return named
     run = Run(str(path.parent), identity.run_key(path.stem), False, (named.path,))

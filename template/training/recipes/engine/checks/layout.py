@@ -114,7 +114,7 @@ def _disagreement(path: Path, metadata: Path) -> str | None:
     size, sha256 = said.get("size"), said.get("sha256")
     if not isinstance(sha256, str):
         return "does not tell the sha256"
-    pointed = None if path.is_dir() else pointer(path)
+    pointed = pointer(path)
     if pointed:
         true_sha256, true_size = pointed["sha256"].decode(), int(pointed["size"])
     else:
@@ -126,6 +126,8 @@ def _disagreement(path: Path, metadata: Path) -> str | None:
 
 def pointer(path: Path) -> re.Match[bytes] | None:
     """Return what stands for the file in a checkout without git-lfs, if it is that."""
+    if path.is_dir():
+        return None
     with path.open("rb") as file:
         return POINTER.fullmatch(file.read(POINTER_LIMIT))
 
