@@ -46,6 +46,7 @@ patterns = []
 
 [production]
 pick = []
+group_by = ["task", "dataset", "classes"]
 
 [scan]
 leave_alone = []

@@ -1,6 +1,7 @@
 """`just new`: the folder of an experiment, with what is known when it begins."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine import start_facts
@@ -174,6 +175,7 @@ def test_an_active_folder_outside_the_project(project: Path, tmp_path: Path) -> 
 
 
 @settings(max_examples=50, deadline=None)
+@example(["é\n", "\udcff"], "\x85\u2028")
 @given(st.lists(st.text(), max_size=3), st.one_of(st.none(), st.text()))
 def test_any_command_is_read_back(
     tmp_path_factory: pytest.TempPathFactory, command: list[str], host: str | None
@@ -184,6 +186,7 @@ def test_any_command_is_read_back(
     path.write_bytes(config_text(wanted, {"host": host}).encode("utf-8", "backslashreplace"))
     found = yaml.safe_load(path.read_bytes())
     assert found["host"] == host
+    assert found["command"] == (shlex.join(command) or None)
     reading = read(path, path.name)
     assert reading is not None
     assert reading.role == "config"

@@ -201,12 +201,16 @@ def test_a_damaged_manifest_is_refused(project: Path) -> None:
     assert "cannot be restored" in just(project, "restore", NAME, status=2).stderr
 
 
-def test_a_link_on_the_way_is_not_followed(project: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("to", [(), ("--to", "out")])
+def test_a_link_on_the_way_is_not_followed(
+    project: Path, tmp_path: Path, to: tuple[str, ...]
+) -> None:
     """A symlink where a folder belongs is refused, though a folder is behind it."""
     (tmp_path / "away").mkdir()
-    (project / ONE).parent.mkdir(parents=True, exist_ok=True)
-    (project / ONE).symlink_to(tmp_path / "away")
-    error = just(project, "restore", NAME, WEIGHTS, status=2).stderr
+    base = project / "/".join(to[1:])
+    (base / ONE).parent.mkdir(parents=True, exist_ok=True)
+    (base / ONE).symlink_to(tmp_path / "away")
+    error = just(project, "restore", NAME, WEIGHTS, *to, "--dry-run", status=2).stderr
     assert "a link" in error
     assert not any((tmp_path / "away").iterdir())
 

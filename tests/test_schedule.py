@@ -1,6 +1,7 @@
 """`just schedule`: one entry in the user's crontab, and every other line as it was."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -54,7 +55,8 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def command_of(line: str) -> str:
-    """Return what cron gives to the shell for an entry: `%` is unescaped."""
+    """Return what cron gives to the shell for an entry: `%` is unescaped, a bare one ends it."""
+    assert not re.search(r"(?<!\\)%", line)
     return line.split(" ", 5)[5].replace("\\%", "%")
 
 
@@ -147,10 +149,13 @@ def test_what_crontab_refuses_is_reported(project: Path, table: Path) -> None:
 
 def test_a_crontab_that_cannot_be_read_is_not_replaced(project: Path, table: Path) -> None:
     """Who may not use cron, or whose crontab is not shown, keeps it."""
+    table.write_bytes(OWN)
     program = table.with_name("crontab")
-    program.write_text("#!/bin/sh\necho 'You are not allowed to use this program' >&2; exit 1\n")
+    refusal = "-l) echo 'not allowed to read it' >&2; exit 1;;"
+    program.write_text(CRONTAB.replace("    -l)", f"    {refusal}\n    -never)"))
     done = just(project, "schedule", status=1)
-    assert done.stderr == "crontab: You are not allowed to use this program\n"
+    assert done.stderr == "crontab: not allowed to read it\n"
+    assert table.read_bytes() == OWN
 
 
 def test_without_cron_one_line_says_so(project: Path, tmp_path: Path) -> None:

@@ -176,10 +176,8 @@ def test_quick_compares_with_the_last_reading(project: Path) -> None:
 def test_quick_remembers_what_was_damaged(project: Path) -> None:
     """What the last reading found damaged is not called whole by a look at its size."""
     flip(archive_of(project, NOTES), 100)
-    just(project, "verify", status=1)
-    assert damaged(just_json(project, "verify", "--quick", status=1)).keys() == {
-        f"{ARCHIVED}/{archive_of(project, NOTES).name}"
-    }
+    found = damaged(just_json(project, "verify", status=1))
+    assert damaged(just_json(project, "verify", "--quick", status=1)) == found
 
 
 def test_quick_says_what_was_never_verified(project: Path) -> None:

@@ -10,8 +10,8 @@ from engine import identity, metrics
 from engine.conventions import Conventions, MetricOfType, MetricTable
 from engine.evidence import Measurement, Noted, Reading, Scalar
 from engine.names import slugify
-from engine.readers.file_name import read_name
 from engine.readers import WEIGHTS
+from engine.readers.file_name import read_name
 from engine.runs import COLLECTIONS, Run
 
 # Which source is believed first; two that disagree are both shown.
@@ -181,9 +181,7 @@ def _checkpoint(
 # --- which measurements may be this checkpoint's -------------------------------------------------
 
 
-def _claims(
-    path: str, run: Run, readings: Mapping[str, Reading], aim: _Aim
-) -> Iterator[_Claim]:
+def _claims(path: str, run: Run, readings: Mapping[str, Reading], aim: _Aim) -> Iterator[_Claim]:
     inside, named = readings[path].measurements, read_name(path)
     yield from (_Claim("inside", path, m) for m in inside if m.kind == "own")
     models = [p for p in run.checkpoints if readings[p].role == "model"]
@@ -258,7 +256,7 @@ def _latest(measurements: Iterable[Measurement]) -> list[Measurement]:
 
 
 def _best_rows(measurements: list[Measurement], aim: _Aim) -> Iterator[Measurement]:
-    """Yield for each metric the epoch in which it was best; all of the best by the run's monitor."""
+    """Yield the epoch that was best by the run's monitor; if none is known, by each metric."""
     rows: dict[str, list[Measurement]] = {}
     for m in measurements:
         if m.kind == "epoch" and math.isfinite(m.value):
@@ -291,8 +289,10 @@ def _choose(claims: list[_Claim], aim: _Aim) -> _Claim | None:
             if claim.metric == metric:
                 return claim
     known = [claim for claim in usable if metrics.canonical(claim.measurement.name)]
-    others = [claim for claim in known if claim.metric != "loss"]
-    return next(iter(others or known), None)
+    return min(known, key=lambda claim: claim.metric in _RARELY_DECISIVE, default=None)
+
+
+_RARELY_DECISIVE = ("loss", "precision", "recall", "specificity", "npv")
 
 
 def _usable(claim: _Claim) -> bool:
@@ -401,7 +401,7 @@ def _folder_names(run: Run) -> Iterator[tuple[str, identity.Tokens]]:
 
 
 def _slug_of(note: Noted) -> str:
-    """Return the model type in a note: `yolov8n` of "yolov8n.pt", `vit_base` of "google/vit-base"."""
+    """Return the model type in a note: `yolov8n` of "yolov8n.pt", `vit` of "google/vit"."""
     name = note.value.replace("\\", "/").rstrip("/").rpartition("/")[2]
     is_file = name.lower().endswith((*WEIGHTS, ".yaml", ".yml", ".json", ".py"))
     return slugify(identity.stem(name) if is_file else name)

@@ -145,7 +145,11 @@ class _Planner:
 
     def _groups(self) -> tuple[Group, ...]:
         candidates = [c for c in self.mess.checkpoints if self.roles[c.path] == "candidate"]
-        found = groups([*candidates, *self.mess.production], self.picks)
+        found = groups(
+            [*candidates, *self.mess.production],
+            self.picks,
+            self.project.conventions.production.group_by,
+        )
         for group in found:
             if group.winner and group.winner.path in self.roles:
                 self.roles[group.winner.path] = "production"

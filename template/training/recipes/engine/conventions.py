@@ -158,9 +158,10 @@ class PretrainedTable:
 
 @dataclass(frozen=True)
 class ProductionTable:
-    """Checkpoints that win their group whatever the numbers say."""
+    """Checkpoints that win their group whatever the numbers say, and what tells groups apart."""
 
     pick: tuple[Inside, ...]
+    group_by: tuple[Slug, ...]
 
 
 @dataclass(frozen=True)

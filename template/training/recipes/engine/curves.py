@@ -124,7 +124,7 @@ def _read(project: Project, home: str, files: list[Entry]) -> Curve:
                 found.metric,
                 found.direction,
                 found.value,
-                task_of(found),
+                task_of(found, project.conventions.production.group_by),
                 _points(rows, found.metric),
             )
     return Curve()

@@ -27,10 +27,16 @@ def describe(checkpoint: Checkpoint, role: str) -> dict[str, Any]:
 
 
 def related(checkpoint: Checkpoint) -> list[str]:
-    """Return the records of its run, and what else lies in a folder that is one checkpoint."""
-    run = checkpoint.run
-    inside = (path for path in run.files if path.startswith(f"{checkpoint.path}/")) if run else ()
-    return sorted({*(run.records if run else ()), *inside})
+    """Return the records of its run, and what else lies in a folder that is one checkpoint.
+
+    What lies in another such folder is that one's.
+    """
+    run, path = checkpoint.run, checkpoint.path
+    if run is None:
+        return []
+    folders = [f"{p}/" for p in run.checkpoints if p != path and not path.startswith(f"{p}/")]
+    records = (record for record in run.records if not record.startswith(tuple(folders)))
+    return sorted({*records, *(file for file in run.files if file.startswith(f"{path}/"))})
 
 
 def epochs(checkpoint: Checkpoint, readings: Mapping[str, Reading]) -> list[dict[str, Any]]:

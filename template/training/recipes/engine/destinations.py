@@ -119,7 +119,10 @@ class Destinations:
         )
 
     def _fields(self, checkpoint: Checkpoint) -> dict[str, Any]:
-        name, is_folder = PurePosixPath(checkpoint.path).name, checkpoint.format.startswith("folder")
+        name, is_folder = (
+            PurePosixPath(checkpoint.path).name,
+            checkpoint.format.startswith("folder"),
+        )
         return {
             "model_type": checkpoint.model_type or UNKNOWN,
             "metric": checkpoint.value,

@@ -318,9 +318,17 @@ def write_new(path: Path, data: bytes, mode: int = 0o644) -> None:
 
 def link_new(path: Path, target: str, mtime_ns: int | None = None) -> None:
     """Makes a symlink, synced. Raises FileExistsError if `path` is taken."""
-    path.symlink_to(target)
-    if mtime_ns is not None and os.utime in os.supports_follow_symlinks:
-        os.utime(path, ns=(mtime_ns, mtime_ns), follow_symlinks=False)
+    partial = partial_of(path)
+    partial.unlink(missing_ok=True)
+    partial.symlink_to(target)
+    try:
+        if mtime_ns is not None and os.utime in os.supports_follow_symlinks:
+            os.utime(partial, ns=(mtime_ns, mtime_ns), follow_symlinks=False)
+        rename_no_replace(partial, path)
+    except BaseException:
+        with contextlib.suppress(OSError):  # the first error is the one to tell
+            partial.unlink()
+        raise
     sync_folder(path.parent)
 
 

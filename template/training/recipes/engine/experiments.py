@@ -108,7 +108,7 @@ def _found(
         best.metric,
         best.direction,
         best.value,
-        task_of(best),
+        task_of(best, rules.production.group_by),
         next(_reasons_to_stay(project, inventory, run, readings, used), None) or over,
         _in_production(project, inventory, run, production),
         ended,
@@ -143,7 +143,7 @@ def _best(checkpoints: Iterable[Checkpoint], rules: Conventions) -> Checkpoint |
         wanted = rules.metric.by_model_type.get(checkpoint.model_type or "", rules.metric)
         return checkpoint.metric != metrics.plausible(wanted.name)
 
-    winners = [group.winner for group in groups(checkpoints) if group.winner]
+    winners = [g.winner for g in groups(checkpoints, (), rules.production.group_by) if g.winner]
     return min(winners, key=is_other, default=None)
 
 
@@ -157,7 +157,11 @@ def _told(
     path = f"{run.folder}/best"
     stand_in = replace(run, checkpoints=(path,))
     (told,) = attribute([stand_in], {**readings, path: Reading("", "model")}, rules)
-    return told if told.value is not None or not checkpoints else checkpoints[0]
+    if told.value is None and checkpoints:
+        return checkpoints[0]
+    # evidence names files that are there: the folder, whose name the stand-in's path holds
+    found = (replace(e, path=run.folder) if e.path == path else e for e in told.evidence)
+    return replace(told, path=run.folder, evidence=tuple(found))
 
 
 # --- when it was, and what may be done with it ----------------------------------------------------

@@ -98,7 +98,8 @@ def _group(project: Project, mess: Mess, plan: Plan, path: str) -> Group | None:
     """Return the checkpoints that this one is compared with."""
     roles = {c["path"]: c["role"] for c in plan.checkpoints}
     compared = [c for c in mess.checkpoints if roles[c.path] in ("candidate", "production")]
-    found = groups([*compared, *mess.production], project.conventions.production.pick)
+    rules = project.conventions.production
+    found = groups([*compared, *mess.production], rules.pick, rules.group_by)
     return next((group for group in found if path in {c.path for c in group.members}), None)
 
 

@@ -42,7 +42,7 @@ def stem(path: str) -> str:
     A folder's `model_v0.5929` has none.
     """
     name = PurePosixPath(path).name.removesuffix(".tar")
-    if is_half_a_name((folder := PurePosixPath(path).parent.name)):
+    if is_half_a_name(folder := PurePosixPath(path).parent.name):
         name = f"{folder}_{name}"
     return name if DECIMALS.search(name) else PurePosixPath(name).stem
 

@@ -115,14 +115,15 @@ _QUALIFIERS = frozenset(
 )
 # A number of one of these is no metric, whoever writes it.
 _NO_METRIC = frozenset(
-    "hp lr learning rate epochs step steps iter iters iteration iterations it its time timestamp wall "
-    "runtime duration elapsed eta second seconds sec secs s ms minute minutes hour hours date "
-    "batch batches size num number n count total sum samples sample examples tokens params "
-    "parameters memory mem gpu cuda cpu grad gradient norm weight weights decay wd momentum "
-    "patience target goal gap baseline threshold thresh thr delta margin version speed throughput "
-    "delay interval every freq frequency period fps flops flos rank world data worker workers id idx index scale scaler factor dropout beta "
-    "beta1 beta2 alpha gamma sigma temperature temp lambda eps epsilon layers layer hidden dim "
-    "heads head width height depth resolution port pid exit code status state per".split()
+    "hp lr learning rate epochs step steps iter iters iteration iterations it its time "
+    "timestamp wall runtime duration elapsed eta second seconds sec secs s ms minute minutes "
+    "hour hours date batch batches size num number n count total sum samples sample examples "
+    "tokens params parameters memory mem gpu cuda cpu grad gradient norm weight weights decay "
+    "wd momentum patience target goal gap baseline threshold thresh thr delta margin version "
+    "speed throughput delay interval every freq frequency period fps flops flos rank world data "
+    "worker workers id idx index scale scaler factor dropout beta beta1 beta2 alpha gamma sigma "
+    "temperature temp lambda eps epsilon layers layer hidden dim heads head width height depth "
+    "resolution port pid exit code status state per".split()
 )
 _NUMBERED = re.compile(r"(?:stage|fold|phase|run|seed|trial|split)\d*\Z")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -188,7 +189,11 @@ def as_compared(name: str, value: float) -> tuple[float, int]:
     low, high = known.range
     if (low == 0.0 and value < 0 and known.direction == "min") or "neg" in _tokens(name.lower()):
         return -value, 0
-    return (round(value / 100, 15), 2) if (low, high) == UNIT and PERCENT <= value <= 100 else (value, 0)
+    return (
+        (round(value / 100, 15), 2)
+        if (low, high) == UNIT and PERCENT <= value <= 100
+        else (value, 0)
+    )
 
 
 def _tokens(name: str) -> list[str]:

@@ -292,7 +292,7 @@ def _better(project: Project, seen: Overview) -> tuple[Experiment, str] | None:
     candidates = [_candidate(experiment) for experiment in known.values() if experiment.curve]
     models = [model.checkpoint for model in seen.models]
     decimals = project.conventions.metric.decimals
-    for group in groups([*candidates, *models]):
+    for group in groups([*candidates, *models], (), project.conventions.production.group_by):
         best = group.winner
         rival = next((member for member in group.members if member in models), None)
         if best is None or best.path not in known:

@@ -102,7 +102,8 @@ def _choose(
         raise UserError(
             f"{home}: holds no checkpoint that can be read; name one: --checkpoint FILE"
         )
-    winners = [(g.metric, g.winner, g.reason) for g in groups(models) if g.winner]
+    by = project.conventions.production.group_by
+    winners = [(g.metric, g.winner, g.reason) for g in groups(models, (), by) if g.winner]
     wanted = {metrics.plausible(_rule(project, c.model_type).name) for c in models}
     best = [winner for winner in winners if winner[0] in wanted] or winners
     if not best and wish.value is not None and len(models) == 1:
@@ -203,8 +204,8 @@ def _compared(
     project: Project, pick: Checkpoint, there: tuple[Checkpoint, ...], wish: Wish
 ) -> tuple[Group, str]:
     """Return the pick's comparable group and, if another is better, that this was asked for."""
-    pinned = project.conventions.production.pick
-    group = next(g for g in groups([pick, *there], pinned) if pick in g.members)
+    pinned, by = project.conventions.production.pick, project.conventions.production.group_by
+    group = next(g for g in groups([pick, *there], pinned, by) if pick in g.members)
     best = group.members[0]
     if best is pick or (best.value == pick.value and best.path not in pinned):
         return group, ""

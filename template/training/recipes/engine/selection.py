@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -25,13 +25,17 @@ class Group:
     reason: str
 
 
-def groups(checkpoints: Iterable[Checkpoint], picks: Iterable[str] = ()) -> tuple[Group, ...]:
+def groups(
+    checkpoints: Iterable[Checkpoint], picks: Iterable[str] = (), by: Collection[str] = TASK_FACTS
+) -> tuple[Group, ...]:
     """Return the comparable groups of the given candidates, each with its winner.
+
+    Besides metric and direction, the facts in `by` tell groups apart.
 
     A path in `picks` wins its group whatever the numbers say; one of unknown metric belongs to the
     only group there is. Equal values: what is in production already wins, then the checkpoint with
-    more evidence, then the shorter path, then the path that sorts first. Where no direction is
-    known nothing wins.
+    more evidence, then one named best, then the shorter path, then the path that sorts first. Where
+    no direction is known nothing wins.
     """
     picked, by_metric = frozenset(picks), defaultdict(list)
     for checkpoint in checkpoints:
@@ -44,14 +48,14 @@ def groups(checkpoints: Iterable[Checkpoint], picks: Iterable[str] = ()) -> tupl
     return tuple(
         _group(metric, direction, task, members, picked)
         for (metric, direction), found in sorted(by_metric.items(), key=str)
-        for task, members in sorted(by_task(found, task_of).items())
+        for task, members in sorted(by_task(found, lambda c: task_of(c, by)).items())
     )
 
 
-def task_of(checkpoint: Checkpoint) -> Task:
-    """Return what the evidence says that a checkpoint was trained for."""
-    facts = checkpoint.facts
-    return tuple((fact, facts[fact]) for fact in TASK_FACTS if fact in facts)
+def task_of(checkpoint: Checkpoint, by: Collection[str] = TASK_FACTS) -> Task:
+    """Return what the evidence says that a checkpoint was trained for: the facts in `by`."""
+    facts = {"model_type": checkpoint.model_type, **checkpoint.facts}
+    return tuple((fact, value) for fact in by if (value := facts.get(fact)))
 
 
 def by_task(items: Iterable[Item], task: Callable[[Item], Task]) -> dict[Task, list[Item]]:
@@ -98,5 +102,6 @@ def _group(
     rule = "in production, most evidence, named best, then shortest path"
     tie = f", {ties} with this value: {rule}" if ties > 1 else ""
     rank = "highest" if direction == "max" else "lowest"
-    reason = f"{rank} {metric} of {len(ordered)} comparable checkpoints{tie}"
+    of = "".join(f", {fact} {value}" for fact, value in task)
+    reason = f"{rank} {metric} of {len(ordered)} comparable checkpoints{of}{tie}"
     return Group(metric, direction, task, ordered, best, reason)

@@ -20,7 +20,9 @@ _VOCABULARY = re.compile(
     r"learning_rate_init|max_depth|n_estimators)(?:$|[._])"
 )
 
-_OF_TRAINING = re.compile(r"(?:hparams|train\w*_args|args|adapter_config)\.")  # called so by trainers
+_OF_TRAINING = re.compile(
+    r"(?:hparams|train\w*_args|args|adapter_config)\."
+)  # called so by trainers
 
 
 def read(path: Path, name: str) -> Reading | None:
@@ -30,7 +32,9 @@ def read(path: Path, name: str) -> Reading | None:
         return None
     flat = keys.flatten(mapping)
     is_plain = _OF_TRAINING.match(name.lower()) or path.parent.name == ".hydra"
-    if len({found for key in flat for found in _VOCABULARY.findall(key.lower())}) < 2 - bool(is_plain):
+    if len({found for key in flat for found in _VOCABULARY.findall(key.lower())}) < 2 - bool(
+        is_plain
+    ):
         return None
     facts = keys.collect({"config": mapping}, "own")
     return Reading("config", "config", (), tuple(facts.notes), flat)

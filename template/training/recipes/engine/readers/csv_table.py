@@ -47,12 +47,12 @@ def _rows(
             yield f"line {number}, ", {column: cell for column, cell in pairs if cell.strip()}
 
 
-def _models(
-    rows: Iterator[tuple[str, Mapping[str, str]]], model: str
-) -> Iterator[Measurement]:
+def _models(rows: Iterator[tuple[str, Mapping[str, str]]], model: str) -> Iterator[Measurement]:
     for where, row in rows:
         said = next((cell for column, cell in row.items() if column.lower() == model), "").strip()
-        named = PurePosixPath(said.replace("\\", "/")).name if said.lower().endswith(WEIGHTS) else said
+        named = (
+            PurePosixPath(said.replace("\\", "/")).name if said.lower().endswith(WEIGHTS) else said
+        )
         for column, cell in row.items():
             if metrics.plausible(column) and named and (value := metric_value(cell)):
                 yield Measurement(

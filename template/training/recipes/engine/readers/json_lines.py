@@ -1,4 +1,4 @@
-"""Histories with a JSON object on each line, as detectron2, mmengine and many scripts write them."""
+"""Histories with a JSON object on each line, as detectron2, mmengine and many others write."""
 
 import json
 from collections.abc import Iterator, Mapping

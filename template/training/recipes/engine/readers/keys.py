@@ -291,9 +291,7 @@ def history(
         yield from epoch_rows(entries, resolve)
 
 
-def _columns(
-    columns: Mapping[Any, object], path: str, resolve: Resolve
-) -> Iterator[Measurement]:
+def _columns(columns: Mapping[Any, object], path: str, resolve: Resolve) -> Iterator[Measurement]:
     said = columns.get("epoch", columns.get("epochs"))
     epochs = said if isinstance(said, list) else []
     for key, values in columns.items():

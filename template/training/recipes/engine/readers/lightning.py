@@ -47,7 +47,9 @@ def _own_scores(
     best = max(alike, key=lambda saved: alike[saved], default=None)
     if best is None or not alike[best]:
         epochs = {saved: _epoch(str(saved)) for saved in scores}
-        best = next((s for s, e in epochs.items() if e is not None and e == entries.get("epoch")), None)
+        best = next(
+            (s for s, e in epochs.items() if e is not None and e == entries.get("epoch")), None
+        )
         is_told = any(epoch is not None for epoch in epochs.values())
         if best is None and not is_told and identity.selector(path.stem) != "last":
             yield "current_score", state.get("current_score")

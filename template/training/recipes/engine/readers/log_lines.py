@@ -13,7 +13,8 @@ from engine.readers.numbers import PATTERN, parse
 
 _LEVEL = re.compile(r"\b(?:DEBUG|INFO|WARN(?:ING)?|ERROR|CRITICAL)\b[\s\]:|-]*")
 _EPOCH = re.compile(
-    r"(?<![A-Za-z_])epoch(?:\((?:train|val|test)\))?['\"\]]?[\s:#=\[(]*(\d{1,6})(?!\d|,\d{3}|\.\d*[1-9])", re.I
+    r"(?<![A-Za-z_])epoch(?:\((?:train|val|test)\))?['\"\]]?[\s:#=\[(]*(\d{1,6})(?!\d|,\d{3}|\.\d*[1-9])",
+    re.I,
 )
 _STEP = re.compile(r"(?<![A-Za-z_])(?:global_step|step|iter(?:ation)?)[\s:#=\[(]*(\d{1,9})", re.I)
 _NOT_THIS_EPOCH = re.compile(

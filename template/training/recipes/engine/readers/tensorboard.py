@@ -23,7 +23,9 @@ Field = tuple[int, int, bytes]  # number, integer, bytes
 
 def read(path: Path, name: str) -> Reading | None:
     """Return the scalars that are metrics, with their steps; None if there are none."""
-    found, epochs, times = [], {}, []
+    found: list[tuple[int, str, float, datetime]] = []
+    epochs: dict[int, int] = {}
+    times: list[float] = []
     folder = path.parent.name  # Keras writes to `train` and to `validation`
     place = f"{folder}/" if metrics.split(folder) and len(folder) < 12 else ""
     for time, step, tag, value in _scalars(path):
@@ -34,13 +36,21 @@ def read(path: Path, name: str) -> Reading | None:
             found.append((step, f"{place}{tag}", value, datetime.fromtimestamp(time, UTC)))
     rows = tuple(
         Measurement(
-            tag, value, f"tag {tag}, step {step}", "epoch", epochs.get(step), step, time=when.replace(tzinfo=None)
+            tag,
+            value,
+            f"tag {tag}, step {step}",
+            "epoch",
+            epochs.get(step),
+            step,
+            time=when.replace(tzinfo=None),
         )
         for step, tag, value, when in found
     )
     moments = {"started": min(times), "finished": max(times)} if times else {}
     notes = tuple(
-        Noted(fact, datetime.fromtimestamp(int(t), UTC).replace(tzinfo=None).isoformat(), "wall time")
+        Noted(
+            fact, datetime.fromtimestamp(int(t), UTC).replace(tzinfo=None).isoformat(), "wall time"
+        )
         for fact, t in moments.items()
     )
     return Reading("TensorBoard events", "results", rows, notes) if rows else None

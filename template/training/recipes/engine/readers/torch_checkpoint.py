@@ -144,9 +144,7 @@ def _size(storage: Storage) -> int:
     return storage.elements * _ELEMENTS.get(storage.kind, ("", 0))[1]
 
 
-def _reading(
-    path: Path, kind: str, value: object, fetch: Fetch, order: str
-) -> Reading | None:
+def _reading(path: Path, kind: str, value: object, fetch: Fetch, order: str) -> Reading | None:
     walk = Walk()
     if isinstance(value, list | tuple):  # (state dict, optimizer, epoch)
         value = next((v for v in value[:10] if keys.as_mapping(v) and walk.any(v)), None)

@@ -1,0 +1,178 @@
+"""Make the samples of Keras and of what is not neural, with the frameworks themselves.
+
+    python3.12 -m venv /tmp/classic
+    /tmp/classic/bin/pip install keras==3.15.1 jax h5py scikit-learn xgboost-cpu lightgbm catboost onnx
+    /tmp/classic/bin/python scripts/make_samples_classic.py tests/samples
+
+The numbers of the histories are made up, so that what is best is known; everything else is as the
+framework writes it. Nothing is downloaded. Each DEST/<framework> is replaced, but for its
+expected.json.
+"""
+
+import argparse
+import json
+import os
+import pickle
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ["KERAS_BACKEND"] = "numpy"
+
+import numpy as np
+
+AUCS = (0.5125, 0.6432, 0.5811, 0.6107)
+RANDOM = np.random.default_rng(0)
+X, Y = RANDOM.normal(size=(80, 3)), RANDOM.integers(0, 2, 80)
+
+
+def keras(folder: Path) -> None:
+    """A training with CSVLogger and numbered checkpoints; legacy HDF5; weights only; data."""
+    import h5py
+    import keras
+    from keras.callbacks import CSVLogger, ModelCheckpoint
+
+    net = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)], name="tiny_mlp")
+    home = folder / "runs/tiny_mlp"
+    home.mkdir(parents=True)
+    callbacks: list[Any] = [
+        CSVLogger(str(home / "training.csv")),
+        ModelCheckpoint(str(home / "cp-{epoch:02d}.keras"), monitor="val_auc", mode="max"),
+        ModelCheckpoint(
+            str(home / "best.keras"), monitor="val_auc", mode="max", save_best_only=True
+        ),
+    ]
+    for callback in callbacks:
+        callback.set_model(net)
+        callback.on_train_begin()
+    for epoch, auc in enumerate(AUCS):
+        net.set_weights([np.full((3, 1), epoch), np.zeros(1)])
+        for callback in callbacks:
+            callback.on_epoch_end(
+                epoch, {"loss": 0.9 - epoch / 10, "val_auc": auc, "val_loss": 1 - auc}
+            )
+    callbacks[0].on_train_end()
+    legacy = folder / "legacy"
+    legacy.mkdir()
+    net.save(legacy / "cnn-03-val_accuracy_0.8125.h5")
+    net.save_weights(legacy / "cnn_last.weights.h5")
+    with h5py.File(folder / "legacy/features.h5", "w") as file:
+        file["features"] = X
+
+
+def sklearn(folder: Path) -> None:
+    """Pickles and joblib files of estimators, of what prepares data, and of data."""
+    import joblib
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    forest = RandomForestClassifier(2, max_depth=2, random_state=0).fit(X, Y)
+    joblib.dump(forest, folder / "forest.joblib")
+    joblib.dump(forest, folder / "forest_auc_0.7312.joblib", compress=3)
+    joblib.dump(
+        make_pipeline(StandardScaler(), LogisticRegression()).fit(X, Y), folder / "pipeline.pkl"
+    )
+    joblib.dump(StandardScaler().fit(X), folder / "scaler.joblib")
+    joblib.dump(X, folder / "features.joblib")
+    (folder / "rows.pkl").write_bytes(pickle.dumps({"rows": [1, 2, 3], "auc": 0.5}))
+    bundle = {"model": LogisticRegression(), "val_auc": 0.6875, "created_at": "2025-07-21"}
+    (folder / "bundle.pkl").write_bytes(pickle.dumps(bundle))
+    metrics = {
+        "model": "RandomForestClassifier",
+        "val_auc": 0.7012,
+        "timestamp": "2025-07-20T10:44:38",
+    }
+    (folder / "forest_metrics.json").write_text(json.dumps(metrics))
+
+
+def xgboost(folder: Path) -> None:
+    """Boosters that stopped early, as JSON and UBJSON; one that did not."""
+    import xgboost as xgb
+
+    train, val = xgb.DMatrix(X[:60], Y[:60]), xgb.DMatrix(X[60:], Y[60:])
+    history: dict[str, Any] = {}
+    booster = xgb.train(
+        {"objective": "binary:logistic", "eval_metric": "auc", "max_depth": 2},
+        train,
+        8,
+        [(val, "val")],
+        early_stopping_rounds=4,
+        evals_result=history,
+        verbose_eval=False,
+    )
+    for name in ("stopped/booster.json", "stopped/booster.ubj"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        booster.save_model(folder / name)
+    (folder / "stopped/evals_result.json").write_text(json.dumps(history))
+    (folder / "plain").mkdir()
+    booster.set_attr(best_score=None, best_iteration=None)
+    booster.save_model(folder / "plain/churn_auc0.8125.json")
+
+
+def lightgbm(folder: Path) -> None:
+    """The text of a booster; its metric stands in its name only."""
+    import lightgbm as lgb
+
+    options = {"objective": "binary", "metric": "auc", "verbose": -1, "num_leaves": 3, "seed": 0}
+    booster = lgb.train({**options, "min_data_in_leaf": 5}, lgb.Dataset(X, Y), 2)
+    booster.save_model(folder / "lgbm_val_auc=0.7125.txt")
+
+
+def catboost(folder: Path) -> None:
+    """A model as .cbm and .json, with what the training leaves in catboost_info."""
+    from catboost import CatBoostClassifier
+
+    model = CatBoostClassifier(
+        iterations=3,
+        depth=2,
+        eval_metric="AUC",
+        random_seed=0,
+        verbose=False,
+        train_dir=str(folder / "run/catboost_info"),
+    )
+    model.fit(X[:60], Y[:60], eval_set=(X[60:], Y[60:]))
+    model.save_model(folder / "run/model.cbm")
+    model.save_model(folder / "run/model.json", format="json")
+
+
+def onnx(folder: Path) -> None:
+    """A model with metadata."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "tiny", ends[:1], ends[1:])
+    model = helper.make_model(graph, producer_name="pytorch")
+    helper.set_model_props(
+        model, {"val_auc": "0.6432", "model_type": "tiny_relu", "date": "2025-07-21"}
+    )
+    onnx.save(model, folder / "net.onnx")
+
+
+SAMPLES: tuple[Callable[[Path], None], ...] = (keras, sklearn, xgboost, lightgbm, catboost, onnx)
+
+
+def main() -> None:
+    """Make all samples; each DEST/<framework> is replaced, but for its expected.json."""
+    parser = argparse.ArgumentParser(description="Make the classic samples.")
+    parser.add_argument("dest", type=Path)
+    parser.add_argument("only", nargs="*", help="names of frameworks; all without")
+    arguments = parser.parse_args()
+    for make in SAMPLES:
+        if arguments.only and make.__name__ not in arguments.only:
+            continue
+        folder = arguments.dest / make.__name__
+        kept = folder / "expected.json"
+        expected = kept.read_bytes() if kept.exists() else None
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        make(folder)
+        if expected:
+            kept.write_bytes(expected)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""Boosters as XGBoost, LightGBM and CatBoost save them: start and end are read, never the trees.
+
+Formats: https://xgboost.readthedocs.io/en/stable/tutorials/saving_model.html,
+`GBDT::SaveModelToString` of LightGBM, `catboost/libs/model/model_export` of CatBoost.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from engine.evidence import Measurement, Noted, Reading
+from engine.readers import Broken, keys
+
+SEARCHED = 64 << 10  # bytes at either end
+_XGBOOST = re.compile(
+    rb'\s*\{\s*(?:"version"\s*:\s*\[[\d\s,]*\]\s*,\s*)?"learner"\s*:\s*\{|\{L.{8}learner', re.DOTALL
+)
+_SETTING = re.compile(r"^\[(metric|objective|boosting|learning_rate|num_leaves|max_depth|seed): (\S+)\]", re.M)
+_DATE = re.compile(r'"?train_finish_time\W{1,40}?(\d{4}-\d\d-\d\dT[\d:]{8})')
+
+
+def library(head: bytes) -> str | None:
+    """Return which library wrote the model that starts so; None if it is no booster."""
+    if _XGBOOST.match(head):
+        return "XGBoost"
+    if head.startswith((b"tree\nversion=", b"tree\r\nversion=")):
+        return "LightGBM"
+    is_json = head[:1] == b"{" and b'"features_info"' in head and b'"float_features"' in head
+    return "CatBoost" if head.startswith(b"CBM1") or is_json else None
+
+
+def read(path: Path, name: str) -> Reading | None:
+    """Return the attributes and settings; `best_score` does not say of which metric it is."""
+    with path.open("rb") as file:
+        start = file.read(SEARCHED)
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - SEARCHED))
+        end = file.read()
+    kind = library(start) or ""
+    if start[:1] == b"{" and not end.rstrip().endswith(b"}"):
+        raise Broken("truncated: the outermost object does not end")
+    if kind == "LightGBM" and b"end of trees" not in end:
+        raise Broken("truncated: the trees do not end")
+    said: Mapping[str, Any] = {"XGBoost": _xgboost, "LightGBM": _lightgbm, "CatBoost": _catboost}[
+        kind
+    ](start, end)
+    facts = keys.collect({k: v for k, v in said.items() if k != "best_score"}, "own")
+    iteration = said.get("best_iteration")
+    epoch = int(iteration) if str(iteration).isdecimal() else None
+    notes = [*facts.notes, Noted("model_type", kind, "what wrote it")]
+    notes += [] if epoch is None else [Noted("epoch", str(epoch), "key best_iteration")]
+    return Reading(
+        kind, "model", (*facts.measurements, *_score(said, epoch)), tuple(notes), facts.config
+    )
+
+
+def _score(said: Mapping[str, Any], epoch: int | None) -> Iterator[Measurement]:
+    measured = keys.collect({"best_score": said.get("best_score", "")}, "own")
+    number = measured.config.get("best_score") or None
+    try:
+        value = float(str(number))
+    except ValueError:
+        return
+    yield Measurement("best_score", value, "key best_score", "own", epoch)
+
+
+def _xgboost(start: bytes, end: bytes) -> dict[str, Any]:
+    if start[:2] == b"{L":
+        return dict(_ubjson_texts(start, start.find(b"attributes{") + len(b"attributes{")))
+    objective = _json_after(end, b'"objective":') or {}
+    return {
+        **(_json_after(start, b'"attributes":') or {}),
+        "objective": objective.get("name"),
+    }
+
+
+def _json_after(data: bytes, key: bytes) -> dict[str, Any] | None:
+    """Return the object that follows a key, wherever that stands."""
+    at = data.rfind(key) if key == b'"objective":' else data.find(key)
+    text = data[at + len(key) :].decode("utf-8", "replace").lstrip() if at >= 0 else ""
+    try:
+        value = json.JSONDecoder().raw_decode(text)[0]
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _ubjson_texts(data: bytes, at: int) -> Iterator[tuple[str, str]]:
+    """Yield the pairs of texts of an UBJSON object: each length has 8 bytes, as XGBoost writes."""
+
+    def text(at: int) -> tuple[str, int]:
+        stop = at + 9 + int.from_bytes(data[at + 1 : at + 9], "big")
+        return data[at + 9 : stop].decode("utf-8", "replace"), stop
+
+    while data[at : at + 1] == b"L" and at < len(data):
+        key, at = text(at)
+        if data[at : at + 1] != b"S":
+            return
+        value, at = text(at + 1)
+        yield key, value
+
+
+def _lightgbm(start: bytes, end: bytes) -> dict[str, Any]:
+    settings = dict(_SETTING.findall(end.decode("utf-8", "replace")))
+    metric = settings.pop("metric", "")
+    return {"monitor": metric, "config": settings} if metric else {"config": settings}
+
+
+def _catboost(start: bytes, end: bytes) -> dict[str, Any]:
+    text = (start + end).decode("utf-8", "replace").replace("\\", "")
+    found = _DATE.search(text)
+    metric = re.search(r'"eval_metric":\{?[^{}]*?"type":"(\w+)', text)
+    said = {"finished": found[1] if found else None, "monitor": metric[1] if metric else None}
+    return {key: value for key, value in said.items() if value}

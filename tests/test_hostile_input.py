@@ -1,0 +1,441 @@
+"""What bad input gets: the recipes survive whatever lies in a repository, and lose none of it.
+
+Rows of the same table that are tested where the code lies: the archive reader in test_archive.py,
+conventions in test_conventions.py, arguments of recipes in test_new.py and test_restore.py, values
+of metrics and ties in test_metrics.py and test_selection.py, the checkpoint reader in
+test_readers_torch.py.
+"""
+
+import errno
+import io
+import json
+import os
+import pickle
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+import tarfile
+import tempfile
+import unicodedata
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import archive as archive_recipe
+import cleanup
+import purge
+import undo
+from conventions_text import CONVENTIONS
+from engine import disk
+from engine.errors import UserError
+from projects import changed, tree
+from torch_writer import Tensor, save
+
+OLD = 1_752_000_000_000_000_000  # July 2025, in nanoseconds
+ROOT = os.geteuid() == 0
+RECIPES = Path(cleanup.__file__).parent
+
+Answer = tuple[int, str]
+
+
+class Place:
+    """A repository with one run in it, and the recipes at work on it."""
+
+    def __init__(self, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.root, self.capsys = root, capsys
+        self.write("training/conventions.toml", CONVENTIONS)
+        self.weights("runs/one/best.pt", 0.7)
+        self.weights("runs/one/last.pt", 0.6)
+
+    def write(self, name: str, content: str | bytes) -> Path:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    def weights(self, name: str, auc: float) -> Path:
+        path = self.write(name, b"")
+        save(path, {"val_auc": auc, "model": {"w": Tensor((64,), seed=int(auc * 100))}})
+        return path
+
+    def settle(self) -> "Place":
+        """Make everything so old that nothing is in use."""
+        for path in sorted(self.root.rglob("*"), reverse=True):
+            os.utime(path, ns=(OLD, OLD), follow_symlinks=False)
+        return self
+
+    def tree(self) -> Any:
+        return tree(self.root)
+
+    def run(self, main: Callable[[list[str]], int], *words: str) -> Answer:
+        conventions = self.root / "training/conventions.toml"
+        options = ["--project", str(self.root), "--conventions", str(conventions)]
+        try:
+            status = main([*words, *options])
+        except UserError as error:
+            return 2, str(error)
+        said = self.capsys.readouterr()
+        return status, said.out + said.err
+
+    def plan(self) -> dict[str, Any]:
+        answer = json.loads(self.run(cleanup.main, "--json")[1])
+        assert isinstance(answer, dict)
+        return answer
+
+    def there_and_back(self) -> Answer:
+        """Clean up, purge and undo; all must be as it was. Returns what the clean-up said."""
+        before = self.settle().tree()
+        answer = self.run(cleanup.main, "--apply")
+        self.run(purge.main, "--apply")
+        self.run(undo.main)
+        assert not changed(before, self.tree())
+        return answer
+
+
+@pytest.fixture
+def place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Place:
+    return Place(tmp_path / "repository", capsys)
+
+
+# --- names ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "new\nline.txt",
+        "-rf",
+        "\x1b[2J\x1b]0;title\x07.txt",
+        "not utf-8 \udcff\udcfe",
+        "x" * 255,
+        "ä" * 127,
+        " leading and trailing ",
+        "$(touch pwned);`id`|&*?[].txt",
+        "c:d.txt",
+        "c_d.txt",
+    ],
+)
+def test_a_name_is_kept_byte_for_byte(name: str, place: Place) -> None:
+    """It goes through archive and undo as it is, and never reaches the terminal raw."""
+    place.write(f"runs/one/{name}", b"x")
+    status, said = place.there_and_back()
+    assert status == 0
+    assert all(c.isprintable() for c in said.replace("\n", ""))
+
+
+def test_twins_in_case_or_normal_form_stay_two_files(place: Place) -> None:
+    """Names that other systems take for one are two here, in the archive as well."""
+    for name in ("Best.pt", "best.PT", "ü.txt", unicodedata.normalize("NFD", "ü.txt")):
+        place.write(f"runs/one/{name}", name)
+    assert place.there_and_back()[0] == 0
+
+
+def test_a_path_that_is_too_long_is_left_alone(place: Place) -> None:
+    """What no path can name in quarantine stays where it is, with its run, and is told."""
+    folder = place.root / "runs/one"
+    folder = folder / "/".join(["d" * 200] * ((4060 - len(os.fsencode(folder))) // 201))
+    folder.mkdir(parents=True)
+    (folder / "f").write_bytes(b"x")
+    before = place.settle().tree()
+    status, said = place.run(cleanup.main, "--apply")
+    assert (status, "path is too long" in said) == (1, True)
+    assert (place.root / "runs/one/last.pt").exists()
+    place.run(undo.main)
+    assert not changed(before, place.tree())
+
+
+# --- what is not a plain file -----------------------------------------------------------------
+
+
+def test_links_are_stored_and_never_followed(place: Place, tmp_path: Path) -> None:
+    """Dangling, circular, leading out or to a folder: each comes back as the link that it was."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "precious").write_bytes(b"theirs")
+    targets = {
+        "dangling": "nowhere",
+        "loop": "loop",
+        "out": "../../../outside/precious",
+        "folder": str(outside),
+    }
+    for name, target in targets.items():
+        (place.root / "runs/one" / name).symlink_to(target)
+    assert place.there_and_back()[0] == 0
+    assert (outside / "precious").read_bytes() == b"theirs"
+
+
+def test_a_destination_behind_a_link_is_refused(place: Place, tmp_path: Path) -> None:
+    """Nothing is written through a link that lies where a folder is needed."""
+    (tmp_path / "elsewhere").mkdir()
+    (place.root / "model_weights").symlink_to(tmp_path / "elsewhere")
+    before = place.settle().tree()
+    status, said = place.run(cleanup.main, "--apply")
+    assert (status, "model_weights: is a link" in said) == (2, True)
+    assert not changed(before, place.tree())
+
+
+def test_hard_links_are_one_file(place: Place) -> None:
+    """Two names of one file are not copies that free anything, and both come back."""
+    os.link(place.root / "runs/one/best.pt", place.root / "runs/one/again.pt")
+    place.settle()
+    assert not [action for action in place.plan()["actions"] if action["verb"] == "drop"]
+    assert place.there_and_back()[0] == 0
+
+
+def test_a_sparse_file_needs_the_space_that_it_claims(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its holes count when the space is reckoned; without that space nothing is begun."""
+    with (place.root / "runs/one/sparse.bin").open("wb") as file:
+        file.truncate(50 << 20)
+    before = place.settle().tree()
+    monkeypatch.setattr(disk, "free_bytes", lambda _: 20 << 20)
+    status, said = place.run(cleanup.main, "--apply")
+    assert (status, "needed" in said) == (2, True)
+    assert not changed(before, place.tree())
+    monkeypatch.undo()
+    assert place.there_and_back()[0] == 0
+
+
+def test_special_files_are_never_opened(place: Place) -> None:
+    """A FIFO, which would block a reader, and a socket stay where they are."""
+    os.mkfifo(place.root / "runs/one/pipe.pt")
+    with socket.socket(socket.AF_UNIX) as server:
+        here = Path.cwd()
+        os.chdir(place.root / "runs/one")  # the name of a socket may be 108 bytes long
+        server.bind("socket.log")
+        os.chdir(here)
+        place.settle()
+        assert place.run(cleanup.main, "--apply")[0] in (0, 1)
+        for name in ("pipe.pt", "socket.log"):
+            assert not stat.S_ISREG((place.root / "runs/one" / name).lstat().st_mode)
+
+
+def test_empty_files_are_no_copies_of_each_other(place: Place) -> None:
+    """They have no bytes to be equal."""
+    for name in ("runs/one/empty.pt", "runs/one/void.pt", "runs/two/empty.pt"):
+        place.write(name, b"")
+    place.settle()
+    assert not [action for action in place.plan()["actions"] if action["verb"] == "drop"]
+    assert place.there_and_back()[0] == 0
+
+
+# --- what cannot be read, or changes ------------------------------------------------------------
+
+
+@pytest.mark.skipif(not ROOT, reason="needs a file of another user")
+def test_a_file_of_another_user_leaves_its_run_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    """An unreadable member: its run stays whole, the others are packed, the exit status says so."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Place(Path(folder) / "repository", capsys)
+        place.weights("runs/two/best.pt", 0.5)
+        place.write("runs/one/secret.bin", b"theirs").chmod(0o600)
+        place.settle()
+        user = 65534
+        Path(folder).chmod(0o755)
+        for path in (place.root, *place.root.rglob("*")):
+            if path.name != "secret.bin":
+                os.chown(path, user, user)
+        before = place.tree()
+        command = [sys.executable, RECIPES / "cleanup.py", "--project", place.root, "--apply"]
+        conventions = place.root / "training/conventions.toml"
+        options: dict[str, Any] = {"capture_output": True, "text": True, "user": user}
+        done = subprocess.run(
+            [*command, "--conventions", conventions], **options, cwd=folder, extra_groups=[]
+        )
+        assert (done.returncode, "secret.bin" in done.stdout) == (1, True), done.stderr
+        assert "Traceback" not in done.stderr
+        assert (place.root / "runs/one/last.pt").exists()
+        assert not (place.root / "runs/two").exists()
+        place.run(undo.main)
+        assert not changed(before, place.tree())
+
+
+@pytest.mark.parametrize("problem", [disk.Unreadable(errno.EIO, "bad"), disk.Changed("last.pt")])
+def test_a_failing_read_leaves_its_run_alone(
+    problem: Exception, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bad sector or a writer, met while packing: that run is not packed, the others are."""
+    place.weights("runs/two/best.pt", 0.5)
+    place.settle()
+    real = disk.read_stable
+
+    def read(path: Path, before: disk.Identity, size: int = disk.BLOCK) -> Iterator[bytes]:
+        if path.match("runs/one/last.pt"):
+            raise problem
+        return real(path, before, size)
+
+    monkeypatch.setattr(disk, "read_stable", read)
+    status, said = place.run(cleanup.main, "--apply")
+    assert (status, "runs/one/last.pt" in said) == (1, True)
+    assert (place.root / "runs/one/last.pt").exists()
+    assert not (place.root / "runs/two").exists()
+
+
+def test_setuid_is_dropped_aloud_and_times_come_back(place: Place) -> None:
+    """What is rebuilt from an archive has its mode and odd times, but no setuid; that is told."""
+    path = place.write("runs/one/tool", b"x")
+    before = place.settle().tree()
+    path.chmod(0o4755)
+    os.utime(path, ns=(1, -1_000_000_001))
+    place.run(cleanup.main, "--apply")
+    assert "without setuid" in place.run(purge.main, "--apply")[1]
+    assert "without setuid" in place.run(undo.main)[1]
+    status = path.lstat()
+    assert (stat.S_IMODE(status.st_mode), status.st_mtime_ns) == (0o755, -1_000_000_001)
+    assert changed(before, place.tree()) == {"runs/one/tool"}
+
+
+# --- content ------------------------------------------------------------------------------------
+
+
+class _Exploit:
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.marker),)
+
+
+def test_nothing_is_executed_by_reading_it(place: Place, tmp_path: Path) -> None:
+    """Pickles, YAML tags and object arrays are looked at, never loaded."""
+    marker = tmp_path / "pwned"
+    place.write("runs/one/evil.pkl", pickle.dumps(_Exploit(marker)))
+    place.write("runs/one/evil.pt", pickle.dumps(_Exploit(marker), protocol=2))
+    code = f"!!python/object/apply:os.mkdir ['{marker}']"
+    place.write("runs/one/config.yaml", f"a: {code}\nval_auc: 0.9\n")
+    header = b"{'descr': '|O', 'fortran_order': False, 'shape': (1,), }".ljust(117) + b"\n"
+    array = b"\x93NUMPY\x01\x00v\x00" + header + pickle.dumps(_Exploit(marker))
+    place.write("runs/one/evil.npy", array)
+    assert place.there_and_back()[0] == 0
+    assert not marker.exists()
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 123\n"
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"<!DOCTYPE html><p>404", POINTER, b"PK\x03\x04 cut", b"\x80\x02 no end"]
+)
+def test_a_broken_checkpoint_is_never_best(content: bytes, place: Place) -> None:
+    """Truncated, empty, a web page or a pointer: its name may claim what it likes."""
+    place.write("runs/one/model_auc_0.9999.pt", content)
+    place.settle()
+    best = [c["path"] for c in place.plan()["checkpoints"] if c["role"] == "production"]
+    assert best == ["runs/one/best.pt"]
+    place.there_and_back()
+
+
+# --- archives -----------------------------------------------------------------------------------
+
+
+def _hostile_tar(path: Path) -> None:
+    with tarfile.open(path, "w:gz") as tar:
+        for name in ("../../escaped", "/absolute", "runs/one/last.pt", "runs/one/last.pt"):
+            info = tarfile.TarInfo(name)
+            info.size = 4
+            tar.addfile(info, io.BytesIO(b"evil"))
+
+
+def _bit_flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def _bomb(path: Path) -> None:
+    with tarfile.open(path, "w:gz") as tar:
+        info = tarfile.TarInfo("runs/one/last.pt")
+        info.size = 100 << 20
+        tar.addfile(info, open(os.devnull, "rb") if False else _Zeros(info.size))
+
+
+class _Zeros(io.RawIOBase):
+    def __init__(self, size: int) -> None:
+        self.left = size
+
+    def read(self, size: int = -1) -> bytes:
+        size = min(size, self.left) if size >= 0 else self.left
+        self.left -= size
+        return bytes(size)
+
+
+def _cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size - 100)
+
+
+def _corrupt_manifest(path: Path) -> None:
+    manifest = path.with_name(path.name.replace(".tar.gz", ".json"))
+    manifest.write_text(manifest.read_text().replace("runs/one/last.pt", "../../escaped"))
+
+
+SPOILERS = [_hostile_tar, _bit_flip, _bomb, _cut, _corrupt_manifest]
+
+
+@pytest.mark.parametrize("spoil", SPOILERS)
+def test_undo_refuses_an_archive_that_is_not_as_packed(
+    spoil: Callable[[Path], None], place: Place, tmp_path: Path
+) -> None:
+    """It says which, and changes nothing at all; with the whole archive it goes on."""
+    before = place.settle().tree()
+    place.run(cleanup.main, "--apply")
+    place.run(purge.main, "--apply")
+    (archive,) = (place.root / "training/experiments/archived").glob("*.tar.gz")
+    shutil.copytree(archive.parent, tmp_path / "backup")
+    spoil(archive)
+    spoiled = place.tree()
+    status, said = place.run(undo.main)
+    assert (status, archive.name.removesuffix(".tar.gz") in said) == (2, True)
+    assert not changed(spoiled, place.tree())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["backup", "repository"]
+    shutil.copytree(tmp_path / "backup", archive.parent, dirs_exist_ok=True)
+    assert place.run(undo.main)[0] == 0
+    assert not changed(before, place.tree())
+
+
+@pytest.mark.parametrize("spoil", SPOILERS)
+def test_purge_deletes_nothing_without_a_whole_archive(
+    spoil: Callable[[Path], None], place: Place
+) -> None:
+    """No proof, no delete; the originals still come back."""
+    before = place.settle().tree()
+    place.run(cleanup.main, "--apply")
+    (archive,) = (place.root / "training/experiments/archived").glob("*.tar.gz")
+    spoil(archive)
+    status, said = place.run(purge.main, "--apply")
+    assert (status, "stays in quarantine" in said) == (1, True)
+    place.run(undo.main)
+    assert not changed(before, place.tree()).difference(
+        path for path in place.tree() if path.startswith("training/experiments")
+    ), "what was packed is back"
+
+
+# --- arguments and settings -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["../../x", "$(x)", "a;rm -rf ~", "x" * 5000, "", "\n", "\udcff"])
+@pytest.mark.parametrize("main", [undo.main, purge.main, archive_recipe.main])
+def test_an_argument_that_names_nothing_is_refused(
+    main: Callable[[list[str]], int], name: str, place: Place
+) -> None:
+    """It is compared with what there is, and put together with no path or command."""
+    before = place.settle().tree()
+    assert place.run(main, name)[0] == 2
+    assert not changed(before, place.tree())
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", "format = 99\n", "= = =", "format = 1\n" * 2, CONVENTIONS + "\n[wat]\n"]
+)
+def test_wrong_conventions_change_nothing(text: str | None, place: Place) -> None:
+    """A settings file that is missing, of another format, broken or unknown: one line, exit 2."""
+    conventions = place.root / "training/conventions.toml"
+    conventions.unlink() if text is None else conventions.write_text(text)
+    before = place.settle().tree()
+    status, said = place.run(cleanup.main, "--apply")
+    assert (status, "conventions.toml" in said, "\n" in said) == (2, True, False)
+    assert not changed(before, place.tree())

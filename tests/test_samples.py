@@ -1,0 +1,115 @@
+"""What frameworks really leave behind is understood: tests/samples, with the answers beside them.
+
+They are made by scripts/make_samples_*.py. A sample's expected.json says which metric its
+conventions name and what each checkpoint is.
+"""
+
+import json
+import math
+import shutil
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conventions_text import CONVENTIONS
+from engine.cleanup_plan import Options, cleanup
+from engine.findings import look
+from engine.plan import Plan
+from engine.project import open_project
+
+SAMPLES = Path(__file__).parent / "samples"
+NAMES = sorted(path.parent.name for path in SAMPLES.glob("*/expected.json"))
+NOW = datetime(2027, 1, 1)
+
+
+def planned(root: Path, metric: str, direction: str) -> Plan:
+    """Return the plan for a tree, by these conventions."""
+    text = CONVENTIONS.replace('name = "auc"', f'name = "{metric}"')
+    text = text.replace('direction = "max"', f'direction = "{direction}"')
+    text = text.replace("in_use_minutes = 10", "in_use_minutes = 0")
+    conventions = root / "training/conventions.toml"
+    conventions.parent.mkdir(exist_ok=True)
+    conventions.write_text(text)
+    project = open_project(root, conventions, {})
+    return cleanup(project, look(project), Options(NOW))
+
+
+def sample(name: str, tmp_path: Path) -> tuple[Path, dict[str, Any]]:
+    """Return a copy of a sample and what is expected of it."""
+    root = tmp_path / "project"
+    shutil.copytree(SAMPLES / name, root, ignore=shutil.ignore_patterns("expected.json"))
+    return root, json.loads((SAMPLES / name / "expected.json").read_text())
+
+
+def by_path(plan: Plan) -> dict[str, Mapping[str, Any]]:
+    """Return what is known of each checkpoint, without training state."""
+    return {c["path"]: c for c in plan.checkpoints if c["role"] != "training_state"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_sample_is_understood(name: str, tmp_path: Path) -> None:
+    """Role, model type, metric, value, direction, epoch and date of each checkpoint are right."""
+    root, expected = sample(name, tmp_path)
+    plan = planned(root, *expected["metric"])
+    found = by_path(plan)
+    assert found.keys() == expected["checkpoints"].keys()
+    for path, wanted in expected["checkpoints"].items():
+        told = {key: found[path][key] for key in wanted}
+        if wanted["value"] is not None and told["value"] is not None:
+            assert math.isclose(told.pop("value"), wanted.pop("value"), rel_tol=1e-6), path
+        assert told == wanted, path
+    related = {path: set(found[path]["related"]) for path in expected["related"]}
+    assert related == {path: set(files) for path, files in expected["related"].items()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_file_of_a_sample_has_one_place(name: str, tmp_path: Path) -> None:
+    """No file is claimed twice, no two have one place, and a checkpoint's folder stays whole."""
+    root, expected = sample(name, tmp_path)
+    plan = planned(root, *expected["metric"])
+    moved = [action for action in plan.actions if action.verb == "move"]
+    assert len({action.src for action in plan.changes if action.src}) == sum(
+        action.src is not None for action in plan.changes
+    )
+    assert len({action.dst for action in moved}) == len(moved)
+    for folder in (path for path in by_path(plan) if (root / path).is_dir()):
+        files = {p.relative_to(root).as_posix() for p in (root / folder).iterdir() if p.is_file()}
+        ways = {
+            (a.verb, str(a.dst).removesuffix(str(a.src).removeprefix(folder)))
+            for a in plan.actions
+            if a.src in files
+        }
+        assert len(ways) == 1, folder
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_truncated_sample_is_never_believed_more(name: str, tmp_path: Path) -> None:
+    """With each file cut in half nothing raises, and what still has a value has its own."""
+    root, expected = sample(name, tmp_path)
+    for file in root.rglob("*"):
+        if file.is_file():
+            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    for path, known in by_path(planned(root, *expected["metric"])).items():
+        assert known["role"] != "production" or known["problem"] is None, path
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_renamed_checkpoints_keep_what_is_inside_them(name: str, tmp_path: Path) -> None:
+    """Under names that tell nothing, a value is the checkpoint's own or unknown."""
+    root, expected = sample(name, tmp_path)
+    renamed = {}
+    for number, (old, wanted) in enumerate(expected["checkpoints"].items()):
+        new = f"{old.rpartition('/')[0]}/m{number}{Path(old).suffix}".lstrip("/")
+        if (root / old).is_file():
+            (root / old).rename(root / new)
+            renamed[new] = wanted
+    for path, known in by_path(planned(root, *expected["metric"])).items():
+        if (
+            path in renamed
+            and known["value"] is not None
+            and known["metric"] == renamed[path]["metric"]
+        ):
+            assert math.isclose(known["value"], renamed[path]["value"], rel_tol=1e-6), path
