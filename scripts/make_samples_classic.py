@@ -125,6 +125,7 @@ def catboost(folder: Path) -> None:
     """A model as .cbm and .json, with what the training leaves in catboost_info."""
     from catboost import CatBoostClassifier
 
+    (folder / "run").mkdir()
     model = CatBoostClassifier(
         iterations=3,
         depth=2,

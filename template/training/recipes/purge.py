@@ -68,7 +68,7 @@ def _purge(project: Project, arguments: argparse.Namespace) -> int:
 
 
 def _runs(project: Project, name: str | None) -> list[PastRun]:
-    named = history.find(project, name) if name else None
+    named = None if name is None else history.find(project, name)
     runs = [named] if named else history.past_runs(project)
     return [past for past in runs if not past.undone and purge.waiting(past)]
 

@@ -6,6 +6,7 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
@@ -26,20 +27,20 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--dry-run", action="store_true", help="only say what would come back")
     arguments = parser.parse_args(argv)
     project = command_line.project_of(arguments)
-    if arguments.dry_run:
-        past = _wanted(project, arguments.run)
-        if past:
-            check(project, past)
-            show.print_past_run(past, arguments.json)
-            return command_line.DONE
-    elif (folder := project.root / project.folders.history).is_dir():
-        with project_lock(folder):
+    folder = project.root / project.folders.history
+    writes = folder.is_dir() and not arguments.dry_run
+    with project_lock(folder) if writes else nullcontext():
+        if writes:
             sweep(project)
-            past = _wanted(project, arguments.run)
-            if past:
-                return _undo(project, past, arguments.json)
-    show.say("Nothing to take back.", arguments.json)
-    return command_line.DONE
+        past = _wanted(project, arguments.run)
+        if past is None:
+            show.say("Nothing to take back.", arguments.json)
+            return command_line.DONE
+        if writes:
+            return _undo(project, past, arguments.json)
+        check(project, past)
+        show.print_past_run(past, arguments.json)
+        return command_line.DONE
 
 
 def _wanted(project: Project, run: str | None) -> PastRun | None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from engine.evidence import Measurement, Noted, Reading
 from engine.readers import Broken, keys
+from engine.readers.numbers import metric_value
 
 SEARCHED = 64 << 10  # bytes at either end
 _XGBOOST = re.compile(
@@ -58,13 +59,9 @@ def read(path: Path, name: str) -> Reading | None:
 
 
 def _score(said: Mapping[str, Any], epoch: int | None) -> Iterator[Measurement]:
-    measured = keys.collect({"best_score": said.get("best_score", "")}, "own")
-    number = measured.config.get("best_score") or None
-    try:
-        value = float(str(number))
-    except ValueError:
-        return
-    yield Measurement("best_score", value, "key best_score", "own", epoch)
+    read = metric_value(said["best_score"]) if "best_score" in said else None
+    if read:
+        yield Measurement("best_score", read[0], "key best_score", "own", epoch, digits=read[1])
 
 
 def _xgboost(start: bytes, end: bytes) -> dict[str, Any]:

@@ -8,16 +8,26 @@ from typing import Any
 from engine.evidence import Reading
 from engine.readers import keys
 
-MAX_BYTES = 64 << 20
+MAX_BYTES = 16 << 20
 LONGEST_LINE = 1 << 16
 
 
 def read(path: Path, name: str) -> Reading | None:
     """Return the metrics on the lines; None if they tell of no epoch or step."""
-    rows = list(_rows(path))
-    counted = [row for _, row in rows if {"epoch", "step", "iter", "iteration"} & row.keys()]
-    found = keys.epoch_rows(_with_epochs(rows)) if 2 * len(counted) > len(rows) else []
+    rows = counted = last = 0
+    has_both = False
+    for _, row in _rows(path):
+        rows, counted = rows + 1, counted + bool(_MOMENTS & row.keys())
+        has_both = has_both or ("epoch" in row and "step" in row)
+        last = max(last, row["epoch"]) if isinstance(row.get("epoch"), int) else last
+    if 2 * counted <= rows:
+        return None
+    epochs = last if has_both else 0
+    found = keys.epoch_rows((where, _meant(row, epochs)) for where, row in _rows(path))
     return Reading("JSON lines", "results", tuple(found)) if found else None
+
+
+_MOMENTS = {"epoch", "step", "global_step", "iter", "iteration"}
 
 
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -34,21 +44,15 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield f"line {number}, key ", row
 
 
-def _with_epochs(
-    rows: list[tuple[str, dict[str, Any]]],
-) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the rows as what they mean.
+def _meant(row: dict[str, Any], epochs: int) -> Mapping[str, Any]:
+    """Return a row as what it means.
 
-    mmengine calls the epoch of a validation "step" while training rows have both. Rows of older
-    versions say in `mode` what they are of.
+    mmengine calls the epoch of a validation "step", while its training rows have both: then
+    `epochs` says how many there are. Rows of older versions say in `mode` what they are of.
     """
-    last = max((row["epoch"] for _, row in rows if isinstance(row.get("epoch"), int)), default=None)
-    has_both = any("epoch" in row and "step" in row for _, row in rows)
-    for where, row in rows:
-        step = row.get("step")
-        if has_both and "epoch" not in row and isinstance(step, int) and step <= (last or 0):
-            yield where, {"epoch": step, **{k: v for k, v in row.items() if k != "step"}}
-        elif row.get("mode") == "train":
-            yield where, {k if k in ("epoch", "iter") else f"train/{k}": v for k, v in row.items()}
-        else:
-            yield where, row
+    step = row.get("step")
+    if "epoch" not in row and isinstance(step, int) and step <= epochs:
+        return {"epoch": step, **{key: value for key, value in row.items() if key != "step"}}
+    if row.get("mode") == "train":
+        return {k if k in ("epoch", "iter") else f"train/{k}": v for k, v in row.items()}
+    return row

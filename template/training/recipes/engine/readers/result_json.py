@@ -2,11 +2,12 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from engine import metrics
-from engine.evidence import Reading
+from engine.evidence import Measurement, Reading
 from engine.readers import Broken, hf_trainer, keys
 
 MAX_BYTES = 16 << 20
@@ -19,16 +20,25 @@ _RUN_KEYS = frozenset(
 
 def read(path: Path, name: str) -> Reading | None:
     """Return the results in a JSON file; None if it holds anything else."""
-    is_named = _NAMED.search(name.lower()) is not None
     try:
         value = _load(path)
     except (ValueError, RecursionError) as error:
-        if is_named:
+        if is_named(name):
             raise Broken(f"not valid JSON, or truncated: {error}") from error
         return None
+    return of_value(value, is_named=is_named(name))
+
+
+def is_named(name: str) -> bool:
+    """Return whether a file is called like one of results."""
+    return _NAMED.search(name.lower()) is not None
+
+
+def of_value(value: Any, *, is_named: bool) -> Reading | None:
+    """Return the results that a value tells; None if it is anything else."""
     if isinstance(value, dict) and value.keys() >= hf_trainer.MARKS:
         return hf_trainer.reading(value)
-    rows = list(keys.history(value, "")) if _is_history(value) else []
+    rows = list(_history(value))
     mapping = value if isinstance(value, dict) and not rows else {}
     facts = keys.collect(mapping, "final")
     facts.measurements += rows
@@ -45,6 +55,26 @@ def _load(path: Path) -> Any:
     if len(data) > MAX_BYTES:
         raise ValueError("larger than 16 MB")
     return json.loads(data)
+
+
+def _history(value: Any) -> Iterator[Measurement]:
+    """Yield the rows of a bare history; boosters have one for each set that they watch."""
+    if _is_history(value):
+        yield from keys.history(value, "")
+    elif isinstance(value, dict) and value and all(map(_is_curves, value.values())):
+        for name, curves in value.items():
+            named = {f"{_watched(str(name))}_{metric}": values for metric, values in curves.items()}
+            yield from keys.history(named, str(name))
+
+
+def _is_curves(value: object) -> bool:
+    columns = value.values() if isinstance(value, dict) else ()
+    return bool(columns) and all(isinstance(column, list) for column in columns)
+
+
+def _watched(name: str) -> str:
+    """Return which part of the data XGBoost's `validation_0` and LightGBM's `valid_0` are."""
+    return {"learn": "train"}.get(name, metrics.split(name) or "val")
 
 
 def _is_history(value: object) -> bool:

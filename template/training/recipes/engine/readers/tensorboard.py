@@ -59,11 +59,11 @@ def read(path: Path, name: str) -> Reading | None:
 def _scalars(path: Path) -> Iterator[tuple[float, int, str, float]]:
     """Yield wall time, step, tag and value of each scalar."""
     for event in _records(path):
-        fields = list(_fields(event))
+        fields = list(fields(event))
         time = next((_double(raw) for number, _, raw in fields if number == 1), 0.0)
         step = next((value for number, value, _ in fields if number == 2), 0)
         for number, _, summary in fields:
-            for inner, _, raw in _fields(summary) if number == 5 else ():
+            for inner, _, raw in fields(summary) if number == 5 else ():
                 tag, value = _scalar(raw) if inner == 1 else ("", None)
                 if value is not None and 0 < time < 1e11:
                     yield time, step, tag, value
@@ -86,13 +86,13 @@ def _records(path: Path) -> Iterator[bytes]:
 
 def _scalar(raw: bytes) -> tuple[str, float | None]:
     tag, value = "", None
-    for number, _, data in _fields(raw):
+    for number, _, data in fields(raw):
         if number == 1:
             tag = data.decode("utf-8", "replace")[:200]
         elif number == 2 and len(data) == 4:
             (value,) = struct.unpack("<f", data)
         elif number == 8:  # of a tensor: its content (4), or its floats (5)
-            floats = [d for n, _, d in _fields(data) if n in (4, 5) and len(d) == 4]
+            floats = [d for n, _, d in fields(data) if n in (4, 5) and len(d) == 4]
             value = struct.unpack("<f", floats[0])[0] if floats else value
     return tag, value
 
@@ -101,7 +101,7 @@ def _double(raw: bytes) -> float:
     return float(struct.unpack("<d", raw)[0]) if len(raw) == 8 else 0.0
 
 
-def _fields(data: bytes) -> Iterator[Field]:
+def fields(data: bytes) -> Iterator[Field]:
     """Yield the fields of a protocol buffer."""
     at = 0
     while at < len(data):
