@@ -134,9 +134,9 @@ def test_twins_in_case_or_normal_form_stay_two_files(place: Place) -> None:
 def test_a_path_that_is_too_long_is_left_alone(place: Place) -> None:
     """What no path can name in quarantine stays where it is, with its run, and is told."""
     folder = place.root / "runs/one"
-    folder = folder / "/".join(["d" * 200] * ((4060 - len(os.fsencode(folder))) // 201))
-    folder.mkdir(parents=True)
-    (folder / "f").write_bytes(b"x")
+    while (left := 4070 - len(os.fsencode(folder))) > 201:  # 4,095 bytes is the longest path
+        folder /= "d" * 200
+    place.write((folder / ("f" * left)).relative_to(place.root).as_posix(), b"x")
     before = place.settle().tree()
     status, said = place.run(cleanup.main, "--apply")
     assert (status, "path is too long" in said) == (1, True)
@@ -172,7 +172,7 @@ def test_a_destination_behind_a_link_is_refused(place: Place, tmp_path: Path) ->
     before = place.settle().tree()
     status, said = place.run(cleanup.main, "--apply")
     assert (status, "model_weights: is a link" in said) == (2, True)
-    assert not changed(before, place.tree())
+    assert changed(before, place.tree()) <= {"training"}  # the lock lies in a new folder there
 
 
 def test_hard_links_are_one_file(place: Place) -> None:

@@ -27,7 +27,7 @@ SETTINGS = '_min_copier_version: "9.14.0"\n_subdirectory: template\n'
 MIGRATION = """
 _migrations:
   - version: v2.0.0
-    when: "{{ _stage == 'before' }}"
+    when: "{{ _stage == 'after' }}"
     command: ["{{ _copier_python }}", "{{ _copier_conf.src_path }}/migrations/renamed.py", OLD, NEW]
 """.replace("OLD", OLD).replace("NEW", NEW)
 
@@ -74,13 +74,13 @@ def assert_merged(project: Path) -> None:
     assert not (project / OLD).exists()
 
 
-def test_by_hand_before_the_update_no_trust_is_needed(tmp_path: Path) -> None:
-    """The script, a commit, the update: the edit and what is new are both in the renamed file."""
+def test_by_hand_after_the_update_no_trust_is_needed(tmp_path: Path) -> None:
+    """The update, then the script: the edit and what is new are both in the renamed file."""
     project = versions(tmp_path, SETTINGS)
+    update(project)
+    assert "mine" not in (project / NEW).read_text()  # this is why the script exists
     done = script(project, OLD, NEW)
     assert done.returncode == 0, done.stderr
-    commit_all(project)
-    update(project)
     assert_merged(project)
 
 
@@ -95,22 +95,27 @@ def test_as_a_migration_of_copier_it_does_the_same(tmp_path: Path) -> None:
     assert_merged(project)
 
 
-def test_without_the_script_the_edit_would_be_lost(tmp_path: Path) -> None:
-    """This is why it exists; if copier ever follows renames, it can go."""
+def test_an_edit_of_the_same_line_is_marked(tmp_path: Path) -> None:
+    """What cannot be merged stands there twice, under the marks that copier uses."""
     project = versions(tmp_path, SETTINGS)
-    update(project)
-    assert "mine" not in (project / NEW).read_text()
-
-
-def test_it_never_overwrites_and_never_leaves_the_project(tmp_path: Path) -> None:
-    """A file that is there, or a path outside, is refused in one line; twice does no harm."""
-    project = make_files(tmp_path / "project", {"a.toml": "a\n", "b.toml": "b\n"})
+    edit(project / OLD, "key_15 = 15", "key_15 = 'mine too'")
     commit_all(project)
-    for words in (("a.toml", "b.toml"), ("../x", "c.toml"), ("a.toml", "/c.toml")):
-        refused = script(project, *words)
-        assert refused.returncode == 1
-        assert refused.stderr.count("\n") == 1
-    assert (project / "b.toml").read_text() == "b\n"
-    assert script(project, "a.toml", "new/c.toml").returncode == 0
-    assert script(project, "a.toml", "new/c.toml").returncode == 0
-    assert (project / "new/c.toml").read_text() == "a\n"
+    update(project)
+    done = script(project, OLD, NEW)
+    assert "1 conflicts" in done.stdout
+    text = (project / NEW).read_text()
+    parts = ("<<<<<<< before updating", "'mine too'", "=======", "'new'", ">>>>>>> after updating")
+    places = [text.index(part) for part in parts]
+    assert places == sorted(places)
+
+
+def test_what_was_not_edited_or_not_there_is_left_as_it_is(tmp_path: Path) -> None:
+    """A file that the project never had is no error; a new name that is not there is one line."""
+    project = versions(tmp_path, SETTINGS)
+    refused = script(project, OLD, NEW)
+    assert refused.returncode == 1
+    assert refused.stderr.count("\n") == 1
+    update(project)
+    before = (project / NEW).read_text()
+    assert script(project, "training/other.toml", NEW).returncode == 0
+    assert (project / NEW).read_text() == before

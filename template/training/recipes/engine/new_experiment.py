@@ -143,6 +143,6 @@ def _exists(project: Project, name: str) -> bool:
 def _yaml(values: Mapping[str, Any]) -> str:
     import yaml
 
-    # Escapes what is not ASCII: PyYAML itself would read some line ends otherwise than it wrote them.
+    # Non-ASCII is escaped: PyYAML would read some line ends otherwise than it wrote them.
     text: str = yaml.safe_dump(dict(values), sort_keys=False, width=10_000)
     return text

@@ -35,6 +35,8 @@ class Row:
 
 
 WEIGHTS = (".pt", ".pth", ".ckpt", ".pth.tar", ".pt.tar", ".safetensors", ".h5", ".hdf5")
+PICKLES = (".pkl", ".pickle", ".joblib", ".sav")
+TORCH_LEGACY = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"  # the magic number, as protocol 2 writes it
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _CONFIG = re.compile(
     r"(?:[^.].*[_.-])?(?:config|cfg|args|hparams|hyper_?param(?:eter)?s|params)(?:[_-].*)?\.[a-z]+\Z"
@@ -46,6 +48,15 @@ _JSON_LINES = re.compile(rb'\s*\{"[^\n]{2,}\}\r?\n\{"')
 
 def _is_pickle(name: str, head: bytes) -> bool:
     return head[:1] == b"\x80" and head[1:2] in b"\2\3\4\5"
+
+
+def _is_booster(name: str, head: bytes) -> bool:
+    return import_module("engine.readers.boosted_trees").library(head) is not None
+
+
+def _is_estimator(name: str, head: bytes) -> bool:
+    packed = import_module("engine.readers.estimator_pickle").COMPRESSED
+    return _is_pickle(name, head) or head.startswith(packed)
 
 
 def _is_config(name: str, head: bytes) -> bool:
@@ -60,10 +71,25 @@ TABLE = (
     Row(
         "torch_checkpoint",
         "torch zip",
-        (*WEIGHTS, ".bin"),
+        (*WEIGHTS, ".bin", *PICKLES),
         lambda name, head: head[:4] == b"PK\3\4",
     ),
+    Row(
+        "torch_checkpoint",
+        "torch legacy",
+        PICKLES,
+        lambda name, head: head[2:14] == TORCH_LEGACY,
+    ),
     Row("torch_checkpoint", "torch legacy", (*WEIGHTS, ".bin"), _is_pickle),
+    Row("estimator_pickle", "pickle", (*PICKLES, ".joblib.gz", ".pkl.gz"), _is_estimator),
+    Row("keras_archive", "Keras", (".keras",), lambda name, head: head[:4] == b"PK\3\4"),
+    Row(
+        "boosted_trees",
+        "booster",
+        (".json", ".ubj", ".txt", ".model", ".cbm", ".xgb", ".lgb", ".lgbm", ".bst", ".booster"),
+        _is_booster,
+    ),
+    Row("onnx_model", "ONNX", (".onnx",), lambda name, head: head[:1] == b"\x08"),
     Row("hdf5", "HDF5", (".h5", ".hdf5"), lambda name, head: head.startswith(_HDF5)),
     Row(
         "safetensors",

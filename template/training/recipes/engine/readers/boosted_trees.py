@@ -15,12 +15,14 @@ from engine.evidence import Measurement, Noted, Reading
 from engine.readers import Broken, keys
 from engine.readers.numbers import metric_value
 
-SEARCHED = 64 << 10  # bytes at either end
+SEARCHED = 256 << 10  # bytes at either end
 _XGBOOST = re.compile(
     rb'\s*\{\s*(?:"version"\s*:\s*\[[\d\s,]*\]\s*,\s*)?"learner"\s*:\s*\{|\{L.{8}learner', re.DOTALL
 )
 _SETTING = re.compile(r"^\[(metric|objective|boosting|learning_rate|num_leaves|max_depth|seed): (\S+)\]", re.M)
-_DATE = re.compile(r'"?train_finish_time\W{1,40}?(\d{4}-\d\d-\d\dT[\d:]{8})')
+_DATE = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)Z")
+_ITERATION = re.compile(r'"best_iteration":(\d+)')
+_CATBOOST = re.compile(rb'CBM1|\{\s*"(?:ctrs|features_info)"\s*:')
 
 
 def library(head: bytes) -> str | None:
@@ -29,8 +31,7 @@ def library(head: bytes) -> str | None:
         return "XGBoost"
     if head.startswith((b"tree\nversion=", b"tree\r\nversion=")):
         return "LightGBM"
-    is_json = head[:1] == b"{" and b'"features_info"' in head and b'"float_features"' in head
-    return "CatBoost" if head.startswith(b"CBM1") or is_json else None
+    return "CatBoost" if _CATBOOST.match(head) else None
 
 
 def read(path: Path, name: str) -> Reading | None:
@@ -107,8 +108,17 @@ def _lightgbm(start: bytes, end: bytes) -> dict[str, Any]:
 
 
 def _catboost(start: bytes, end: bytes) -> dict[str, Any]:
+    """Return the best value of the metric that it watched, on the data that it calls "test"."""
     text = (start + end).decode("utf-8", "replace").replace("\\", "")
-    found = _DATE.search(text)
-    metric = re.search(r'"eval_metric":\{?[^{}]*?"type":"(\w+)', text)
-    said = {"finished": found[1] if found else None, "monitor": metric[1] if metric else None}
-    return {key: value for key, value in said.items() if value}
+    watched = re.search(r'"eval_metric":\{"type":"(\w+)', text)
+    best = re.search(r'"test_best_error":\[(\{[^{}]*\})', text)
+    values = json.loads(best[1]) if best else {}
+    said = {"finished": _match(_DATE, text), "best_iteration": _match(_ITERATION, text)}
+    if watched and watched[1] in values:
+        said |= {"monitor": watched[1], f"val_{watched[1]}": values[watched[1]]}
+    return {key: value for key, value in said.items() if value is not None}
+
+
+def _match(pattern: re.Pattern[str], text: str) -> str | None:
+    found = pattern.search(text)
+    return found[1] if found else None

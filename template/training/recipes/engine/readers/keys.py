@@ -307,32 +307,61 @@ def epoch_rows(
 ) -> list[Measurement]:
     """Return the metrics in rows, one for each epoch or step; each row with where it stands.
 
-    A row that goes back to an earlier epoch begins the next of the runs that were appended. A bare
-    `loss` beside a learning rate is of training, if anything else is there to judge a model by.
+    A row that goes back to the start begins the next of the runs that were appended; one that goes
+    back less far was written by a run that was resumed, and counts. Of training figures the last of
+    an epoch is kept. A bare `loss` beside a learning rate is one, if there is anything else.
     """
-    found: list[Measurement] = []
-    of_training: set[int] = set()
-    session, before = 0, -math.inf
+    found: dict[tuple[object, ...], Measurement] = {}
+    of_training: set[tuple[object, ...]] = set()
+    sessions = _Sessions()
     for index, (where, row) in enumerate(rows):
         keyed = {key.strip(): raw for key, raw in _text_keys(row)}
-        epoch = next((_whole(_number(keyed[k])) for k in _EPOCHS if k in keyed), None)
-        step = next((_whole(_number(keyed[k])) for k in _STEPS if k in keyed), None)
-        has_moment = epoch is not None or step is not None
-        now = epoch if epoch is not None else step
-        session += now is not None and now < before
-        before = before if now is None else now
-        moment = Measurement(
-            "", 0, where, "epoch", epoch if has_moment else index, step, session=session
-        )
+        epoch, step = (_first_number(keyed, names) for names in (_EPOCHS, _STEPS))
+        session = sessions.of(epoch, step)
+        whole = _whole(index if epoch is None and step is None else epoch)
+        moment = Measurement("", 0, where, "epoch", whole, _whole(step), session=session)
         for key, raw in keyed.items():
-            if metrics.plausible(key):
-                if _OF_TRAINING & keyed.keys() and _is_bare_loss(key):
-                    of_training.add(len(found))
-                found += _of_epoch(key, resolve(raw), replace(moment, where=f"{where}{key}"))
+            if metrics.plausible(key) is None:
+                continue
+            trains = bool(_OF_TRAINING & keyed.keys()) and _is_bare_loss(key)
+            often = (trains or metrics.split(key) == "train") and whole is not None
+            place = (session, key, whole, None if often else step)
+            for measured in _of_epoch(key, resolve(raw), moment):
+                found[place] = replace(measured, where=f"{where}{key}")
+            if trains:
+                of_training.add(place)
         if len(found) >= MAX_MEASUREMENTS:
             break
-    judged = [m for number, m in enumerate(found) if number not in of_training]
-    return judged or found
+    judged = [m for place, m in found.items() if place not in of_training]
+    return judged or list(found.values())
+
+
+class _Sessions:
+    """Counts the runs that were appended to one history."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._span: dict[bool, tuple[float, float]] = {}  # in epochs, in steps: first and last
+
+    def of(self, epoch: float | None, step: float | None) -> int:
+        """Return which run a row is of; epochs tell, and steps where there are none."""
+        now = step if epoch is None else epoch
+        if now is not None:
+            first, last = self._span.get(epoch is None, (now, now))
+            if now < last and now <= first:
+                self._number, first = self._number + 1, now
+                self._span.clear()
+            self._span[epoch is None] = (first, now)
+        return self._number
+
+
+def _first_number(row: Mapping[str, object], names: Iterable[str]) -> float | None:
+    """Return what a row has under one of the names; cells of tables are texts."""
+    for name in names:
+        read = metric_value(row.get(name)) if name in row else None
+        if read and math.isfinite(read[0]):
+            return read[0]
+    return None
 
 
 _OF_TRAINING = {"lr", "learning_rate", "grad_norm", "data_time", "base_lr"}
@@ -340,12 +369,6 @@ _OF_TRAINING = {"lr", "learning_rate", "grad_norm", "data_time", "base_lr"}
 
 def _is_bare_loss(key: str) -> bool:
     return metrics.canonical(key) == "loss" and metrics.split(key) is None
-
-
-def _number(value: object) -> object:
-    """Return what a cell holds: tables have texts."""
-    read = metric_value(value) if isinstance(value, str) else None
-    return read[0] if read else value
 
 
 def _of_epoch(key: str, value: object, moment: Measurement) -> Iterator[Measurement]:

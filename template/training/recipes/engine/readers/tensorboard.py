@@ -6,8 +6,11 @@ simple value (2) or a tensor (8).
 https://github.com/tensorflow/tensorboard/blob/master/tensorboard/compat/proto/event.proto
 """
 
+import math
 import struct
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,44 +18,32 @@ from engine import metrics
 from engine.evidence import Measurement, Noted, Reading
 from engine.readers import Broken
 
-MAX_RECORDS = 500_000
+MAX_RECORDS = 200_000
 MAX_RECORD = 1 << 16  # larger ones are pictures and histograms
-MAX_SCALARS = 100_000
+MOST, MOST_OF_TRAINING = 20_000, 1000  # scalars of one tag
 Field = tuple[int, int, bytes]  # number, integer, bytes
 
 
 def read(path: Path, name: str) -> Reading | None:
     """Return the scalars that are metrics, with their steps; None if there are none."""
-    found: list[tuple[int, str, float, datetime]] = []
+    found: list[Measurement] = []
+    seen: Counter[str] = Counter()
     epochs: dict[int, int] = {}
-    times: list[float] = []
     folder = path.parent.name  # Keras writes to `train` and to `validation`
     place = f"{folder}/" if metrics.split(folder) and len(folder) < 12 else ""
     for time, step, tag, value in _scalars(path):
-        times.append(time)
+        seen[tag] += 1
+        most = MOST_OF_TRAINING if metrics.split(f"{place}{tag}") == "train" else MOST
         if tag == "epoch":
             epochs[step] = int(value)
-        elif metrics.plausible(tag) and len(found) < MAX_SCALARS:
-            found.append((step, f"{place}{tag}", value, datetime.fromtimestamp(time, UTC)))
-    rows = tuple(
-        Measurement(
-            tag,
-            value,
-            f"tag {tag}, step {step}",
-            "epoch",
-            epochs.get(step),
-            step,
-            time=when.replace(tzinfo=None),
-        )
-        for step, tag, value, when in found
-    )
-    moments = {"started": min(times), "finished": max(times)} if times else {}
-    notes = tuple(
-        Noted(
-            fact, datetime.fromtimestamp(int(t), UTC).replace(tzinfo=None).isoformat(), "wall time"
-        )
-        for fact, t in moments.items()
-    )
+        elif metrics.plausible(tag) and seen[tag] <= most and math.isfinite(value):
+            when = datetime.fromtimestamp(time, UTC).replace(tzinfo=None)
+            where = f"tag {tag}, step {step}"
+            found.append(Measurement(f"{place}{tag}", value, where, "epoch", None, step, time=when))
+    rows = tuple(replace(m, epoch=epochs.get(m.step or 0)) for m in found)
+    times = sorted(m.time.replace(microsecond=0).isoformat() for m in found if m.time)
+    moments = zip(("started", "finished"), (times[:1], times[-1:]), strict=True)
+    notes = tuple(Noted(fact, moment[0], "wall time") for fact, moment in moments if moment)
     return Reading("TensorBoard events", "results", rows, notes) if rows else None
 
 
