@@ -145,6 +145,27 @@ def test_a_path_that_is_too_long_is_left_alone(place: Place) -> None:
     assert not changed(before, place.tree())
 
 
+def test_a_path_beyond_what_the_system_takes_is_left_alone(place: Place) -> None:
+    """A folder too deep to be listed: its run is left alone, aloud, and the others are packed."""
+    place.weights("runs/two/best.pt", 0.5)
+    place.settle()
+    folder = os.open(place.root / "runs/one", os.O_RDONLY)
+    opened = [folder]
+    for _ in range(25):
+        os.mkdir("d" * 200, dir_fd=opened[-1])
+        opened.append(os.open("d" * 200, os.O_RDONLY, dir_fd=opened[-1]))
+    try:
+        status, said = place.run(cleanup.main, "--apply")
+    finally:
+        for parent in reversed(opened[:-1]):  # what cleans up after tests cannot reach it either
+            os.rmdir("d" * 200, dir_fd=parent)
+        for descriptor in opened:
+            os.close(descriptor)
+    assert (status, "File name too long" in said) == (1, True)
+    assert (place.root / "runs/one/last.pt").exists()
+    assert not (place.root / "runs/two").exists()
+
+
 # --- what is not a plain file -----------------------------------------------------------------
 
 
@@ -207,7 +228,9 @@ def test_special_files_are_never_opened(place: Place) -> None:
         server.bind("socket.log")
         os.chdir(here)
         place.settle()
-        assert place.run(cleanup.main, "--apply")[0] in (0, 1)
+        status, said = place.run(cleanup.main)
+        assert (status, "pipe.pt: is no file" in said) == (0, True)
+        assert place.run(cleanup.main, "--apply")[0] == 0
         for name in ("pipe.pt", "socket.log"):
             assert not stat.S_ISREG((place.root / "runs/one" / name).lstat().st_mode)
 
@@ -225,17 +248,24 @@ def test_empty_files_are_no_copies_of_each_other(place: Place) -> None:
 
 
 @pytest.mark.skipif(not ROOT, reason="needs a file of another user")
-def test_a_file_of_another_user_leaves_its_run_alone(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("name", ["secret.bin", "secret.pt", "secret.log", "folder/secret.pt"])
+def test_a_file_of_another_user_leaves_its_run_alone(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """An unreadable member: its run stays whole, the others are packed, the exit status says so."""
     with tempfile.TemporaryDirectory() as folder:
         Place(Path(folder) / "first", capsys).there_and_back()  # nothing is left to be imported
         place = Place(Path(folder) / "repository", capsys)
         place.weights("runs/two/best.pt", 0.5)
-        place.write("runs/one/secret.bin", b"theirs").chmod(0o600)
+        content = place.weights("runs/two/last.pt", 0.3).read_bytes()
+        secret = place.write(f"runs/one/{name}", content)
+        secret.chmod(0o600)
+        if secret.parent.name == "folder":
+            secret.parent.chmod(0o700)
         place.settle()
         Path(folder).chmod(0o755)
         for path in (place.root, *place.root.rglob("*")):
-            if path.name != "secret.bin":
+            if "secret" not in path.name and path.name != "folder":
                 os.chown(path, 65534, 65534)
         before = place.tree()
         os.seteuid(65534)
@@ -243,7 +273,7 @@ def test_a_file_of_another_user_leaves_its_run_alone(capsys: pytest.CaptureFixtu
             status, said = place.run(cleanup.main, "--apply")
         finally:
             os.seteuid(0)
-        assert (status, "secret.bin" in said) == (1, True)
+        assert (status, name.split("/")[0] in said) == (1, True)
         assert (place.root / "runs/one/last.pt").exists()
         assert not (place.root / "runs/two").exists()
         assert place.run(undo.main)[0] == 0

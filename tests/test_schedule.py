@@ -203,6 +203,8 @@ def test_only_what_is_ours_goes_with_its_mark() -> None:
 
 def test_the_systems_crontab_takes_it(project: Path) -> None:
     """The program of the distribution accepts the entry, and what else was there stays."""
+    if not os.environ.get("CI"):
+        pytest.skip("a person's crontab is left alone; CI=1 tries it")
     if (program := shutil.which("crontab")) is None:
         pytest.skip("there is no crontab here")
     before = subprocess.run([program, "-l"], capture_output=True, check=False)

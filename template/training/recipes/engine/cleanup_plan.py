@@ -42,6 +42,7 @@ class Mess:
     duplicates: tuple[tuple[str, ...], ...]
     in_use: Mapping[str, str] = field(default_factory=dict)  # path -> why
     folders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # that are one checkpoint
+    left: tuple[Checkpoint, ...] = ()  # known, and left in place: their problem says why
 
     def files_of(self, checkpoint: str) -> tuple[str, ...]:
         """Return the files of a checkpoint: its own path, or what its folder holds."""
@@ -104,7 +105,10 @@ class _Planner:
             (*actions, *self.documents),
             self.archives,
             emptied(self.mess.inventory, self.actions, vars(self.project.folders).values()),
-            tuple(self._described(c) for c in self.mess.checkpoints),
+            (
+                *(self._described(c) for c in self.mess.checkpoints),
+                *(describe(c, "ignored") for c in self.mess.left),
+            ),
             tuple(self.notes),
         )
 
@@ -163,10 +167,17 @@ class _Planner:
         busy: dict[str, str] = {}
         for run in self.mess.runs:
             own = self._own_files(run)
-            if used := next((path for path in own if path in why), None):
-                busy |= dict.fromkeys((*own, *run.checkpoints), why[used])
+            hindrance = next((why[path] for path in own if path in why), self._unreadable(run))
+            if hindrance:
+                busy |= dict.fromkeys((*own, *run.checkpoints), hindrance)
         loose = (path for path in why if path not in self.run_of and self._is_log(path))
         return busy | {path: why[path] for path in loose}
+
+    def _unreadable(self, run: Run) -> str | None:
+        """Return why a run's folder cannot be dealt with: something in it cannot be listed."""
+        closed = self.mess.inventory.closed.items() if run.whole else ()
+        told = (f"{path}: {why}" for path, why in closed if run.holds(path) and "cannot" in why)
+        return next(told, None)
 
     def _promote(self, group: Group) -> None:
         pick = group.winner
@@ -293,6 +304,11 @@ class _Planner:
     def _remark(self) -> None:
         problems = ((path, reading.problem) for path, reading in self.mess.readings.items())
         self.notes += [f"{path}: {problem}" for path, problem in sorted(problems) if problem]
+        self.notes += [
+            f"{entry.path}: is no file, folder or link; it stays where it is"
+            for entry in self.mess.inventory.entries.values()
+            if entry.kind == "special" and entry.zone is None
+        ]
         moved = sum(action.tracked for action in self.actions.values())
         if moved:
             self.notes.append(

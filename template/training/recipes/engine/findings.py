@@ -4,17 +4,20 @@ import json
 import math
 import stat
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
-from engine import duplicates, folder_checkpoints, in_use, metrics, names
+from engine import duplicates, folder_checkpoints, in_use, left_in_place, metrics, names
 from engine.attribution import TASK_FACTS, Checkpoint, Evidence, attribute
 from engine.cleanup_plan import Mess
 from engine.errors import UserError
+from engine.evidence import Reading
 from engine.project import Project
 from engine.readers import dates, read
 from engine.runs import group, under
-from engine.scan import Inventory, scan
+from engine.scan import DVC, Inventory, matches, scan
 
 METADATA_LIMIT = 1 << 20  # bytes
 
@@ -22,12 +25,14 @@ METADATA_LIMIT = 1 << 20  # bytes
 def look(project: Project, leave_alone: tuple[str, ...] = ()) -> Mess:
     """Return all that is found in the project; nothing is written."""
     inventory = scan(project, leave_alone)
-    readings = {
+    left_in_place.mark(project.root, inventory)
+    everything = {
         entry.path: reading
         for entry in inventory.entries.values()
-        if entry.kind == "file" and entry.zone is None
-        if (reading := read(project.root / entry.path, PurePosixPath(entry.path).name))
+        if entry.kind == "file" and entry.zone in (None, DVC)
+        if (reading := _read(project, entry.path))
     }
+    readings, left = left_in_place.split(inventory, everything)
     folders = folder_checkpoints.find(inventory, readings)
     readings = folder_checkpoints.readings_with(folders, readings)
     runs = group(inventory, readings, folders)
@@ -45,7 +50,27 @@ def look(project: Project, leave_alone: tuple[str, ...] = ()) -> Mess:
         _duplicates(project, inventory, models, folders),
         in_use.in_use(project.root, files, time.time(), window),
         folders,
+        _left(project, inventory, everything, left),
     )
+
+
+def _read(project: Project, path: str) -> Reading | None:
+    """Return what a file says; data is none of ours unless the user says that it is weights."""
+    reading = read(project.root / path, PurePosixPath(path).name)
+    if reading and reading.role == "data":
+        rules = project.conventions
+        is_weights = matches(path, (*rules.pretrained.patterns, *rules.production.pick))
+        return replace(reading, role="model") if is_weights else None
+    return reading
+
+
+def _left(
+    project: Project, inventory: Inventory, readings: Mapping[str, Reading], left: Mapping[str, str]
+) -> tuple[Checkpoint, ...]:
+    """Return the checkpoints that stay where they are, each with the reason as its problem."""
+    runs = group(inventory, readings) if left else ()
+    found = attribute(runs, readings, project.conventions)
+    return tuple(replace(c, problem=f"stays: {left[c.path]}") for c in found if c.path in left)
 
 
 def _duplicates(

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from engine import identity
 from engine.evidence import Reading
 from engine.readers import WEIGHTS
-from engine.scan import CLOSED, Entry, Inventory
+from engine.scan import Entry, Inventory
 
 # Folders that hold a run's checkpoints, so that the run is the folder above.
 CONTAINERS = frozenset({"checkpoints", "checkpoint", "weights", "ckpt", "ckpts", "snapshots"})
@@ -19,6 +19,7 @@ COLLECTIONS = frozenset(
     "lightning_logs multirun work_dirs".split()
 )
 MOMENT = re.compile(r"\d{8}_\d{6}")
+MOVES_ALONG = ("hidden", "tests and fixtures", "data sets")  # zones of what lies in a run's own folder
 SOURCE = frozenset({".py", ".ipynb", ".c", ".cc", ".cpp", ".cu", ".rs", ".go", ".js", ".ts"})
 
 
@@ -197,8 +198,7 @@ def _folder_runs(inventory: Inventory, weights: list[str], own: dict[str, str]) 
             entry.path
             for entry in inventory.below(home)
             if entry.kind in ("file", "link")
-            and entry.zone not in CLOSED
-            and entry.zone not in ("the layout", "left alone on request")
+            and entry.zone in (None, *MOVES_ALONG)
             and not any(entry.path.startswith(prefix) for prefix in inner)
         ]
         checkpoints = tuple(sorted(path for path in weights if own.get(path) == home))

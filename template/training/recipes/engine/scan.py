@@ -27,6 +27,7 @@ FOREIGN_FOLDERS = {
 CLOSED = frozenset(
     {"version control", "vendored", "cache", "a tracker's", "its own", "environment"}
 )
+DVC, PROGRAM = "tracked by DVC", "git tracks it as part of the program"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,12 @@ def _walk(
             if is_folder and inner in CLOSED:
                 closed[path] = inner
                 continue
-            entries[path] = _entry(path, item.stat(follow_symlinks=False), inner)
+            try:
+                status = item.stat(follow_symlinks=False)
+            except OSError as error:  # its path is too long, or it has gone meanwhile
+                closed[path] = f"cannot be read: {error.strerror}"
+                continue
+            entries[path] = _entry(path, status, inner)
             if is_folder:
                 pending.append((path, inner))
     return entries, closed

@@ -311,7 +311,7 @@ def epoch_rows(
     back less far was written by a run that was resumed, and counts. Of training figures the last of
     an epoch is kept. A bare `loss` beside a learning rate is one, if there is anything else.
     """
-    found: dict[tuple[object, ...], Measurement] = {}
+    found: dict[tuple[object, ...], tuple[str, object, str]] = {}
     of_training: set[tuple[object, ...]] = set()
     sessions = _Sessions()
     for index, (where, row) in enumerate(rows):
@@ -319,21 +319,20 @@ def epoch_rows(
         epoch, step = (_first_number(keyed, names) for names in (_EPOCHS, _STEPS))
         session = sessions.of(epoch, step)
         whole = _whole(index if epoch is None and step is None else epoch)
-        moment = Measurement("", 0, where, "epoch", whole, _whole(step), session=session)
+        trains = not _OF_TRAINING.isdisjoint(keyed)
         for key, raw in keyed.items():
             if metrics.plausible(key) is None:
                 continue
-            trains = bool(_OF_TRAINING & keyed.keys()) and _is_bare_loss(key)
-            often = (trains or metrics.split(key) == "train") and whole is not None
-            place = (session, key, whole, None if often else step)
-            for measured in _of_epoch(key, resolve(raw), moment):
-                found[place] = replace(measured, where=f"{where}{key}")
-            if trains:
+            is_loss = trains and _is_loss_of_training(key)
+            often = (is_loss or metrics.split(key) == "train") and whole is not None
+            place = (session, key, whole, _whole(step), often or step)
+            found[place if not often else (session, key, whole, None, True)] = key, raw, where
+            if is_loss:
                 of_training.add(place)
         if len(found) >= MAX_MEASUREMENTS:
             break
-    judged = [m for place, m in found.items() if place not in of_training]
-    return judged or list(found.values())
+    judged = {place: cell for place, cell in found.items() if place not in of_training}
+    return list(_measured_rows(judged or found, resolve))
 
 
 class _Sessions:
