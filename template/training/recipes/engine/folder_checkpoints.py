@@ -31,6 +31,8 @@ _WHOLE = {
     "zero_to_fp32.py": "DeepSpeed checkpoint",
 }
 _ONE_NAME = (".ckpt", ".pt", ".pth")  # of folders that sharded trainings write
+# TensorFlow writes a checkpoint as files whose names start alike: `ckpt-5.index`, `ckpt-5.data-…`.
+_PART = re.compile(r"(?P<prefix>.+)\.(?:index|meta|data-\d{5}-of-\d{5})\Z")
 
 Folders = Mapping[str, tuple[str, ...]]  # folder -> its files
 
@@ -49,10 +51,27 @@ def find(inventory: Inventory, readings: Mapping[str, Reading]) -> dict[str, tup
     kinds = {folder: kind for folder in names if folder and (kind := _kind(folder, names[folder]))}
     whole = {folder for folder, kind in kinds.items() if kind in _WHOLE.values()}
     outer = {f for f in kinds if not any(_is_in(f, other) for other in whole)}
+    found = {folder: tuple(sorted(_files(folder, inventory, readings, outer))) for folder in outer}
+    alike = _alike(names)
+    return dict(sorted({**{p: alike[p] for p in alike if not _in_any(p, whole)}, **found}.items()))
+
+
+def _alike(names: Mapping[str, set[str]]) -> dict[str, tuple[str, ...]]:
+    """Return the prefixes that are one checkpoint of TensorFlow, each with its files."""
+    parts: dict[str, list[str]] = defaultdict(list)
+    for folder, inner in names.items():
+        for name in inner:
+            if match := _PART.match(name):
+                parts[f"{folder}/{match['prefix']}".lstrip("/")].append(f"{folder}/{name}".lstrip("/"))
     return {
-        folder: tuple(sorted(_files(folder, inventory, readings, outer)))
-        for folder in sorted(outer)
+        prefix: tuple(sorted(files))
+        for prefix, files in parts.items()
+        if f"{prefix}.index" in files and any(".data-" in file for file in files)
     }
+
+
+def _in_any(path: str, folders: set[str]) -> bool:
+    return any(_is_in(path, folder) for folder in folders)
 
 
 def _kind(folder: str, names: set[str]) -> str | None:
@@ -94,7 +113,11 @@ def readings_with(folders: Folders, readings: Mapping[str, Reading]) -> dict[str
         if path not in members or reading.role in ("training_state", "results")
     }
     for folder, files in folders.items():
-        kept[folder] = _merged(folder, [(p, readings[p]) for p in files if p in readings])
+        is_folder = all(_is_in(path, folder) for path in files)
+        known = [(path, readings[path]) for path in files if path in readings]
+        kept[folder] = (
+            _merged(folder, known) if is_folder else Reading("TensorFlow checkpoint", "model")
+        )
     return kept
 
 

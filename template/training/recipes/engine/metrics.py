@@ -200,6 +200,7 @@ def _tokens(name: str) -> list[str]:
     return _WORD.findall(name)
 
 
+@lru_cache(maxsize=4096)
 def split(name: str) -> Split | None:
     """Return the part of the data that `name` says its metric was measured on."""
     words = [*_tokens(name.lower()), *_tokens(_CAMEL.sub("_", name).lower())]

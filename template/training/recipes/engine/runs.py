@@ -138,6 +138,8 @@ class _Places:
 
     def is_run(self, folder: str) -> bool:
         """Return whether a folder that is a checkpoint is the folder of the run as well."""
+        if not self.folders[folder][:1] or not self.folders[folder][0].startswith(f"{folder}/"):
+            return False  # files whose names start alike
         holds_others = any(other.startswith(f"{folder}/") for other in self.folders)
         return holds_others or not identity.starts_generic(PurePosixPath(folder).name)
 

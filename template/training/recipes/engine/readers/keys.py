@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -311,28 +312,41 @@ def epoch_rows(
     back less far was written by a run that was resumed, and counts. Of training figures the last of
     an epoch is kept. A bare `loss` beside a learning rate is one, if there is anything else.
     """
-    found: dict[tuple[object, ...], tuple[str, object, str]] = {}
-    of_training: set[tuple[object, ...]] = set()
+    found: dict[_Cell, tuple[str, object]] = {}
+    of_training: set[_Cell] = set()
     sessions = _Sessions()
     for index, (where, row) in enumerate(rows):
         keyed = {key.strip(): raw for key, raw in _text_keys(row)}
         epoch, step = (_first_number(keyed, names) for names in (_EPOCHS, _STEPS))
         session = sessions.of(epoch, step)
         whole = _whole(index if epoch is None and step is None else epoch)
+        whole_step = _whole(step)
         trains = not _OF_TRAINING.isdisjoint(keyed)
         for key, raw in keyed.items():
             if metrics.plausible(key) is None:
                 continue
             is_loss = trains and _is_loss_of_training(key)
             often = (is_loss or metrics.split(key) == "train") and whole is not None
-            place = (session, key, whole, _whole(step), often or step)
-            found[place if not often else (session, key, whole, None, True)] = key, raw, where
+            cell = (session, key, whole, None if often else whole_step)
+            found[cell] = where, raw
             if is_loss:
-                of_training.add(place)
+                of_training.add(cell)
         if len(found) >= MAX_MEASUREMENTS:
             break
-    judged = {place: cell for place, cell in found.items() if place not in of_training}
-    return list(_measured_rows(judged or found, resolve))
+    judged = found.keys() - of_training
+    return [
+        measured
+        for (session, key, epoch, step), (where, raw) in found.items()
+        if not judged or (session, key, epoch, step) in judged
+        for measured in _of_epoch(
+            key,
+            resolve(raw),
+            Measurement("", 0, f"{where}{key}", "epoch", epoch, step, session=session),
+        )
+    ]
+
+
+_Cell = tuple[int, str, int | None, int | None]  # session, key, epoch, step
 
 
 class _Sessions:
@@ -366,8 +380,9 @@ def _first_number(row: Mapping[str, object], names: Iterable[str]) -> float | No
 _OF_TRAINING = {"lr", "learning_rate", "grad_norm", "data_time", "base_lr"}
 
 
-def _is_bare_loss(key: str) -> bool:
-    return metrics.canonical(key) == "loss" and metrics.split(key) is None
+@lru_cache(maxsize=1024)
+def _is_loss_of_training(key: str) -> bool:
+    return "loss" in key.lower() and metrics.split(key) is None
 
 
 def _of_epoch(key: str, value: object, moment: Measurement) -> Iterator[Measurement]:

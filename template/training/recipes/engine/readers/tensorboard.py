@@ -50,10 +50,10 @@ def read(path: Path, name: str) -> Reading | None:
 def _scalars(path: Path) -> Iterator[tuple[float, int, str, float]]:
     """Yield wall time, step, tag and value of each scalar."""
     for event in _records(path):
-        fields = list(fields(event))
-        time = next((_double(raw) for number, _, raw in fields if number == 1), 0.0)
-        step = next((value for number, value, _ in fields if number == 2), 0)
-        for number, _, summary in fields:
+        parts = list(fields(event))
+        time = next((_double(raw) for number, _, raw in parts if number == 1), 0.0)
+        step = next((value for number, value, _ in parts if number == 2), 0)
+        for number, _, summary in parts:
             for inner, _, raw in fields(summary) if number == 5 else ():
                 tag, value = _scalar(raw) if inner == 1 else ("", None)
                 if value is not None and 0 < time < 1e11:
