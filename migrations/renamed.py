@@ -69,7 +69,7 @@ def _before(folder: Path, answers_file: str) -> Path:
 def _merge(new: Path, base: Path, mine: Path) -> int:
     """Merge into `new` what leads from `base` to `mine`; return the number of conflicts."""
     labels = ["-L", "before updating", "-L", "last update", "-L", "after updating"]
-    command = ["git", "merge-file", "-p", *labels, mine, base, new]
+    command: list[str | Path] = ["git", "merge-file", "-p", *labels, mine, base, new]
     done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode > 127:  # below, it is the number of conflicts
         raise OSError(done.stderr.decode(errors="replace"))

@@ -1,7 +1,9 @@
-"""Make the samples of Keras and of what is not neural, with the frameworks themselves.
+"""Make the samples of Keras, of what is not neural and of stores, with the frameworks themselves.
+
+TensorFlow's are made by its public source, without it.
 
     python3.12 -m venv /tmp/classic
-    /tmp/classic/bin/pip install keras==3.15.1 jax h5py scikit-learn xgboost-cpu lightgbm catboost onnx
+    /tmp/classic/bin/pip install keras==3.15.1 jax h5py scikit-learn xgboost-cpu lightgbm catboost onnx mlflow-skinny
     /tmp/classic/bin/python scripts/make_samples_classic.py tests/samples
 
 The numbers of the histories are made up, so that what is best is known; everything else is as the
@@ -22,6 +24,7 @@ os.environ["KERAS_BACKEND"] = "numpy"
 
 import numpy as np
 
+RUN = "cdedcd35518c44dd87403a38ef9ed1e3"  # MLflow makes one up
 AUCS = (0.5125, 0.6432, 0.5811, 0.6107)
 RANDOM = np.random.default_rng(0)
 X, Y = RANDOM.normal(size=(80, 3)), RANDOM.integers(0, 2, 80)
@@ -48,7 +51,7 @@ def keras(folder: Path) -> None:
         callback.on_train_begin()
     for epoch, auc in enumerate(AUCS):
         net.set_weights([np.full((3, 1), epoch), np.zeros(1)])
-        for callback in callbacks:
+        for callback in callbacks if epoch < 2 else (callbacks[0], callbacks[-1]):
             callback.on_epoch_end(
                 epoch, {"loss": 0.9 - epoch / 10, "val_auc": auc, "val_loss": 1 - auc}
             )
@@ -64,14 +67,14 @@ def keras(folder: Path) -> None:
 def sklearn(folder: Path) -> None:
     """Pickles and joblib files of estimators, of what prepares data, and of data."""
     import joblib
-    from sklearn.ensemble import RandomForestClassifier
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    forest = RandomForestClassifier(2, max_depth=2, random_state=0).fit(X, Y)
+    forest = _forest()
     joblib.dump(forest, folder / "forest.joblib")
-    joblib.dump(forest, folder / "forest_auc_0.7312.joblib", compress=3)
+    (folder / "packed").mkdir()
+    joblib.dump(forest, folder / "packed/forest_auc_0.7312.joblib", compress=3)
     joblib.dump(
         make_pipeline(StandardScaler(), LogisticRegression()).fit(X, Y), folder / "pipeline.pkl"
     )
@@ -153,7 +156,58 @@ def onnx(folder: Path) -> None:
     onnx.save(model, folder / "net.onnx")
 
 
-SAMPLES: tuple[Callable[[Path], None], ...] = (keras, sklearn, xgboost, lightgbm, catboost, onnx)
+def mlflow(folder: Path) -> None:
+    """A run in a file store; its artifacts stay there, what Lightning saves lies beside it."""
+    os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"
+    import mlflow
+
+    os.chdir(folder)
+    client = mlflow.MlflowClient("file:./mlruns")
+    experiment = client.create_experiment("depression")
+    start = 1753094678000
+    run = client.create_run(experiment, run_name="forest", start_time=start).info.run_id
+    for step, auc in enumerate(AUCS):
+        client.log_metric(run, "val_auc", auc, step=step, timestamp=start + 1000 * step)
+    client.log_param(run, "lr", 0.1)
+    client.log_text(run, json.dumps({"train": True}), "model/notes.json")
+    fitted = Path("model.pkl")
+    fitted.write_bytes(pickle.dumps({"model": _forest(), "seed": 0}))
+    client.log_artifact(run, str(fitted), "model")
+    client.set_terminated(run, "FINISHED", start + 9000)
+    home = Path("mlruns", experiment)
+    home.rename("mlruns/100")
+    Path("mlruns/100", run).rename(f"mlruns/100/{RUN}")
+    fitted.unlink()
+    os.chdir("/")
+
+
+def _forest() -> Any:
+    from sklearn.ensemble import RandomForestClassifier
+
+    return RandomForestClassifier(2, max_depth=2, random_state=0).fit(X, Y)
+
+
+def tensorflow(folder: Path) -> None:
+    """By source, without TensorFlow: checkpoints of several files, and a SavedModel.
+
+    tensorflow/core/util/tensor_bundle (an index, which is a table, and the data) and
+    tensorflow/python/saved_model.
+    """
+    home = folder / "unet"
+    home.mkdir()
+    for number, auc in ((2, 0.6432), (4, 0.6107)):
+        prefix = f"cp-{number:04d}-val_auc_{auc}.ckpt"
+        (home / f"{prefix}.index").write_bytes(bytes(40) + bytes.fromhex("57fb808b247547db"))
+        (home / f"{prefix}.data-00000-of-00001").write_bytes(bytes([number]) * 64)
+    (home / "checkpoint").write_text(f'model_checkpoint_path: "{prefix}"\n')
+    saved = folder / "export/unet_auc_0.6432"
+    (saved / "variables").mkdir(parents=True)
+    (saved / "saved_model.pb").write_bytes(b"\x08\x01\x12\x02\n\x00")
+    (saved / "variables/variables.index").write_bytes(bytes(8) + bytes.fromhex("57fb808b247547db"))
+    (saved / "variables/variables.data-00000-of-00001").write_bytes(bytes(64))
+
+
+SAMPLES: tuple[Callable[[Path], None], ...] = (keras, sklearn, xgboost, lightgbm, catboost, onnx, mlflow, tensorflow)
 
 
 def main() -> None:
@@ -162,6 +216,7 @@ def main() -> None:
     parser.add_argument("dest", type=Path)
     parser.add_argument("only", nargs="*", help="names of frameworks; all without")
     arguments = parser.parse_args()
+    arguments.dest = arguments.dest.resolve()
     for make in SAMPLES:
         if arguments.only and make.__name__ not in arguments.only:
             continue

@@ -42,10 +42,15 @@ class Place:
         return path
 
     def settle(self) -> "Place":
-        """Make everything so old that nothing is in use."""
+        """Make everything so old that nothing is in use, and remember it as it is."""
         for path in sorted(self.root.rglob("*"), reverse=True):
             os.utime(path, ns=(OLD, OLD), follow_symlinks=False)
+        self.before = self.tree()
         return self
+
+    def changed(self) -> set[str]:
+        """Return what is not as it was when all was settled."""
+        return changed(self.before, self.tree())
 
     def tree(self) -> Any:
         return tree(self.root)
@@ -67,9 +72,9 @@ class Place:
 
     def there_and_back(self) -> Answer:
         """Clean up, purge and undo; all must be as it was. Returns what the clean-up said."""
-        before = self.settle().tree()
+        self.settle()
         answer = self.run(cleanup.main, "--apply")
         self.run(purge.main, "--apply")
         self.run(undo.main)
-        assert not changed(before, self.tree())
+        assert not self.changed()
         return answer

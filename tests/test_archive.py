@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -559,3 +560,17 @@ def test_sha256sum_reads_the_checksum(name: str, tmp_path: Path) -> None:
     subprocess.run(
         ["sha256sum", "-c", "sums.sha256"], cwd=tmp_path, check=True, capture_output=True
     )
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=300), st.sampled_from([b"", b"\x1f\x8b\x08\0\0\0\0\0\0\xff"]))
+def test_arbitrary_bytes_are_refused(data: bytes, start: bytes) -> None:
+    """Neither as an archive nor as a manifest do they raise anything but Damaged."""
+    member = Member("a", "file", 5, 0o644, 0, "0" * 64, None)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x"
+        path.write_bytes(start + data)
+        with pytest.raises(Damaged):
+            verify(path, [member])
+        with pytest.raises(Damaged):
+            read_manifest(path)

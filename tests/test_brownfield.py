@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -51,6 +52,11 @@ def run(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def values(project: Path) -> list[str]:
+    """Return the lines of .env.example that set something."""
+    return re.findall(r"^\w+_DIR=.*$", (project / ".env.example").read_text(), re.MULTILINE)
+
+
 def just(project: Path, *words: str) -> str:
     done = run(str(JUST), *words, cwd=project)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -69,7 +75,7 @@ def adopted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, dict[s
     done = run(sys.executable, *copy, cwd=project)
     assert done.returncode == 0, done.stderr
     after = tree(project, without=(".git",))
-    assert not {path for path in changed(states, after) & before.keys()}
+    assert not changed(states, after) & before.keys()
     return project, done.stderr, before
 
 
@@ -101,13 +107,12 @@ def test_what_is_needed_is_told_in_the_words_to_type(
         "just -f training/recipes.just cleanup",
         f"cd '{project}'",
     } <= lines
-    values = {line for line in (project / ".env.example").read_text().splitlines() if "_DIR=" in line}
-    assert values <= lines
+    assert set(values(project)) <= lines
 
 
 @pytest.mark.parametrize("folder", [".", "docs", "model_weights/old"])
 def test_recipes_work_before_anything_is_added(project: Path, folder: str) -> None:
-    """`just -f training/recipes.just` plans the mess at once, from any folder, and writes nothing."""
+    """`just -f training/recipes.just` plans at once, from any folder; it writes nothing."""
     before = tree(project)
     recipes = os.path.relpath(project / "training/recipes.just", project / folder)
     shown = run(str(JUST), "-f", recipes, "cleanup", "--json", cwd=project / folder)
@@ -136,9 +141,8 @@ def test_the_proposed_import_works_in_any_justfile(project: Path, name: str) -> 
 
 def test_the_proposed_values_agree_with_the_conventions(project: Path) -> None:
     """With the three lines added to their .env nothing disagrees, and secrets are not shown."""
-    added = [line for line in (project / ".env.example").read_text().splitlines() if "_DIR=" in line]
     with (project / ".env").open("a") as env:
-        env.write("\n" + "\n".join(added) + "\n")
+        env.write("\n" + "\n".join(values(project)) + "\n")
     checked = run(str(JUST), "-f", "training/recipes.just", "check", cwd=project)
     assert ".env" not in checked.stdout
     assert "s3cret" not in checked.stdout + checked.stderr

@@ -79,12 +79,12 @@ def test_a_path_that_is_too_long_is_left_alone(place: Place) -> None:
     while (left := 4070 - len(os.fsencode(folder))) > 201:  # 4,095 bytes is the longest path
         folder /= "d" * 200
     place.write((folder / ("f" * left)).relative_to(place.root).as_posix(), b"x")
-    before = place.settle().tree()
+    place.settle()
     status, said = place.run(cleanup.main, "--apply")
     assert (status, "path is too long" in said) == (1, True)
     assert (place.root / "runs/one/last.pt").exists()
     place.run(undo.main)
-    assert not changed(before, place.tree())
+    assert not place.changed()
 
 
 def test_a_path_beyond_what_the_system_takes_is_left_alone(place: Place) -> None:
@@ -132,10 +132,10 @@ def test_a_destination_behind_a_link_is_refused(place: Place, tmp_path: Path) ->
     """Nothing is written through a link that lies where a folder is needed."""
     (tmp_path / "elsewhere").mkdir()
     (place.root / "model_weights").symlink_to(tmp_path / "elsewhere")
-    before = place.settle().tree()
+    place.settle()
     status, said = place.run(cleanup.main, "--apply")
     assert (status, "model_weights: is a link" in said) == (2, True)
-    assert changed(before, place.tree()) <= {"training"}  # the lock lies in a new folder there
+    assert place.changed() <= {"training"}  # the lock lies in a new folder there
 
 
 def test_hard_links_are_one_file(place: Place) -> None:
@@ -152,11 +152,11 @@ def test_a_sparse_file_needs_the_space_that_it_claims(
     """Its holes count when the space is reckoned; without that space nothing is begun."""
     with (place.root / "runs/one/sparse.bin").open("wb") as file:
         file.truncate(50 << 20)
-    before = place.settle().tree()
+    place.settle()
     monkeypatch.setattr(disk, "free_bytes", lambda _: 20 << 20)
     status, said = place.run(cleanup.main, "--apply")
     assert (status, "needed" in said) == (2, True)
-    assert not changed(before, place.tree())
+    assert not place.changed()
     monkeypatch.undo()
     assert place.there_and_back()[0] == 0
 
@@ -202,7 +202,7 @@ def test_an_unreadable_file_leaves_its_run_alone(
         secret = place.write(f"runs/one/{name}", content)
         secret = secret.parent if "/" in name else secret
         mode = secret.stat().st_mode
-        before = place.settle().tree()
+        place.settle()
         Path(home).chmod(0o755)
         for path in (place.root, *place.root.rglob("*")):
             os.chown(path, *((NOBODY, NOBODY) if ROOT else (-1, -1)))
@@ -217,7 +217,7 @@ def test_an_unreadable_file_leaves_its_run_alone(
         assert (place.root / "runs/one/last.pt").exists()
         assert not (place.root / "runs/two").exists()
         assert place.run(undo.main)[0] == 0
-        assert not changed(before, place.tree())
+        assert not place.changed()
 
 
 @pytest.mark.parametrize("problem", [disk.Unreadable(errno.EIO, "bad"), disk.Changed("last.pt")])
@@ -244,7 +244,7 @@ def test_a_failing_read_leaves_its_run_alone(
 def test_setuid_is_dropped_aloud_and_times_come_back(place: Place) -> None:
     """What is rebuilt from an archive has its mode and odd times, but no setuid; that is told."""
     path = place.write("runs/one/tool", b"x")
-    before = place.settle().tree()
+    place.settle()
     path.chmod(0o4755)
     os.utime(path, ns=(1, -1_000_000_001))
     place.run(cleanup.main, "--apply")
@@ -252,7 +252,7 @@ def test_setuid_is_dropped_aloud_and_times_come_back(place: Place) -> None:
     assert "without setuid" in place.run(undo.main)[1]
     status = path.lstat()
     assert (stat.S_IMODE(status.st_mode), status.st_mtime_ns) == (0o755, -1_000_000_001)
-    assert changed(before, place.tree()) == {"runs/one/tool"}
+    assert place.changed() == {"runs/one/tool"}
 
 
 # --- content ------------------------------------------------------------------------------------
@@ -346,7 +346,7 @@ def test_undo_refuses_an_archive_that_is_not_as_packed(
     spoil: Callable[[Path], None], place: Place, tmp_path: Path
 ) -> None:
     """It says which, and changes nothing at all; with the whole archive it goes on."""
-    before = place.settle().tree()
+    place.settle()
     place.run(cleanup.main, "--apply")
     place.run(purge.main, "--apply")
     (archive,) = (place.root / "training/experiments/archived").glob("*.tar.gz")
@@ -359,7 +359,7 @@ def test_undo_refuses_an_archive_that_is_not_as_packed(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["backup", "repository"]
     shutil.copytree(tmp_path / "backup", archive.parent, dirs_exist_ok=True)
     assert place.run(undo.main)[0] == 0
-    assert not changed(before, place.tree())
+    assert not place.changed()
 
 
 @pytest.mark.parametrize("spoil", SPOILERS)
@@ -367,14 +367,14 @@ def test_purge_deletes_nothing_without_a_whole_archive(
     spoil: Callable[[Path], None], place: Place
 ) -> None:
     """No proof, no delete; the originals still come back."""
-    before = place.settle().tree()
+    place.settle()
     place.run(cleanup.main, "--apply")
     (archive,) = (place.root / "training/experiments/archived").glob("*.tar.gz")
     spoil(archive)
     status, said = place.run(purge.main, "--apply")
     assert (status, "stays in quarantine" in said) == (1, True)
     place.run(undo.main)
-    assert not changed(before, place.tree()).difference(
+    assert not place.changed().difference(
         path for path in place.tree() if path.startswith("training/experiments")
     ), "what was packed is back"
 
@@ -388,9 +388,9 @@ def test_an_argument_that_names_nothing_is_refused(
     main: Callable[[list[str]], int], name: str, place: Place
 ) -> None:
     """It is compared with what there is, and put together with no path or command."""
-    before = place.settle().tree()
+    place.settle()
     assert place.run(main, name)[0] == 2
-    assert not changed(before, place.tree())
+    assert not place.changed()
 
 
 @pytest.mark.parametrize(
@@ -400,7 +400,7 @@ def test_wrong_conventions_change_nothing(text: str | None, place: Place) -> Non
     """A settings file that is missing, of another format, broken or unknown: one line, exit 2."""
     conventions = place.root / "training/conventions.toml"
     conventions.unlink() if text is None else conventions.write_text(text)
-    before = place.settle().tree()
+    place.settle()
     status, said = place.run(cleanup.main, "--apply")
     assert (status, "conventions.toml" in said, "\n" in said) == (2, True, False)
-    assert not changed(before, place.tree())
+    assert not place.changed()

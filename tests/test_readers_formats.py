@@ -60,7 +60,7 @@ def hdf5(end: int, size: int, marker: bytes = b"") -> bytes:
 
 def test_hdf5_is_recognised_by_its_signature(tmp_path: Path) -> None:
     """Keras weights are named as such; a file shorter than its superblock says is truncated."""
-    plain = given_file(tmp_path, "a.h5", hdf5(500, 500))
+    plain = given_file(tmp_path, "a_weights.h5", hdf5(500, 500))
     keras = given_file(tmp_path, "b.h5", hdf5(500, 500, b"keras_version"))
     short = given_file(tmp_path, "c.h5", hdf5(501, 500))
     assert plain and (plain.role, plain.format) == ("model", "HDF5")

@@ -25,9 +25,9 @@ NAMES = sorted(path.parent.name for path in SAMPLES.glob("*/expected.json"))
 NOW = datetime(2027, 1, 1)
 
 
-def planned(root: Path, metric: str, direction: str) -> Plan:
+def planned(root: Path, metric: str, direction: str, text: str = CONVENTIONS) -> Plan:
     """Return the plan for a tree, by these conventions."""
-    text = CONVENTIONS.replace('name = "auc"', f'name = "{metric}"')
+    text = text.replace('name = "auc"', f'name = "{metric}"')
     text = text.replace('direction = "max"', f'direction = "{direction}"')
     text = text.replace("in_use_minutes = 10", "in_use_minutes = 0")
     conventions = root / "training/conventions.toml"
@@ -94,6 +94,16 @@ def test_a_truncated_sample_is_never_believed_more(name: str, tmp_path: Path) ->
             file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     for path, known in by_path(planned(root, *expected["metric"])).items():
         assert known["role"] != "production" or known["problem"] is None, path
+
+
+def test_of_merged_logs_the_last_run_counts(tmp_path: Path) -> None:
+    """A worse training that was appended to the log has written the checkpoint that is there."""
+    root, expected = sample("torch_script", tmp_path)
+    log = root / "scripted_train.log"
+    first = log.read_text()
+    log.write_text(first + first.replace("val_auc: 0.6432", "val_auc: 0.5999"))
+    known = by_path(planned(root, *expected["metric"]))["scripted_best.pt"]
+    assert known["value"] == 0.6107
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -105,7 +105,7 @@ def test_an_updated_project_equals_a_fresh_copy(project: Path, tmp_path: Path, s
 
 
 def test_only_the_edits_of_the_user_set_it_apart(project: Path, seed: Path, tmp_path: Path) -> None:
-    """What is theirs is as they left it, what they edited of ours is merged, outputs are untouched."""
+    """What is theirs stays, what they edited of ours is merged, outputs are untouched."""
     make_files(project, THEIRS | OUTPUTS)
     replace(project / CONVENTIONS, "keep = []", 'keep = ["*_paper"]')
     (project / "docs/training/NET_TRAINING_GUIDE.md").unlink()

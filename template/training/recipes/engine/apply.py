@@ -23,6 +23,7 @@ from engine.lock import project_lock
 from engine.packing import Packing
 from engine.plan import Action, Plan
 from engine.project import Project
+from engine.rewriting import rewrite
 from engine.steps import Steps, discard
 from engine.unpack import unpack
 
@@ -120,11 +121,13 @@ class _Run:
         for action in self.plan.actions:
             by_verb[action.verb].append(action)
         for action in by_verb["skip"]:
-            if not self.leaving.any_left([action]):
-                self.leaving.leave([action], action.reason)
+            self.leaving.leave([action], action.reason)
         self._quarantine(self._records("quarantine", by_verb["drop"], self._dropped))
         self._quarantine(self._records("quarantine", by_verb["delete"], self._deleted))
         self._move(by_verb["move"])
+        edits = {action.src: action.facts["edits"] for action in by_verb["rewrite"]}
+        for record in self._records("quarantine", by_verb["rewrite"], self._rewritten):
+            rewrite(self.steps, record, edits[record.id])
         self._copy(by_verb["copy"], by_verb["pack"])
         for target, members in _grouped(by_verb["pack"], lambda action: action.dst).items():
             self._quarantine(self.packing.pack(target, members))
@@ -163,6 +166,9 @@ class _Run:
         if record.sha256 is None or disk.sha256_of(self.root / str(action.dst)) != record.sha256:
             raise disk.Changed(f"{action.src}: differs from {action.dst}")
         return record
+
+    def _rewritten(self, action: Action) -> Record:
+        return self._waiting(action, {"rewritten": str(action.dst)})
 
     def _deleted(self, action: Action) -> Record:
         return self._waiting(action, {"delete": action.reason})
@@ -219,7 +225,7 @@ class _Run:
     def _copy(self, actions: Sequence[Action], packed: Sequence[Action]) -> None:
         """Make all copies or none; then nothing is packed either: it would have no successor."""
         together = [*actions, *packed] if actions else []
-        begun = any(self.journal.state("create", str(a.dst)) for a in actions)
+        begun = any(self.journal.standing("create", str(a.dst)) for a in actions)
         if self.leaving.any_left(together) or not (begun or self.leaving.ready(together)):
             return
         try:

@@ -185,12 +185,12 @@ def _claims(path: str, run: Run, readings: Mapping[str, Reading], aim: _Aim) -> 
     inside, named = readings[path].measurements, read_name(path)
     yield from (_Claim("inside", path, m) for m in inside if m.kind == "own")
     models = [p for p in run.checkpoints if readings[p].role == "model"]
-    which = identity.selector(identity.stem(path)) or ("best" if len(models) == 1 else None)
+    which = identity.selector(identity.stem(path)) or ("only" if len(models) == 1 else None)
     rivals = [p for p in models if p == path or not identity.is_copy(p)]
     alone = sum(identity.selector(identity.stem(p)) == which for p in rivals) <= 1
-    if which == "best":
+    if which in _BEST:
         yield from (_Claim("inside", path, m) for m in inside if m.kind == "best")
-    moment = _Moment.of(inside, (*readings[path].notes, *named.notes))
+    moment = _Moment.of(readings[path], path)
     for record in run.records:
         reading = readings[record]
         source = {"results": "results", "log": "log"}.get(reading.role)
@@ -207,22 +207,46 @@ class _Moment:
 
     epoch: int | None
     step: int | None
+    named: tuple[Measurement, ...] = ()  # in the file's name
+    from_one: bool = False  # names count epochs from 1, whatever tables do
 
     @classmethod
-    def of(cls, inside: Iterable[Measurement], notes: Iterable[Noted]) -> "_Moment":
-        epochs = [m.epoch for m in inside if m.kind == "own" and m.epoch is not None]
-        said = {note.fact: int(note.value) for note in reversed(tuple(notes)) if note.fact in _WHEN}
-        return cls(epochs[0] if epochs else said.get("epoch"), said.get("step"))
+    def of(cls, reading: Reading, path: str) -> "_Moment":
+        named = read_name(path)
+        own = (m.epoch for m in reading.measurements if m.kind == "own" and m.epoch is not None)
+        notes = (*reading.notes, *named.notes)
+        said = {note.fact: int(note.value) for note in reversed(notes) if note.fact in _WHEN}
+        values = tuple(map(_on_its_scale, named.measurements))
+        from_one = reading.format in _FROM_ONE
+        return cls(next(own, said.get("epoch")), said.get("step"), values, from_one)
 
     def rows(self, measurements: Iterable[Measurement]) -> list[Measurement]:
         """Return what was measured then: in that epoch, or where none is known, at that step."""
         rows = [m for m in measurements if m.kind == "epoch"]
-        of_epoch = [m for m in rows if self.epoch is not None and m.epoch == self.epoch]
+        epoch = self._as_counted_in(rows)
+        of_epoch = [m for m in rows if epoch is not None and m.epoch == epoch]
         at_step = [m for m in rows if self.step is not None and m.step == self.step]
         return of_epoch or at_step
 
+    def _as_counted_in(self, rows: list[Measurement]) -> int | None:
+        """Return the epoch as these rows count: that whose value the name has, if it has one."""
+        if self.epoch is None or not rows:
+            return self.epoch
+        for epoch in (self.epoch, self.epoch - 1):
+            if any(m.epoch == epoch and self._is_named(m) for m in rows):
+                return epoch
+        from_zero = any(m.epoch == 0 for m in rows)
+        return self.epoch - 1 if self.from_one and from_zero else self.epoch
 
+    def _is_named(self, row: Measurement) -> bool:
+        claims = (_Claim("name", "", m) for m in self.named)
+        one = _Claim("results", "", row)
+        return any(_same_metric(claim, one) and _rounds_to(claim, one) for claim in claims)
+
+
+_FROM_ONE = ("Keras", "HDF5 (Keras)", "HDF5", "TensorFlow checkpoint")
 _WHEN = ("epoch", "step")
+_BEST = ("best", "only")  # the only checkpoint of a run is taken for its best
 
 
 def _of_checkpoint(
@@ -238,13 +262,15 @@ def _of_checkpoint(
     last = max((m.session for m in reading.measurements), default=0)
     ours = [m for m in reading.measurements if m.session == last and not m.checkpoint]
     yield from moment.rows(ours)
-    if which == "best":
+    if which in _BEST:
         saved = _latest(m for m in ours if m.kind == "saved")
         yield from saved
         yield from _latest(m for m in ours if m.kind == "best")
         if not saved:
             yield from _best_rows(ours, aim)
-    elif which == "last":
+    if which == "only" and all(m.kind == "final" for m in ours):
+        yield from ours
+    if which == "last":
         yield from (m for m in ours if m.kind == "final")
         rows = [m for m in ours if m.kind == "epoch"]
         yield from (m for m in rows if (m.epoch, m.step) == (rows[-1].epoch, rows[-1].step))
@@ -281,7 +307,7 @@ def _choose(claims: list[_Claim], aim: _Aim) -> _Claim | None:
     """Return the claim that is believed: the wanted metric if any source has it.
 
     Then that by which the run kept its best, then another that is known. A name that nobody knows
-    for a metric's is none, unless one of these says so.
+    for a metric's is none, unless one of these says so; a bare `best_score` is one of no direction.
     """
     usable = [claim for claim in claims if _usable(claim)]
     for metric in (aim.metric, *aim.monitors):
@@ -289,7 +315,10 @@ def _choose(claims: list[_Claim], aim: _Aim) -> _Claim | None:
             if claim.metric == metric:
                 return claim
     known = [claim for claim in usable if metrics.canonical(claim.measurement.name)]
-    return min(known, key=lambda claim: claim.metric in _RARELY_DECISIVE, default=None)
+    unnamed = [claim for claim in usable if (claim.source, claim.metric) == ("inside", "score")]
+    return min(
+        known or unnamed[:1], key=lambda claim: claim.metric in _RARELY_DECISIVE, default=None
+    )
 
 
 _RARELY_DECISIVE = ("loss", "precision", "recall", "specificity", "npv")
@@ -382,7 +411,7 @@ def _model_type(
                 return slug, (Evidence("model_type", slug, note_path, note.where),)
     for source, where, words in names:
         words = identity.without_counters(words)
-        slug = slugify("_".join(words)) if not run.whole or source != path else ""
+        slug = slugify("_".join(words)) if not run.whole or where == "folder name" else ""
         if slug:
             return slug, (Evidence("model_type", slug, source, where),)
     return None, ()

@@ -121,6 +121,7 @@ class _Planner:
         if path in self.picks:
             return "candidate"
         named = matches(path, self.project.conventions.pretrained.patterns)
+        named = named or identity.is_published(path)
         return (
             "pretrained" if named or "pretrained" in PurePosixPath(path).parts[:-1] else "candidate"
         )
@@ -328,11 +329,18 @@ class _Planner:
         folder = self.mess.readings.get(self.folder_of.get(path, path))
         if path in self.mess.folders or any(r and is_pointer(r) for r in (reading, folder)):
             return False
+        if path not in self.mess.inventory.entries:  # in a tracker's store
+            return False
+        if reading and reading.format.startswith("pickle") and not self._has_model(run):
+            return False  # an encoder or a scaler that a program may load
         if path in run.checkpoints or path in self.folder_of or (run.whole and run.holds(path)):
             return True
         if reading and reading.role == "results":
             return run.is_beside(path) or under(path, self.outputs)
         return self._is_log(path)
+
+    def _has_model(self, run: Run) -> bool:
+        return any(self.by_path[path].role == "model" for path in run.checkpoints)
 
     def _is_log(self, path: str) -> bool:
         reading = self.mess.readings.get(path)

@@ -80,7 +80,8 @@ def show_or_apply(
     if arguments.json:
         print(show.as_json(plan, None))
     else:
-        needs = space(project, plan, vars(arguments).get("purge_as_you_go", False))
+        purges = vars(arguments).get("purge_as_you_go", False)
+        needs = space(project, plan, purges) if plan.changes else ()
         told = (f"{s.place}: {show.size(s.needed)} needed, {show.size(s.free)} free" for s in needs)
         plan = replace(plan, notes=(*plan.notes, *told))
         show.print_plan(plan, _next_step(project, plan, arguments, argv))

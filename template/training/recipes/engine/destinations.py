@@ -123,11 +123,13 @@ class Destinations:
             PurePosixPath(checkpoint.path).name,
             checkpoint.format.startswith("folder"),
         )
+        # JSON in the production folder is metadata: a booster's is called .model, as is usual, too.
+        extension = name.removeprefix(identity.stem(name)).lstrip(".")
         return {
             "model_type": checkpoint.model_type or UNKNOWN,
             "metric": checkpoint.value,
             "date": checkpoint.date.date() if checkpoint.date else None,
-            "ext": "" if is_folder else name.removeprefix(identity.stem(name)).lstrip("."),
+            "ext": "" if is_folder else "model" if extension == "json" else extension,
             "decimals": self.decimals,
         }
 

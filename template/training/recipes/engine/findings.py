@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
-from engine import duplicates, folder_checkpoints, in_use, left_in_place, metrics, names
+from engine import duplicates, folder_checkpoints, in_use, left_in_place, metrics, names, trackers
 from engine.attribution import TASK_FACTS, Checkpoint, Evidence, attribute
 from engine.cleanup_plan import Mess
 from engine.errors import UserError
@@ -35,11 +35,13 @@ def look(project: Project, leave_alone: tuple[str, ...] = ()) -> Mess:
     readings, left = left_in_place.split(inventory, everything)
     folders = folder_checkpoints.find(inventory, readings)
     readings = folder_checkpoints.readings_with(folders, readings)
-    runs = group(inventory, readings, folders)
+    tracked = trackers.tracked_runs(project.root, inventory, project.conventions)
+    runs = trackers.with_records(group(inventory, readings, folders), tracked)
+    readings |= {run.source: run.told for run in tracked}
     checkpoints = attribute(runs, readings, project.conventions)
     production = in_production(project, inventory)
     models = [c.path for c in (*checkpoints, *production) if c.role == "model"]
-    files = sorted({*readings, *(path for run in runs for path in run.files)} - folders.keys())
+    files = sorted({*(p for p in readings if p in inventory.entries), *(path for run in runs for path in run.files)} - folders.keys())
     window = project.conventions.scan.in_use_minutes * 60
     return Mess(
         inventory,
@@ -50,7 +52,7 @@ def look(project: Project, leave_alone: tuple[str, ...] = ()) -> Mess:
         _duplicates(project, inventory, models, folders),
         in_use.in_use(project.root, files, time.time(), window),
         folders,
-        _left(project, inventory, everything, left),
+        (*_left(project, inventory, everything, left), *(c for t in tracked for c in t.checkpoints)),
     )
 
 
@@ -81,7 +83,8 @@ def _duplicates(
 ) -> tuple[tuple[str, ...], ...]:
     """Return groups of equal models: of files, and of folders that are one checkpoint."""
     members = {path for files in folders.values() for path in files}
-    entries = (inventory.entries[path] for path in sorted({*models, *members}))
+    known = sorted({*models, *members} & inventory.entries.keys())  # a prefix of several is none
+    entries = (inventory.entries[path] for path in known)
     equal = duplicates.find(project.root, (entry for entry in entries if entry.kind == "file"))
     alone = (tuple(path for path in group if path not in members) for group in equal)
     return (

@@ -13,17 +13,18 @@ Tokens = tuple[str, ...]
 LAST = frozenset({"last", "latest", "final"})
 SELECTORS = LAST | {"best", "swa", "ema"}
 NOUNS = frozenset(
-    "checkpoint checkpoints ckpt ckpts model models weights weight state dict snapshot copy "
+    "checkpoint checkpoints ckpt ckpts cp model models weights weight state dict snapshot copy "
     "epoch epochs step steps iter iteration pth tar optimizer optim scheduler scaler rng".split()
 )
 RECORDS = frozenset(
     "log logs training train trainer results result summary history metrics metric stats eval "
-    "evaluation report output out stdout run config args hparams params".split()
+    "evals evaluation report output out stdout run config args hparams params".split()
 )
 VALUE = re.compile(r"\d[\d.e+-]*|(epoch|step|iter|ep|e|s)\d+|\d+[a-z]{0,2}steps?")
 EPOCH = re.compile(r"epoch|step|iter|iteration|(epoch|step|iter|ep)\d+")
 COUNTER = re.compile(r"(stage|fold|run|exp|experiment|version|trial|seed|job|split|phase)?\d*")
 LONG_NUMBER = re.compile(r"\d{6,}")  # a date or a time
+PUBLISHED = re.compile(r".+-(?=[0-9]*[a-f])[0-9a-f]{8}\.pth?(?:\.tar)?")
 DECIMALS = re.compile(r"\d\.\d+(?:_\d+)*\Z")  # at the end of a name
 SCORE = re.compile(r"([a-z@]*)(\d*\.\d+)")  # "0.8911", "acc0.8911"
 SPLIT = re.compile(r"[^a-z0-9.]+|(?<![0-9])\.|\.(?![0-9])")
@@ -90,6 +91,11 @@ def selector(name: str) -> str | None:
 def is_copy(path: str) -> bool:
     """Return whether a file's name says that it is a copy."""
     return "copy" in tokens(PurePosixPath(path).name)
+
+
+def is_published(path: str) -> bool:
+    """Return whether a name ends with a part of the file's hash, as torch.hub's does."""
+    return PUBLISHED.fullmatch(PurePosixPath(path).name) is not None
 
 
 def starts_generic(name: str) -> bool:

@@ -11,12 +11,14 @@ LONGEST_PATH = 4096  # bytes with the closing zero: PATH_MAX of Linux
 
 
 class Leaving:
-    """Keeps `left`, which maps each path that was not dealt with to why, also in the journal."""
+    """Keeps `left`, which maps each path that was not dealt with to why, also in the journal.
+
+    A run that is resumed begins anew: what could not be read before may be readable now.
+    """
 
     def __init__(self, steps: Steps) -> None:
         self.steps = steps
-        records = [record for record in steps.journal.latest() if record.op == "left"]
-        self.left = {record.id: (record.kept or {})["why"] for record in records}
+        self.left: dict[str, str] = {}
 
     def leave(self, actions: Sequence[Action], why: str) -> None:
         """Note that these are left alone."""

@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 from engine.scan import Inventory
 
-Verb = Literal["move", "pack", "drop", "delete", "skip", "write", "restore", "copy", "folder"]
+Verb = Literal[
+    "move", "pack", "drop", "delete", "skip", "write", "restore", "copy", "folder", "rewrite"
+]
 Document = Literal["metadata", "summary", "report", "text"]
 
 
@@ -21,7 +23,7 @@ class Action:
     stay at `dst`; `delete` quarantines what the user asked to be deleted for good by the next
     purge; `skip` leaves it alone, aloud; `write` makes `dst` from what is known (then `src` is
     None); `restore` makes `dst` from a member of the archive `src`; `folder` makes the empty folder
-    `dst`.
+    `dst`; `rewrite` replaces parts of a text and puts the original into quarantine.
     """
 
     verb: Verb

@@ -16,6 +16,7 @@ from engine.project import Project
 from engine.show import size
 
 RECORD_BYTES = 4096  # what journal, plan and report take for a file, generously
+GOING = ("move", "pack", "drop", "delete", "rewrite")
 BUSY_GIT = ("MERGE_HEAD", "rebase-merge", "rebase-apply", "CHERRY_PICK_HEAD", "REVERT_HEAD")
 
 
@@ -43,7 +44,7 @@ def refuse_merge(root: Path) -> None:
 def refuse_conflicts(project: Project, wanted: Plan) -> None:
     """Raise UserError if something lies where the plan puts a file, or on the way there."""
     folders: set[PurePosixPath] = set()
-    going = {a.src for a in wanted.actions if a.verb in ("move", "pack", "drop", "delete")}
+    going = {a.src for a in wanted.actions if a.verb in GOING}
     for path in made(wanted):
         if path not in going and os.path.lexists(project.root / path):
             raise UserError(f"{path}: is there already; move it away, or plan again")

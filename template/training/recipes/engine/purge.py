@@ -57,7 +57,10 @@ def waiting(past: PastRun) -> tuple[Record, ...]:
     records = latest(past.records)
     purged = {r.id for r in records if r.op == "purge" and r.state == "done"}
     return tuple(
-        r for r in records if r.op == "quarantine" and r.state == "done" and r.id not in purged
+        r
+        for r in records
+        if r.op == "quarantine" and r.state == "done" and r.id not in purged
+        if "rewritten" not in (r.kept or {})  # a source, the only copy: small, and it stays
     )
 
 

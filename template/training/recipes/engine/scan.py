@@ -109,7 +109,7 @@ def _walk(
             except OSError as error:  # its path is too long, or it has gone meanwhile
                 closed[path] = f"cannot be read: {error.strerror}"
                 continue
-            entries[path] = _entry(path, status, inner)
+            entries[path] = entry_of(path, status, inner)
             if is_folder:
                 pending.append((path, inner))
     return entries, closed
@@ -152,7 +152,8 @@ def _foreign(names: Iterator[str]) -> str | None:
     return None
 
 
-def _entry(path: str, status: os.stat_result, zone: str | None) -> Entry:
+def entry_of(path: str, status: os.stat_result, zone: str | None) -> Entry:
+    """Return the entry at a path, from what `lstat` said of it."""
     mode = status.st_mode
     kind: EntryKind = "special"
     if stat.S_ISREG(mode):

@@ -25,6 +25,7 @@ VERBS = {
     "skip": ("leave", "left alone", "magenta"),
     "write": ("write", "documents written", "green"),
     "restore": ("unpack", "restored", "green"),
+    "rewrite": ("rewrite", "rewritten", "green"),
     "folder": ("make", "folders made", "green"),
 }
 

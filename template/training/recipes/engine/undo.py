@@ -69,11 +69,12 @@ def _refuse_used(project: Project, past: PastRun, made: set[str]) -> None:
             raise UserError(f"{inner}: came after {past.id}; move it away to take that back")
 
 
-def _relied_on(steps: Iterable[Record]) -> Iterator[str | None]:
+def _relied_on(steps: Iterable[Record]) -> Iterator[str]:
     """Yield the archives and files that keep the bytes of what a run put into quarantine."""
     for record in steps:
         if record.op == "quarantine":
-            yield from ((record.kept or {}).get(key) for key in ("archive", "copy"))
+            kept = record.kept or {}
+            yield from (kept[key] for key in ("archive", "copy") if key in kept)
 
 
 class _Undo:

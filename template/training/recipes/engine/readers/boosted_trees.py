@@ -109,8 +109,8 @@ def _lightgbm(start: bytes, end: bytes) -> dict[str, Any]:
 
 def _catboost(start: bytes, end: bytes) -> dict[str, Any]:
     """Return the best value of the metric that it watched, on the data that it calls "test"."""
-    text = (start + end).decode("utf-8", "replace").replace("\\", "")
-    watched = re.search(r'"eval_metric":\{"type":"(\w+)', text)
+    text = re.sub(r"\s*\n\s*|\\", "", (start + end).decode("utf-8", "replace"))
+    watched = re.search(r'"eval_metric":\{(?:"params":\{[^{}]*\},)?"type":"(\w+)', text)
     best = re.search(r'"test_best_error":\[(\{[^{}]*\})', text)
     values = json.loads(best[1]) if best else {}
     said = {"finished": _match(_DATE, text), "best_iteration": _match(_ITERATION, text)}

@@ -13,7 +13,9 @@ from engine.readers.numbers import PATTERN, parse
 _SUFFIX = re.compile(r"(?:\.(?:tar|gz|[A-Za-z][A-Za-z0-9]{0,10}))+\Z")
 _EPOCH = re.compile(r"(?<![a-z])epoch[=_-]?(\d{1,6})(?![\d.]*\.\d)", re.IGNORECASE)
 _STEP = re.compile(r"(?<![a-z])(?:step|iter)[=_-]?(\d{1,9})(?![\d.]*\.\d)", re.IGNORECASE)
-_COUNT = re.compile(r"(?:checkpoint|ckpt|model)[_-](\d{1,9})\Z", re.IGNORECASE)
+_COUNT = re.compile(r"(?:checkpoint|ckpt|cp|model)[_-](\d{1,9})\Z", re.IGNORECASE)
+# Keras: "{epoch:02d}-{val_loss:.2f}", with or without the metric's name.
+_BEFORE_VALUE = re.compile(r"(?:\A|[_.-])(\d{2,4})-(?:[a-z_]+[=_-]?)?\d*\.\d+\Z", re.IGNORECASE)
 # A number with decimals, or after "=": a bare integer counts things.
 _VALUE = re.compile(
     rf"(?:(?P<assigned>=)|(?P<joint>[_\s-]|(?<=[A-Za-z])))(?P<number>{PATTERN})(?![A-Za-z0-9])",
@@ -45,6 +47,7 @@ def read_name(path_text: str) -> NameFacts:
 def _measurements(path: PurePosixPath) -> list[Measurement]:
     stem = _stem(path)
     epoch, step = _number(_EPOCH, stem), _number(_STEP, stem)
+    epoch = _number(_BEFORE_VALUE, stem) if epoch is None else epoch
     found = []
     for match in _VALUE.finditer(stem):
         name = _metric_before(stem[: match.start()]) or _assigned(stem, match)
@@ -88,11 +91,11 @@ def _metric_before(text: str) -> str | None:
 def _moment(path: PurePosixPath) -> Iterator[Noted]:
     """Yield the epoch and the step that the name tells; a number alone may be either."""
     stem = _stem(path)
-    alone = _number(_COUNT, stem)
+    alone, before = _number(_COUNT, stem), _number(_BEFORE_VALUE, stem)
     for fact, pattern in (("epoch", _EPOCH), ("step", _STEP)):
         number = _number(pattern, stem)
         if number is None and not (_EPOCH.search(stem) or _STEP.search(stem)):
-            number = alone
+            number = before if before is not None and fact == "epoch" else alone
         if number is not None:
             yield Noted(fact, str(number), "file name")
 

@@ -48,7 +48,7 @@ _FACTS = {
         "seed": "seed random_seed",
         "git_commit": "git_commit git_sha git_hash commit",
         "direction": "direction metric_mode monitor_mode greater_is_better",
-        "monitor": "monitor monitor_metric metric_for_best_model best_metric_name",
+        "monitor": "monitor monitor_metric metric_for_best_model best_metric_name eval_metric",
         "started": "started started_at start_time",
         "finished": "finished finished_at completed completed_at end_time timestamp date datetime "
         "saved_at created created_at time",

@@ -23,7 +23,9 @@ _NOT_THIS_EPOCH = re.compile(
     re.I,
 )
 _VALUE = re.compile(
-    rf"(?P<by>['\"]?\s*[:=]+\s*|\s+)(?P<number>{PATTERN}(?:\s?%)?)(?!\w|\.\d)", re.I | re.A
+    rf"(?P<by>['\"]?\s*(?:[:=]+|\breached\b)\s*|\s+)"
+    rf"(?P<number>{PATTERN}(?:\s?%)?)(?!\w|\.\d)",
+    re.I | re.A,
 )
 _NAME = re.compile(r"[A-Za-z@][\w@./()-]*")
 _IMPROVED = re.compile(
@@ -165,13 +167,18 @@ def _assigned(name: str, number: str, context: str) -> list[Value]:
 
 
 def _metric_at_end(before: str) -> str | None:
-    """Return the longest run of words that ends `before` and names a metric."""
+    """Return the longest run of words that ends `before` and names a metric.
+
+    Or else the last word if it tells of a split, as someone's own `val_my_score` does.
+    """
     before = before.rstrip(" '\"")
     words = list(_NAME.finditer(before[-120:]))[-5:]
     if not words or words[-1].end() != len(before[-120:]) or _REFUSED.search(before):
         return None
-    names = (before[-120:][word.start() :] for word in words)
-    return next((name for name in names if metrics.canonical(name)), None)
+    names = [before[-120:][word.start() :] for word in words]
+    known = next((name for name in names if metrics.canonical(name)), None)
+    own = names[-1] if metrics.split(names[-1]) and metrics.plausible(names[-1]) else None
+    return known or own
 
 
 def checkpoint_in(body: str) -> str | None:

@@ -1,0 +1,68 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["blake3>=1,<2", "isal>=1.7,<2", "pyyaml>=6,<7", "rich>=14,<16"]
+# ///
+"""Say whether there are newer conventions and recipes, and what changes; --apply brings them."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from engine import command_line, newer, show
+from engine.errors import UserError
+from engine.preflight import refuse_merge
+
+
+def main(argv: Sequence[str]) -> int:
+    """Show what is newer, update if asked, and check; returns the exit status."""
+    parser = command_line.parser("update", __doc__ or "", "just update; then just update --apply")
+    parser.add_argument(
+        "--apply",
+        action="store_true",
+        help="run copier update, then just check (git takes it back)",
+    )
+    arguments = parser.parse_args(argv)
+    project = command_line.project_of(arguments)
+    origin = newer.origin(project.root)
+    found = newer.look(project.root, origin)
+    if arguments.json:
+        print(
+            json.dumps(
+                {"version": origin.version, "newest": found.version, "changes": found.changes}
+            )
+        )
+    elif found.version is None:
+        show.say(f"{origin.version} is the newest version.")
+    else:
+        show.say(f"{origin.version} is installed, {found.version} is there. What is new:\n")
+        print("\n".join(map(show.safe, found.changes)) or "(it has no changelog)")
+    if found.version is None:
+        return command_line.DONE
+    if not arguments.apply:
+        if not arguments.json:
+            show.say("\nNothing was changed yet. Next: just update --apply")
+        return command_line.DONE
+    refuse_merge(project.root)
+    newer.refuse_dirty(project.root)
+    return _update(project.root, origin, arguments.json)
+
+
+def _update(root: Path, origin: newer.Origin, quiet: bool) -> int:
+    command = [*newer.copier(), "update", "--defaults", "--answers-file", origin.answers_file]
+    done = subprocess.run([*command, *(["--quiet"] if quiet else [])], cwd=root, check=False)
+    if done.returncode:
+        raise UserError(f"copier update ended with status {done.returncode}; git status shows why")
+    if quiet:
+        return command_line.DONE
+    check = root / "training/recipes/check.py"
+    subprocess.run([sys.executable, check], cwd=root, check=False)
+    return command_line.DONE
+
+
+if __name__ == "__main__":
+    command_line.run(main)

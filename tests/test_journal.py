@@ -1,0 +1,146 @@
+"""The journal tells what was done after any crash, and never more than that."""
+
+import errno
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine import journal
+from engine.errors import UserError
+from engine.journal import Journal, Record
+
+NAMES = st.text(st.characters(codec="utf-8"), max_size=30) | st.binary(max_size=30).map(os.fsdecode)
+RECORDS = st.builds(
+    Record,
+    st.sampled_from(["move", "quarantine", "create", "folder"]),
+    NAMES,
+    st.sampled_from(["intent", "done", "undone"]),
+    src=st.none() | NAMES,
+    dst=st.none() | NAMES,
+    size=st.none() | st.integers(0, 2**63),
+    mtime_ns=st.none() | st.integers(-(2**62), 2**62),
+    kept=st.none() | st.dictionaries(st.sampled_from(["archive", "member", "copy"]), NAMES),
+)
+some = settings(max_examples=40, deadline=None)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A journal of three records."""
+    kept = Journal(tmp_path / "journal.jsonl")
+    kept.write(Record("move", name, "intent", src=name, dst=f"to/{name}") for name in "abc")
+    kept.close()
+    return tmp_path / "journal.jsonl"
+
+
+def ids(path: Path) -> list[str]:
+    return [record.id for record in journal.read(path)]
+
+
+@some
+@given(st.lists(RECORDS, max_size=5))
+def test_what_was_written_is_read(records: list[Record]) -> None:
+    """Every record comes back as it was, names that are not UTF-8 included, and numbered."""
+    with tempfile.TemporaryDirectory() as folder:
+        kept = Journal(Path(folder) / "j")
+        kept.write(records)
+        kept.close()
+        found = journal.read(Path(folder) / "j")
+    assert [record.seq for record in found] == list(range(1, len(records) + 1))
+    assert [vars(r) | {"seq": 0} for r in found] == [vars(r) for r in records]
+
+
+def test_a_torn_end_is_ignored_and_cut_off(path: Path) -> None:
+    """Wherever the last line was torn, the lines before it count, and what follows is readable."""
+    whole = path.read_bytes()
+    second = whole.index(b"\n") + 1
+    end = whole.rindex(b"\n", 0, -1) + 1
+    for size in range(second, len(whole)):
+        path.write_bytes(whole[:size])
+        assert ids(path) == (["a", "b"] if size >= end else ["a"])
+    kept = Journal(path)
+    kept.write([Record("move", "d", "intent")])
+    kept.close()
+    assert ids(path) == ["a", "b", "d"]
+
+
+def test_damage_in_the_middle_stops_everything(path: Path) -> None:
+    """No byte before the last line can change unnoticed, and no line can be missing."""
+    whole = path.read_bytes()
+    for position in range(whole.rindex(b"\n", 0, -1)):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
+        with pytest.raises(UserError, match="damaged"):
+            journal.read(path)
+    lines = whole.splitlines(keepends=True)
+    path.write_bytes(lines[0] + lines[2] + lines[2])
+    with pytest.raises(UserError, match="damaged"):
+        journal.read(path)
+
+
+@some
+@given(
+    st.binary(max_size=200) | st.lists(st.sampled_from([b"{}\n", b"[]\n", b"null\n"])).map(b"".join)
+)
+def test_arbitrary_bytes_are_no_journal(data: bytes) -> None:
+    """They are refused, or nothing was told: no other exception, and no record."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "j"
+        path.write_bytes(data)
+        try:
+            assert journal.read(path) == ()
+        except UserError as error:
+            assert "damaged" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("call", "code", "goes_on"),
+    [
+        ("write", errno.ENOSPC, True),
+        ("fsync", errno.ENOSPC, True),
+        ("write", errno.EIO, False),
+        ("fsync", errno.EIO, False),
+    ],
+)
+def test_a_failed_write_leaves_no_trace(
+    call: str, code: int, goes_on: bool, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a record is taken off again; after anything but a full disk no more is written."""
+    write = os.write
+
+    def fail(descriptor: int, data: bytes = b"") -> int:
+        write(descriptor, bytes(data)[:5])
+        raise OSError(code, "no")
+
+    kept = Journal(path)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, call, fail)
+        with pytest.raises(OSError, match="no"):
+            kept.write([Record("move", "d", "intent")])
+    assert kept.state("move", "d") is None
+    if goes_on:
+        kept.write([Record("move", "e", "intent")])
+    else:
+        with pytest.raises(OSError, match="before"):
+            kept.write([Record("move", "e", "intent")])
+    kept.close()
+    assert ids(path) == ["a", "b", "c", *("e" * goes_on)]
+
+
+def test_the_last_state_of_a_step_counts(path: Path) -> None:
+    """A step that was taken back is no longer standing; the order is that of the beginnings."""
+    kept = Journal(path)
+    kept.mark([record for record in kept.latest() if record.id == "a"], "done")
+    kept.mark([record for record in kept.latest() if record.id == "b"], "undone")
+    kept.close()
+    assert [(r.id, r.state) for r in kept.latest()] == [
+        ("a", "done"),
+        ("b", "undone"),
+        ("c", "intent"),
+    ]
+    assert kept.standing("move", "b") is None
+    assert kept.state("move", "b") == "undone"
+    assert kept.state("create", "a") is None

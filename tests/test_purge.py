@@ -1,0 +1,138 @@
+"""No proof, no delete."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import cleanup
+import purge
+import undo
+from engine import disk
+from engine.journal import Record
+from engine.kept import Place, follow
+from engine.purge import Proof
+from place import Place as Repository
+
+
+@pytest.fixture
+def place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Repository:
+    """A run with a copy of its best, packed and dropped; all waits in quarantine."""
+    made = Repository(tmp_path / "repository", capsys)
+    made.weights("runs/one/best (copy).pt", 0.7)
+    (made.root / "runs/one/link").symlink_to("best.pt")
+    made.settle()
+    assert made.run(cleanup.main, "--apply")[0] == 0
+    return made
+
+
+def quarantined(place: Repository, name: str) -> Path:
+    history = place.root / "training/.history"
+    (path,) = (path for path in history.glob("*/quarantine/**/*") if path.name == name)
+    return path
+
+
+def kept_back(place: Repository) -> str:
+    status, said = place.run(purge.main, "--apply")
+    assert status == 1
+    return said
+
+
+def test_only_a_check_makes_a_proof() -> None:
+    """Nothing else can have a file deleted."""
+    with pytest.raises(TypeError):
+        Proof(Record("quarantine", "a", "done"), {}, object())
+
+
+def test_without_apply_nothing_goes(place: Repository) -> None:
+    """The plan names each file and where its bytes are."""
+    status, said = place.run(purge.main)
+    assert (status, "last.pt" in said, "archived/" in said) == (0, True, True)
+    assert quarantined(place, "last.pt").exists()
+
+
+def test_what_was_written_to_in_quarantine_stays(place: Repository) -> None:
+    """A writer that had the file open has put something there that is nowhere else."""
+    for name in ("last.pt", "best (copy).pt"):
+        with quarantined(place, name).open("ab") as file:
+            file.write(b"more")
+    said = kept_back(place)
+    assert "last.pt: stays in quarantine: was written to since" in said
+    assert quarantined(place, "last.pt").read_bytes().endswith(b"more")
+    assert quarantined(place, "best (copy).pt").read_bytes().endswith(b"more")
+
+
+def test_a_link_that_was_changed_stays(place: Repository) -> None:
+    """It is its target that has to be in the archive."""
+    link = quarantined(place, "link")
+    link.unlink()
+    link.symlink_to("elsewhere")
+    assert "runs/one/link: stays" in kept_back(place)
+
+
+def test_what_someone_writes_to_stays(place: Repository) -> None:
+    """A file that a process has open for writing is not deleted."""
+    with quarantined(place, "last.pt").open("ab"):
+        assert "last.pt: stays in quarantine: in use" in kept_back(place)
+    assert place.run(purge.main, "--apply")[0] == 0
+
+
+@pytest.mark.parametrize("problem", ["gone", "changed"])
+def test_the_last_copy_stays(problem: str, place: Repository) -> None:
+    """When what was kept is not there any more, the dropped copy is the only one."""
+    (kept,) = (place.root / "model_weights/production").glob("*.pt")
+    kept.unlink() if problem == "gone" else kept.write_bytes(b"another training")
+    assert "best (copy).pt: stays" in kept_back(place)
+    assert quarantined(place, "best (copy).pt").exists()
+
+
+def test_bytes_are_found_where_newer_runs_put_them() -> None:
+    """What was kept went to production, from there into an archive, and that was moved."""
+
+    def moved(src: str, dst: str) -> Record:
+        return Record("move", src, "done", src, dst)
+
+    packed = Record("quarantine", "p", "done", "p", kept={"archive": "x.tar.gz", "member": "p"})
+    dropped = Record("quarantine", "p", "done", "p", kept={"copy": "twin"})
+    asked = Record("quarantine", "p", "done", "p", kept={"delete": "worse"})
+    first = [moved("kept", "p"), moved("other", "kept")]
+    archives = [packed, moved("x.tar.gz", "y.tar.gz")]
+    assert follow([first], Place("kept")) == Place("p")
+    assert follow([first, archives], Place("kept")) == Place("y.tar.gz", "p")
+    assert follow([first, [dropped]], Place("kept")) == Place("twin")
+    assert follow([first, [asked]], Place("kept")) is None
+    assert follow([[replace(first[0], state="undone")]], Place("kept")) == Place("kept")
+    assert follow([[moved("a", "b"), moved("b", "a")]], Place("a")) == Place("a")
+
+
+def test_a_quarantine_that_someone_emptied_is_rebuilt(place: Repository) -> None:
+    """`git clean -x` takes the originals; the archive and the kept copy have the bytes."""
+    for path in sorted((place.root / "training/.history").glob("*/quarantine/**/*"), reverse=True):
+        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+    assert place.run(undo.main)[0] == 0
+    assert not place.changed()
+
+
+def test_a_part_that_was_purged_is_rebuilt_with_the_rest(place: Repository) -> None:
+    """Undo after a purge that kept some back has each file once."""
+    with quarantined(place, "last.pt").open("ab"):
+        kept_back(place)
+    assert place.run(undo.main)[0] == 0
+    assert not place.changed()
+
+
+def test_purging_as_one_goes_needs_less(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A disk that cannot hold all archives beside the originals can hold one after the other."""
+    place = Repository(tmp_path / "repository", capsys)
+    for run in ("two", "three", "four"):
+        place.weights(f"runs/{run}/best.pt", 0.1)
+        place.write(f"runs/{run}/huge.bin", bytes(4 << 20))
+    place.settle()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(disk, "free_bytes", lambda _: 8 << 20)
+        status, said = place.run(cleanup.main, "--apply")
+        assert (status, "8.4 MB are free" in said) == (2, True)
+        assert place.run(cleanup.main, "--apply", "--purge-as-you-go")[0] == 0
+    assert not list((place.root / "training/.history").glob("*/quarantine/**/*.bin"))
+    assert place.run(undo.main)[0] == 0
+    assert not place.changed()

@@ -1,0 +1,316 @@
+"""References to what recipes moved are brought up to date: all of them, and nothing else."""
+
+import json
+import os
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+import torch_writer
+from engine import relink_notebook, relink_python
+from engine.apply import apply
+from engine.moves import Moves, Reference
+from engine.plan import Action, Plan
+from engine.project import open_project
+from engine.relink_text import Finder
+from engine.rewriting import edited
+from projects import changed, just, just_json, tree
+from template_fixture import commit_all, git, make_files
+from trained_project import new_project
+
+MOVES = Moves(
+    "/home/me/proj",
+    {
+        "models/best.pth": "model_weights/production/net_v0.9.pth",
+        "models/a b (copy).pth": "model_weights/production/net_v0.9.pth",
+        "models/epoch=1-loss=0.5.ckpt": "model_weights/production/net_v0.8.ckpt",
+        "runs/hf/checkpoint-10": "model_weights/pretrained/checkpoint-10",
+        "best.pt": "model_weights/production/net_v0.7.pt",
+        "docs/x.pt": "model_weights/production/x.pt",
+    },
+    {"models/old.pth": "in training/experiments/archived/old.tar.gz"},
+)
+NEW = "model_weights/production/net_v0.9.pth"
+FINDER = Finder(MOVES)
+
+
+def after(text: str, find: object = None, folder: str = "") -> tuple[str, list[str]]:
+    """Return a text with its references rewritten, and why others were not."""
+    data = text.encode()
+    finder = find or (lambda d, f, finder: finder.find(d, f, links=True))
+    found: list[Reference] = finder(data, folder, FINDER)  # type: ignore[operator]
+    edits = [(r.start, r.end, r.new) for r in found if r.new is not None]
+    return edited(data, edits).decode(), [r.why for r in found if r.new is None]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("cp models/best.pth x", f"cp {NEW} x"),
+        ("ckpt: models/best.pth  # é", f"ckpt: {NEW}  # é"),
+        ('{"ckpt": "./models/best.pth"}', f'{{"ckpt": "./{NEW}"}}'),
+        ("--ckpt=models/best.pth.", f"--ckpt={NEW}."),
+        ("-v models/best.pth:/app/m.pth", f"-v {NEW}:/app/m.pth"),
+        ("COPY models/best.pth /app/", f"COPY {NEW} /app/"),
+        ("'models/a b (copy).pth'", f"'{NEW}'"),
+        ("x='models/epoch=1-loss=0.5.ckpt'", "x='model_weights/production/net_v0.8.ckpt'"),
+        ("/home/me/proj/models/best.pth", f"/home/me/proj/{NEW}"),
+        ("load runs/hf/checkpoint-10/", "load model_weights/pretrained/checkpoint-10/"),
+        ("python eval.py best.pt", "python eval.py model_weights/production/net_v0.7.pt"),
+        ("a\r\nmodels/best.pth\r\n", f"a\r\n{NEW}\r\n"),
+    ],
+)
+def test_a_whole_path_is_rewritten_in_its_own_form(old: str, new: str) -> None:
+    """Shell, YAML, JSON, Docker: with "./", absolute, in quotes, at the end of a sentence."""
+    assert after(old) == (new, [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "models/best.pth.bak",
+        "models/best.pthx",
+        "old_models/best.pth",
+        "/app/models/best.pth",
+        "https://host/models/best.pth",
+        "x/best.pt",
+        "best.pt2",
+        "my-best.pt",
+        "models/best.pth/inner",
+        "runs/hf/checkpoint-100",
+        "other/models/best.pth",
+        "~/models/best.pth",
+    ],
+)
+def test_a_part_of_another_path_is_left_alone(text: str) -> None:
+    """Only whole paths match: no longer names, no other folders, no URLs."""
+    assert after(text) == (text, [])
+
+
+@pytest.mark.parametrize("before", ["$ROOT/", "${ROOT}/", "$(pwd)/", "${R}/sub/"])
+def test_a_path_behind_a_variable_is_reported(before: str) -> None:
+    """What a variable holds is not guessed."""
+    text, reported = after(f"cp {before}models/best.pth x")
+    assert text == f"cp {before}models/best.pth x"
+    assert reported == ["a variable stands before it"]
+
+
+def test_what_is_packed_is_reported_with_its_archive() -> None:
+    """A path into an archive would help no program."""
+    assert after("x: models/old.pth") == (
+        "x: models/old.pth",
+        ["in training/experiments/archived/old.tar.gz"],
+    )
+
+
+def test_a_relative_path_stays_relative_to_its_file() -> None:
+    """A link in a document, and a path with "..", lead to the new place from where they are."""
+    assert after("[w](../models/best.pth)", folder="docs")[0] == f"[w](../{NEW})"
+    assert after("[w](x.pt) x.pt", folder="docs")[0] == "[w](../model_weights/production/x.pt) x.pt"
+    assert after("cd ../models/best.pth", folder="scripts")[0] == f"cd ../{NEW}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("p = 'models/best.pth'", f"p = '{NEW}'"),
+        ('"""Loads models/best.pth."""', f'"""Loads {NEW}."""'),
+        ("x = 1  # models/best.pth", f"x = 1  # {NEW}"),
+        (
+            "p = Path('models') / 'best.pth'",
+            NEW_PATH := ('p = Path("model_weights/production") / "net_v0.9.pth"'),
+        ),
+        ("p = Path('models', 'best.pth')", NEW_PATH),
+        ("p = Path('models').joinpath('best.pth')", NEW_PATH),
+        ("p = Path('.') / 'models' / 'best.pth'", NEW_PATH),
+        (
+            "é = os.path.join('models', 'best.pth')",
+            'é = os.path.join("model_weights/production", "net_v0.9.pth")',
+        ),
+    ],
+)
+def test_python_is_parsed(old: str, new: str) -> None:
+    """Strings, comments and documentation, and paths that are joined from literal parts."""
+    assert after(old, relink_python.find) == (new, [])
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("p = ROOT / 'models' / 'best.pth'", "a variable is a part of it"),
+        ("p = ROOT / 'models/best.pth'", "a variable is a part of it"),
+        ("p = os.path.join(root, 'models', 'best.pth')", "a variable is a part of it"),
+        ("p = f'{root}/models/best.pth'", "a variable stands before it"),
+        ("p = f'models/{name}.pth'", "a variable is a part of it"),
+        ("import torch\ntorch.save(m, 'models/best.pth')", relink_python.WRITTEN),
+        ("p = Path('models') / 'old.pth'", "in training/experiments/archived/old.tar.gz"),
+    ],
+)
+def test_python_with_variables_or_writing_is_reported(code: str, why: str) -> None:
+    """Nothing is guessed, and no program is made to write over the production model."""
+    assert after(code, relink_python.find) == (code, [why])
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "x = models / best",
+        "p = out / 'best.pt'",
+        "d = {'models': 1}",
+        "a = models/best.pth",
+        "b = 4 / 2",
+    ],
+)
+def test_python_that_names_nothing_is_left_alone(code: str) -> None:
+    """Divisions, keys, and names of files in some other folder are no references."""
+    assert after(code, relink_python.find) == (code, [])
+
+
+def test_a_notebook_changes_in_its_sources_alone() -> None:
+    """Cells are rewritten line by line; outputs, metadata and the format of the file stay."""
+    lines = ["%cd ..\n", "p = Path('models') / 'best.pth'\n", "# é models/best.pth"]
+    cells = [
+        {"cell_type": "code", "metadata": {}, "outputs": ["models/best.pth"], "source": lines},
+        {"cell_type": "markdown", "metadata": {"a": [1, {}]}, "source": "see `models/best.pth`"},
+        {"cell_type": "code", "outputs": [], "source": ["!cp $A/models/best.pth .\n"]},
+    ]
+    text = json.dumps({"cells": cells, "nbformat": 4}, indent=1, ensure_ascii=False) + "\n"
+    new, reported = after(text, relink_notebook.find)
+    changed_cells = json.loads(new)["cells"]
+    assert changed_cells[0]["source"] == [
+        "%cd ..\n",
+        'p = Path("model_weights/production") / "net_v0.9.pth"\n',
+        f"# é {NEW}",
+    ]
+    assert changed_cells[1]["source"] == f"see `{NEW}`"
+    assert changed_cells[0]["outputs"] == ["models/best.pth"]
+    assert reported == ["a variable stands before it"]
+    same = [a == b for a, b in zip(text.splitlines(), new.splitlines(), strict=True)]
+    assert same.count(False) == 3
+
+
+# The recipe
+
+SOURCES = {
+    "train.py": "import torch\nW = torch.load('models/best.pth')\nO = ROOT / 'models/best.pth'\n",
+    "run.sh": "#!/bin/sh\npython train.py --w models/best.pth\n",
+    "Makefile": "w:\n\tcp models/best.pth x\n",
+    "conf/a.toml": "w = 'models/best.pth'\n",
+    "notes.md": "[w](models/best.pth), models/old.log\n",
+    "mlruns/1/meta.yaml": "artifact_uri: file:///x/models/best.pth\n",
+    ".github/workflows/a.yml": "run: test -f models/best.pth\n",
+    "data/list.json": '["models/best.pth"]\n',
+    ".gitignore": "*.pth\n*.log\nignored/\n",
+    "ignored/a.sh": "cp models/best.pth x\n",
+}
+MOVED = {
+    "models/best.pth": "model_weights/production/net_v0.9000.pth",
+    "models/old.log": "training/logs/old.log",
+}
+
+
+def cleaned(folder: Path) -> Path:
+    """Return a project in which a run has moved a checkpoint and a log."""
+    root = new_project(folder)
+    make_files(root, SOURCES | {"models/old.log": "x\n"})
+    (root / "run.sh").chmod(0o755)
+    torch_writer.save(root / "models/best.pth", {"config": {"init": "models/best.pth"}})
+    commit_all(root)
+    project = open_project(root, root / "training/conventions.toml", {})
+    actions = []
+    for src, dst in MOVED.items():
+        status = (root / src).stat()
+        actions.append(Action("move", src, dst, status.st_size, "so", mtime_ns=status.st_mtime_ns))
+    apply(project, Plan("cleanup", "2025-07-25", tuple(actions)), datetime.now(UTC))
+    return root
+
+
+@pytest.fixture(scope="module")
+def seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return cleaned(tmp_path_factory.mktemp("seed"))
+
+
+@pytest.fixture
+def project(seed: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(seed, tmp_path / "project"))
+
+
+def test_the_recipe_shows_a_diff_and_changes_nothing(project: Path) -> None:
+    """Without --apply: each line that would change, and each that a person has to see to."""
+    before = tree(project, without=())
+    shown = just(project, "relink").stdout
+    assert "-W = torch.load('models/best.pth')" in shown
+    assert "+W = torch.load('model_weights/production/net_v0.9000.pth')" in shown
+    assert "not rewritten: train.py:3: */models/best.pth: a variable is a part of it" in shown
+    assert "mlruns/1/meta.yaml: names models/best.pth; it is the tracker's, and stays" in shown
+    assert shown.rstrip().endswith("Next: just relink --apply")
+    assert not changed(before, tree(project, without=()))
+
+
+def test_the_diff_is_coloured_on_a_terminal(project: Path) -> None:
+    """Removed lines are red and added ones green, unless colour is not wanted."""
+    shown = just(project, "relink", FORCE_COLOR="1", TERM="xterm").stdout
+    assert "\x1b[32m+W = torch" in shown
+    assert "\x1b[31m-W = torch" in shown
+
+
+def test_it_rewrites_and_takes_back_byte_for_byte(project: Path) -> None:
+    """--apply changes exactly what the diff said, modes kept; undo gives back bytes and times."""
+    before = tree(project)
+    just(project, "relink", "--apply")
+    after_it = tree(project)
+    files = {"train.py", "run.sh", "Makefile", "conf/a.toml", "notes.md", ".github/workflows/a.yml"}
+    assert {p for p in changed(before, after_it) if (project / p).is_file()} == files
+    assert (project / "run.sh").stat().st_mode & 0o777 == 0o755
+    new = MOVED["models/best.pth"]
+    assert (project / "Makefile").read_text() == f"w:\n\tcp {new} x\n"
+    assert (project / "notes.md").read_text() == f"[w]({new}), training/logs/old.log\n"
+    assert just_json(project, "relink")["actions"] == []
+    just(project, "purge", "--apply")  # of which a rewritten source is none
+    just(project, "undo")
+    assert not changed(before, tree(project))
+
+
+def test_a_file_with_changes_is_refused_by_name(project: Path) -> None:
+    """What git could not give back is not touched, and nothing else is either."""
+    with (project / "run.sh").open("a") as file:
+        file.write("# mine\n")
+    before = tree(project, without=())
+    refused = just(project, "relink", "--apply", status=2)
+    assert refused.stderr.startswith("run.sh: has changes that are not committed")
+    assert refused.stderr.count("\n") == 1
+    assert "run.sh: has changes" in just(project, "relink").stdout
+    assert not changed(before, tree(project, without=()))
+    git(project, "commit", "-aqm", "mine")
+    just(project, "relink", "--apply")
+    assert "# mine" in (project / "run.sh").read_text()
+
+
+def test_an_interrupted_rewriting_is_resumed(project: Path) -> None:
+    """With one file rewritten and one in quarantine alone, resume ends like an apply at once."""
+    twin = Path(shutil.copytree(project, project.parent / "twin"))
+    just(twin, "relink", "--apply")
+    just(project, "relink", "--apply")
+    (run,) = (project / "training/.history").glob("*_relink")
+    lines = (run / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    creates = [n for n, line in enumerate(lines) if b'"create"' in line and b'"intent"' in line]
+    path = json.loads(lines[creates[-1]])["id"]
+    (run / "journal.jsonl").write_bytes(b"".join(lines[: creates[-1]]))
+    (project / path).unlink()
+    just(project, "resume")
+    ours, theirs = tree(project), tree(twin)
+    assert {p: e[:2] for p, e in ours.items()} == {p: e[:2] for p, e in theirs.items()}
+
+
+def test_settings_inside_a_model_are_reported(project: Path) -> None:
+    """A path that a checkpoint holds cannot be rewritten; who wrote it can save it again."""
+    notes = just_json(project, "relink")["notes"]
+    assert any("net_v0.9000.pth: says" in note and "inside" in note for note in notes), notes
+
+
+def test_a_project_without_runs_has_nothing_to_rewrite(tmp_path: Path) -> None:
+    """Nothing was moved, so nothing is read and nothing said."""
+    assert just(new_project(tmp_path), "relink").stdout == "Nothing to rewrite.\n"
+    assert os.environ.get("TRAINING_DIR") is None

@@ -1,0 +1,217 @@
+"""How metrics are named, scaled and compared, whoever trained; folders that are one checkpoint."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from conventions_text import CONVENTIONS
+from engine import metrics
+from engine.conventions import load
+from engine.evidence import Measurement
+from engine.readers import read
+from engine.selection import groups
+from mess import attributed, curve, log, measured, model, noted
+from test_samples import by_path, planned
+from torch_writer import Tensor, save
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("val/best_my_score", "my_score"),
+        ("neg_mean_squared_error", "mse"),
+        ("coco/bbox_mAP_50", "map50"),
+        ("best_score", "score"),
+        ("lr/pg0", None),
+        ("eval_samples_per_second", None),
+        ("best_epoch", None),
+        ("target_gap", None),
+    ],
+)
+def test_a_name_that_nobody_knows_may_be_a_metric(name: str, expected: str | None) -> None:
+    """What is left of it without split and qualifiers is its name; a learning rate is none."""
+    assert metrics.plausible(name) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "compared"),
+    [
+        ("val_acc", 91.2, 0.912),
+        ("val_acc", 0.912, 0.912),
+        ("val_acc", 1.3, 1.3),
+        ("neg_mse", -0.25, 0.25),
+        ("rmse", -0.25, 0.25),
+        ("val_loss", -0.25, -0.25),
+        ("bleu", 31.5, 31.5),
+        ("my_score", 91.2, 91.2),
+    ],
+)
+def test_values_are_compared_on_one_scale(name: str, value: float, compared: float) -> None:
+    """A percentage becomes a fraction, a negated error positive; a loss may be negative."""
+    assert metrics.as_compared(name, value)[0] == compared
+
+
+def test_a_percentage_beside_fractions_wins_nothing_by_its_size() -> None:
+    """91.2 percent is worse than 0.95, and its evidence shows what was written."""
+    found = attributed(
+        {
+            "a/u_best.pt": model(measured("val_auc", 91.2)),
+            "a/v_best.pt": model(measured("val_auc", 0.95)),
+        }
+    )
+    (group,) = groups(found.values())
+    assert group.winner and group.winner.path == "a/v_best.pt"
+    assert "91.2" in found["a/u_best.pt"].evidence[-1].where
+
+
+def test_test_figures_pick_no_model_where_there_are_validation_figures() -> None:
+    """A checkpoint of which only a test figure is known wins only among such."""
+    found = attributed(
+        {
+            "a/u_best.pt": model(measured("test_auc", 0.99)),
+            "a/v_best.pt": model(measured("val_auc", 0.7)),
+        }
+    )
+    (group,) = groups(found.values())
+    assert group.winner and group.winner.path == "a/v_best.pt"
+
+
+def test_the_best_epoch_is_that_of_the_monitor() -> None:
+    """The best checkpoint is of the epoch in which the monitored metric was best."""
+    rows = (*curve("val_auc", 0.5, 0.6, 0.7), *curve("val_loss", 0.9, 0.1, 0.5))
+    (usual,) = attributed({"x/best.pt": model(), "x/t.log": log(*rows)}).values()
+    assert usual.value == 0.7
+    monitored = log(*rows, noted("monitor", "val_loss"))
+    (told,) = attributed({"x/best.pt": model(), "x/t.log": monitored}).values()
+    assert told.value == 0.6
+
+
+def test_a_checkpoint_without_a_best_in_its_name_is_that_of_its_step() -> None:
+    """The step in a name is matched to the row of that step."""
+    rows = tuple(
+        Measurement("val_auc", value, "here", "epoch", None, step)
+        for step, value in ((100, 0.5), (200, 0.7), (300, 0.6))
+    )
+    files = {f"x/checkpoint_{n}.pt": model() for n in (100, 300)}
+    found = attributed({**files, "x/t.log": log(*rows)})
+    assert [found[path].value for path in files] == [0.5, 0.6]
+
+
+def test_facts_in_the_conventions_tell_groups_apart() -> None:
+    """[production].group_by widens and narrows the comparable groups."""
+    found = attributed(
+        {
+            "a/u_best.pt": model(measured("val_auc", 0.9), noted("task", "x")),
+            "a/v_best.pt": model(measured("val_auc", 0.8), noted("task", "y")),
+        }
+    ).values()
+    assert len(groups(found)) == 2
+    (together,) = groups(found, by=())
+    assert together.members[0].value == 0.9
+    assert len(groups(found, by=("model_type",))) == 2
+    assert "task x" in groups(found)[0].reason
+
+
+def test_group_by_is_read_from_the_conventions(tmp_path: Path) -> None:
+    """An empty list means one winner for each metric."""
+    file = tmp_path / "conventions.toml"
+    file.write_text(
+        CONVENTIONS.replace('group_by = ["task", "dataset", "classes"]', "group_by = []")
+    )
+    assert load(file).production.group_by == ()
+
+
+# --- histories -----------------------------------------------------------------------------------
+
+
+def lines(path: Path, *rows: Mapping[str, object]) -> list[Measurement]:
+    """Return what is read in a history with these rows."""
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    reading = read(path, path.name)
+    return list(reading.measurements) if reading else []
+
+
+def test_a_history_that_begins_again_is_of_two_runs(tmp_path: Path) -> None:
+    """Going back to the start is another run; going back a little is one that was resumed."""
+    rows = [{"epoch": n, "val_auc": 0.5 + n / 100} for n in (0, 1, 2)]
+    again = lines(tmp_path / "a.jsonl", *rows, *rows)
+    assert [m.session for m in again] == [0, 0, 0, 1, 1, 1]
+    resumed = lines(tmp_path / "b.jsonl", *rows, {"epoch": 2, "val_auc": 0.9})
+    assert [(m.session, m.value) for m in resumed][-1] == (0, 0.9)
+
+
+def test_a_loss_beside_a_learning_rate_is_of_training(tmp_path: Path) -> None:
+    """It judges no model where validation figures are there, and is kept where there are none."""
+    rows = [{"iter": n, "lr": 0.1, "loss": 0.5} for n in range(3)]
+    assert {m.name for m in lines(tmp_path / "a.jsonl", *rows)} == {"loss"}
+    found = lines(tmp_path / "b.jsonl", *rows, {"iter": 3, "val_auc": 0.5})
+    assert {m.name for m in found} == {"val_auc"}
+
+
+@pytest.mark.parametrize(
+    "text", ["id,epoch\n1,2\n", "epoch,lr\n1,0.1\n", "epoch;val_auc\n", "\0\n", ""]
+)
+def test_other_tables_are_no_results(tmp_path: Path, text: str) -> None:
+    """A table without metrics, or without rows, says nothing."""
+    (tmp_path / "t.csv").write_text(text)
+    assert read(tmp_path / "t.csv", "t.csv") is None
+
+
+@pytest.mark.parametrize("size", [0, 11, 12, 40, 200])
+def test_what_a_crash_left_of_an_event_file_is_read(tmp_path: Path, size: int) -> None:
+    """A cut record ends the file; bytes that are no events are damaged, and nothing raises."""
+    name = "events.out.tfevents.1.host.1.0"
+    (tmp_path / name).write_bytes((b"\x18" + b"\0" * 11 + b"\xff" * 28) * 5)
+    with (tmp_path / name).open("r+b") as file:
+        file.truncate(size)
+    reading = read(tmp_path / name, name)
+    assert reading is None or reading.role == "unreadable"
+
+
+# --- folders -------------------------------------------------------------------------------------
+
+
+def folder_model(folder: Path, seed: int) -> None:
+    """Make a folder as `save_pretrained` does."""
+    folder.mkdir(parents=True)
+    save(folder / "pytorch_model.bin", {"w": Tensor((2, 2), seed=seed)})
+    (folder / "config.json").write_text('{"model_type": "tiny", "hidden_size": 2, "vocab_size": 3}')
+
+
+def test_an_equal_folder_goes_whole_and_a_similar_one_stays(tmp_path: Path) -> None:
+    """A copy of a folder is dropped file by file; one file less, and it is no copy."""
+    for name, seed in (("one", 1), ("copy", 1), ("other", 1)):
+        folder_model(tmp_path / name, seed)
+    (tmp_path / "other/tokenizer.json").write_text("{}")
+    plan = planned(tmp_path, "auc", "max")
+    assert {path: known["role"] for path, known in by_path(plan).items()} == {
+        "copy": "duplicate",
+        "one": "candidate",
+        "other": "candidate",
+    }
+    dropped = {str(a.src): str(a.dst) for a in plan.actions if a.verb == "drop"}
+    assert dropped == {
+        "copy/config.json": "one/config.json",
+        "copy/pytorch_model.bin": "one/pytorch_model.bin",
+    }
+
+
+def test_a_config_beside_plain_weights_makes_no_folder_checkpoint(tmp_path: Path) -> None:
+    """Only names that libraries give to weights do."""
+    (tmp_path / "run").mkdir()
+    save(tmp_path / "run/best.pt", {"w": Tensor((2, 2), seed=1)})
+    (tmp_path / "run/config.json").write_text('{"lr": 0.1, "epochs": 3}')
+    assert list(by_path(planned(tmp_path, "auc", "max"))) == ["run/best.pt"]
+
+
+def test_a_picked_folder_wins(tmp_path: Path) -> None:
+    """[production].pick takes the path of a folder as that of a file."""
+    folder_model(tmp_path / "one", 1)
+    picks = CONVENTIONS.replace("pick = []", 'pick = ["one"]')
+    plan = planned(tmp_path, "auc", "max", text=picks)
+    assert by_path(plan)["one"]["role"] == "production"
+    moved = sorted(str(action.dst) for action in plan.actions if action.verb == "move")
+    production = "model_weights/production/tiny_vunknown"
+    assert moved == [f"{production}/config.json", f"{production}/pytorch_model.bin"]

@@ -1,0 +1,200 @@
+"""A run is taken back exactly, or what stops it is told; both ways out say when they are needed."""
+
+from pathlib import Path
+
+import pytest
+
+import archive
+import cleanup
+import purge
+import resume
+import undo
+from engine import disk
+from engine.lock import project_lock
+from engine.packing import Packing
+from place import Place
+from projects import changed
+
+
+@pytest.fixture
+def place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Place:
+    made = Place(tmp_path / "repository", capsys)
+    made.weights("runs/one/best (copy).pt", 0.7)
+    return made.settle()
+
+
+@pytest.fixture
+def interrupted(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """A clean-up that stopped in the middle."""
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Packing, "pack", stop)
+        with pytest.raises(KeyboardInterrupt):
+            place.run(cleanup.main, "--apply")
+    return place
+
+
+def production(place: Place) -> Path:
+    (path,) = (place.root / "model_weights/production").glob("*.pt")
+    return path
+
+
+def test_nothing_to_do_is_said(place: Place) -> None:
+    """Undo and resume without a run exit 0."""
+    assert place.run(undo.main) == (0, "Nothing to take back.\n")
+    assert place.run(resume.main) == (0, "Nothing to resume.\n")
+    place.run(cleanup.main, "--apply")
+    assert place.run(resume.main) == (0, "Nothing to resume.\n")
+    assert place.run(undo.main)[0] == 0
+    assert place.run(undo.main) == (0, "Nothing to take back.\n")
+
+
+def test_an_interrupted_run_comes_first(interrupted: Place) -> None:
+    """Whatever starts meanwhile names both ways out and exits 2."""
+    for main, words in (
+        (cleanup.main, ()),
+        (cleanup.main, ("--apply",)),
+        (archive.main, ()),
+        (purge.main, ("--apply",)),
+    ):
+        status, said = interrupted.run(main, *words)
+        assert (status, "just resume" in said, "just undo" in said) == (2, True, True)
+
+
+def test_a_dry_run_changes_nothing(interrupted: Place) -> None:
+    """Both say what they would deal with."""
+    interrupted.before = interrupted.tree()
+    for main in (undo.main, resume.main):
+        status, said = interrupted.run(main, "--dry-run")
+        assert (status, "interrupted" in said) == (0, True)
+    assert not interrupted.changed()
+    assert interrupted.run(resume.main)[0] == 0
+
+
+def test_one_recipe_at_a_time(place: Place) -> None:
+    """While another process has the lock, everything that writes is refused."""
+    with project_lock(place.root / "training/.history"):
+        for main, words in ((cleanup.main, ["--apply"]), (undo.main, []), (resume.main, [])):
+            status, said = place.run(main, *words)
+            assert (status, "held by process" in said) == (2, True)
+
+
+def test_an_older_run_goes_back_while_nothing_depends_on_it(place: Place) -> None:
+    """A newer run that needs what it made is named; once that is taken back, so is this."""
+    before = place.tree()
+    place.run(cleanup.main, "--apply")
+    (first,) = [path.name for path in (place.root / "training/.history").glob("*_cleanup")]
+    place.write("runs/two/best.bin", production(place).read_bytes())  # dropped in favour of it
+    place.weights("runs/two/best.pt", 0.7)
+    place.settle()
+    place.run(cleanup.main, "--apply")
+    status, said = place.run(undo.main, first)
+    assert (status, "take that back first: just undo" in said) == (2, True)
+    assert place.run(undo.main)[0] == 0
+    assert place.run(undo.main, first)[0] == 0
+    new = {"runs", "runs/two", "runs/two/best.bin", "runs/two/best.pt"}
+    assert changed(before, place.tree()) <= new
+
+
+def test_an_independent_older_run_can_be_taken_back_alone(place: Place) -> None:
+    """The newer one stays as it is."""
+    place.run(cleanup.main, "--apply")
+    (first,) = [path.name for path in (place.root / "training/.history").glob("*_cleanup")]
+    place.weights("other/deep/best.pt", 0.2)
+    place.settle()
+    place.run(cleanup.main, "--apply")
+    assert place.run(undo.main, first)[0] == 0
+    assert (place.root / "runs/one/last.pt").exists()
+    assert not (place.root / "other/deep/best.pt").exists()
+
+
+def test_what_is_in_the_way_stays(place: Place) -> None:
+    """The old file is put beside the new one, and that is said."""
+    place.run(cleanup.main, "--apply")
+    place.write("runs/one/last.pt", b"a new training")
+    status, said = place.run(undo.main)
+    assert (status, "runs/one/last.pt: something new is there" in said) == (1, True)
+    assert (place.root / "runs/one/last.pt").read_bytes() == b"a new training"
+    (beside,) = (place.root / "runs/one").glob("before_*_last.pt")
+    assert beside.stat().st_size > 1000
+
+
+def test_what_was_edited_stays(place: Place) -> None:
+    """A summary that someone wrote into is not removed."""
+    place.run(cleanup.main, "--apply")
+    (summary,) = (place.root / "training/results").glob("*_summary.md")
+    summary.write_text("my notes")
+    status, said = place.run(undo.main)
+    assert (status, f"{summary.name}: was changed since" in said) == (1, True)
+    assert summary.read_text() == "my notes"
+
+
+def test_what_was_deleted_on_request_is_all_that_stays_away(place: Place) -> None:
+    """The rest comes back from archives and kept copies."""
+    place.weights("weights/net_a_best_0.9.pt", 0.9)
+    place.weights("weights/net_a_worse_0.1.pt", 0.1)
+    place.settle()
+    place.run(cleanup.main, "--apply", "--delete-redundant")
+    assert place.run(purge.main, "--apply")[0] == 0
+    status, said = place.run(undo.main)
+    gone = {path for path in place.changed() if path.endswith(".pt")}
+    assert gone
+    assert status == 1
+    assert all(f"{path}: was deleted on request; it cannot come back" in said for path in gone)
+
+
+@pytest.mark.parametrize("busy", ["MERGE_HEAD", "rebase-merge", "CHERRY_PICK_HEAD"])
+@pytest.mark.parametrize("worktree", [False, True])
+def test_a_merge_comes_first(busy: str, worktree: bool, place: Place, tmp_path: Path) -> None:
+    """Nothing is moved, forth or back, while git moves files, be it in a worktree."""
+    git = place.root / ".git"
+    if worktree:
+        git.write_text(f"gitdir: {tmp_path}/elsewhere\n")
+        git = tmp_path / "elsewhere"
+    git.mkdir()
+    assert place.run(cleanup.main, "--apply")[0] == 0
+    (git / busy).touch()
+    for main, words in ((undo.main, ["--dry-run"]), (undo.main, [])):
+        status, said = place.run(main, *words)
+        assert (status, "merge or rebase" in said) == (2, True)
+    (git / busy).unlink()
+    assert place.run(undo.main)[0] == 0
+    (git / busy).touch()
+    assert place.run(cleanup.main, "--apply")[0] == 2
+
+
+def test_other_file_systems(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What lies on another is moved by a verified copy, and its original waits there."""
+    real, rename = disk.volume, disk.rename_no_replace
+
+    def volume(path: Path) -> tuple[int, str]:
+        return (1, "runs") if path.is_relative_to(place.root / "runs") else real(path)
+
+    def refuse_across(src: Path, dst: Path) -> None:
+        if volume(src.parent) != volume(dst.parent):
+            raise OSError(18, "another file system")
+        rename(src, dst)
+
+    monkeypatch.setattr(disk, "volume", volume)
+    monkeypatch.setattr(disk, "rename_no_replace", refuse_across)
+    assert place.run(cleanup.main, "--apply")[0] == 0
+    assert production(place).stat().st_mtime_ns == place.before["runs/one/best.pt"][2]
+    assert list((place.root / "runs/.training_quarantine").rglob("last.pt"))
+    assert place.run(purge.main, "--apply")[0] == 0
+    assert not (place.root / "runs").exists() or not list((place.root / "runs").rglob("*.pt"))
+    assert place.run(undo.main)[0] == 0
+    assert not place.changed()
+
+
+def test_recipes_work_from_anywhere(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The working directory does not matter."""
+    monkeypatch.chdir(tmp_path)
+    assert place.run(cleanup.main, "--apply")[0] == 0
+    monkeypatch.chdir("/")
+    assert place.run(undo.main)[0] == 0
+    assert not place.changed()
