@@ -39,6 +39,12 @@ archive repo *args:
 test *args:
     @uv run pytest "$@"
 
+# Measure ours and the tools that people use, in turn; write the table to docs/bench.md.
+[group('maintain')]
+[positional-arguments]
+bench *args:
+    @uv run python scripts/bench.py "$@"
+
 # Check style, format, types and every justfile.
 [group('maintain')]
 lint:

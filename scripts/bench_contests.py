@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bench_trees
-from bench_measure import Command, Contender, Contest
+from bench_measure import Command, Contender, Contest, Failed
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 SHIPPED = CHECKOUT / "template" / "training" / "recipes"
@@ -74,21 +74,23 @@ class Ground:
 
 def pack(ground: Ground) -> Iterator[Contest]:
     """Yield packing and giving back: checkpoints, logs, small files."""
-    for kind, fill in (
-        ("checkpoints", lambda home: bench_trees.checkpoints(home, ground.size.checkpoints)),
-        ("logs", lambda home: bench_trees.logs(home, ground.size.logs)),
-        ("small files", lambda home: bench_trees.small_files(home, ground.size.files)),
+    for kind, fill, size in (
+        ("checkpoints", bench_trees.checkpoints, ground.size.checkpoints),
+        ("logs", bench_trees.logs, ground.size.logs),
+        ("small files", bench_trees.small_files, ground.size.files),
     ):
         root = ground.folder / "packing"
-        fill(root / ACTIVE / EXPERIMENT)
-        yield Contest(f"pack {kind}", [_archive(ground, root), *_packers(ground, root / ACTIVE)])
+        fill(root / ACTIVE / EXPERIMENT, size)
+        plan = Contender("its plan alone", [ground.recipe("archive", root, EXPERIMENT)], root)
+        ours = [_archive(ground, root), plan]
+        yield Contest(f"pack {kind}", [*ours, *_packers(ground, root / ACTIVE)])
         yield Contest(f"restore {kind}", [_restore(ground, root), _untar(ground, root / ACTIVE)])
         shutil.rmtree(root)
 
 
 def _archive(ground: Ground, root: Path) -> Contender:
     return Contender(
-        "just archive: hash, verify, quarantine",
+        "just archive, verified, in quarantine",
         [ground.recipe("archive", root, EXPERIMENT, "--apply")],
         root,
         after=lambda: _quietly(ground.recipe("undo", root)),
@@ -230,7 +232,7 @@ def start(ground: Ground) -> Iterator[Contest]:
     look = ground.recipe("status", root)
     yield Contest(
         f"status of {ground.size.experiments:,} experiments",
-        [Contender("just status, again and again", [look], root), python],
+        [Contender("just status", [look], root), python],
     )
     shutil.rmtree(root)
 
@@ -239,9 +241,11 @@ KINDS = {"pack": pack, "duplicates": duplicates, "scan": scans, "start": start}
 
 
 def _quietly(command: Command, environment: dict[str, str] | None = None) -> None:
-    """Run what is not timed. Raises CalledProcessError."""
+    """Run what is not timed. Raises Failed."""
     environment = {**os.environ, **(environment or {})}
-    subprocess.run(command, env=environment, check=True, capture_output=True)
+    done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise Failed(f"preparing: {command[1]}: {done.stderr.strip()[-500:]}")
 
 
 def _remove(*folders: Path) -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from resource import struct_rusage
 
 Command = Sequence[str | os.PathLike[str]]
 
@@ -45,10 +46,11 @@ class Contest:
 
 @dataclass(frozen=True)
 class Measured:
-    """What one contender came to: medians of the seconds, the most memory, the size made."""
+    """What one contender came to: medians of the times, the most memory, the size made."""
 
     name: str
     seconds: float
+    processor: float  # seconds of all its cores; load disturbs these less
     peak: int  # bytes, of the largest single process; this Python's own size is the least seen
     made: int | None  # bytes
 
@@ -64,6 +66,7 @@ def hold(contest: Contest, times: int) -> list[Measured]:
         Measured(
             of[0].name,
             statistics.median(one.seconds for one in of),
+            statistics.median(one.processor for one in of),
             max(one.peak for one in of),
             of[-1].made,
         )
@@ -76,16 +79,18 @@ def _once(contender: Contender) -> Measured:
     os.sync()  # so that nobody pays for what was written before
     try:
         start = time.perf_counter()
-        peak = max(_run(contender, command) for command in contender.commands)
+        usages = [_run(contender, command) for command in contender.commands]
         seconds = time.perf_counter() - start
         made = _size(contender.makes) if contender.makes else None
     finally:
         contender.after()
-    return Measured(contender.name, seconds, peak, made)
+    processor = sum(usage.ru_utime + usage.ru_stime for usage in usages)
+    peak = max(usage.ru_maxrss for usage in usages) << 10  # getrusage(2): kilobytes on Linux
+    return Measured(contender.name, seconds, processor, peak, made)
 
 
-def _run(contender: Contender, command: Command) -> int:
-    """Run one command; returns the most memory that it, or a process it waited for, had."""
+def _run(contender: Contender, command: Command) -> struct_rusage:
+    """Run one command; returns what it and the processes that it waited for have used."""
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
             command,
@@ -101,7 +106,7 @@ def _run(contender: Contender, command: Command) -> int:
             said.seek(0)
             words = said.read().decode(errors="replace").strip()[-500:]
             raise Failed(f"{contender.name}: status {process.returncode}: {words}")
-    return usage.ru_maxrss << 10  # getrusage(2): kilobytes on Linux
+    return usage
 
 
 def _size(path: Path) -> int:

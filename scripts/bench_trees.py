@@ -19,11 +19,11 @@ PER_FOLDER = 100
 KINDS = (*(["png"] * 6), *(["npy"] * 4), *(["py"] * 3), "md", "csv", "txt", "txt", "json", "json")
 
 
-def checkpoints(folder: Path, size: int, copied: float = 0.3) -> None:
-    """Fill a new folder with `size` bytes of safetensors, of which a share are exact copies."""
+def checkpoints(folder: Path, size: int) -> None:
+    """Fill a new folder with `size` bytes of safetensors, of which 30 % are exact copies."""
     folder.mkdir(parents=True)
     count = max(2, size // CHECKPOINT)
-    fresh = max(1, round(count * (1 - copied)))
+    fresh = max(1, round(count * 0.7))
     for number in range(count):
         path = folder / f"checkpoint_{number:04}.safetensors"
         _weights(path, size // count // 4, number % fresh)
@@ -94,10 +94,10 @@ def small_files(folder: Path, count: int) -> None:
         _age(path)
 
 
-def copy_some(folder: Path, share: float = 0.3) -> None:
-    """Make a share of the files in a folder exact copies of others of them."""
+def copy_some(folder: Path) -> None:
+    """Make 30 % of the files in a folder exact copies of others of them."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    for source, path in zip(paths, paths[len(paths) - round(len(paths) * share) :], strict=False):
+    for source, path in zip(paths, paths[len(paths) - round(len(paths) * 0.3) :], strict=False):
         path.write_bytes(source.read_bytes())
         _age(path)
 

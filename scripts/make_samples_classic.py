@@ -3,7 +3,8 @@
 TensorFlow's are made by its public source, without it.
 
     python3.12 -m venv /tmp/classic
-    /tmp/classic/bin/pip install keras==3.15.1 jax h5py scikit-learn xgboost-cpu lightgbm catboost onnx mlflow-skinny
+    /tmp/classic/bin/pip install keras==3.15.1 jax h5py \
+        scikit-learn xgboost-cpu lightgbm catboost onnx mlflow-skinny
     /tmp/classic/bin/python scripts/make_samples_classic.py tests/samples
 
 The numbers of the histories are made up, so that what is best is known; everything else is as the
@@ -207,7 +208,16 @@ def tensorflow(folder: Path) -> None:
     (saved / "variables/variables.data-00000-of-00001").write_bytes(bytes(64))
 
 
-SAMPLES: tuple[Callable[[Path], None], ...] = (keras, sklearn, xgboost, lightgbm, catboost, onnx, mlflow, tensorflow)
+SAMPLES: tuple[Callable[[Path], None], ...] = (
+    keras,
+    sklearn,
+    xgboost,
+    lightgbm,
+    catboost,
+    onnx,
+    mlflow,
+    tensorflow,
+)
 
 
 def main() -> None:

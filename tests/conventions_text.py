@@ -59,4 +59,5 @@ keep_last = 1
 keep = []
 min_free_gb = 0
 purge_after_days = 30
+min_copies = 1
 """

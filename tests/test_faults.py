@@ -24,7 +24,7 @@ from engine.project import Project, open_project
 from faults import CRASHES, Faults
 from projects import Tree, changed, tree
 
-ERRORS = ("ENOSPC", "EIO", "EACCES", "EXDEV")
+FAULTS = (*CRASHES, "ENOSPC", "EIO", "EACCES", "EXDEV")
 NOW = datetime(2025, 7, 25, 12, 0)
 OLD = 1_752_000_000_000_000_000  # July 2025, in nanoseconds
 ONE, OLD_LOGS = "training/experiments/archived/one.tar.gz", "training/experiments/archived/l.tar.gz"
@@ -107,9 +107,9 @@ def after(project: Project) -> Tree:
     return {path: (content, mode, 0) for path, (content, mode, _) in tree(project.root).items()}
 
 
-def cases(fault: str, every: int = 1) -> Iterator[tuple[int, str]]:
-    """Yield the number of a change, and a way out; of errors every third, for they take longest."""
-    for number in count(1, 3 if fault in ERRORS else every):
+def cases(fault: str, every: int = 3) -> Iterator[tuple[int, str]]:
+    """Yield the number of a change, and a way out; each fault begins with another number."""
+    for number in count(1 + FAULTS.index(fault) % every, every):
         yield number, ("undo", "resume")[number % 2]
 
 
@@ -138,13 +138,13 @@ def partials(project: Project) -> list[Path]:
     return list(project.root.rglob("*.partial"))
 
 
-@pytest.mark.parametrize("fault", [*CRASHES, *ERRORS])
+@pytest.mark.parametrize("fault", FAULTS)
 def test_a_failing_apply_loses_nothing(
     fault: str, faults: Faults, fresh: Callable[[], Project]
 ) -> None:
     """Resume ends as if nothing had happened; undo gives the original tree, times included."""
     finished = carried_out(fresh())
-    for number, way_out in cases(fault):
+    for number, way_out in cases(fault, every=1 if fault == "kill" else 3):
         project = fresh()
         original = tree(project.root)
         with faults.at(fault, number, project.root):
@@ -209,7 +209,7 @@ def test_a_failing_resume_loses_nothing(
     assert number > 10
 
 
-@pytest.mark.parametrize("fault", [*CRASHES, *ERRORS])
+@pytest.mark.parametrize("fault", FAULTS)
 def test_a_failing_purge_deletes_nothing_else(
     fault: str, faults: Faults, fresh: Callable[[], Project]
 ) -> None:
@@ -262,7 +262,7 @@ def test_a_failing_purge_as_you_go_loses_nothing(
     project = fresh()
     apply(project, plan_of(project), NOW, purge_as_you_go=True)
     finished = after(project)
-    for number, way_out in cases(fault, every=3):
+    for number, way_out in cases(fault):
         project = fresh()
         original = tree(project.root)
         with faults.at(fault, number, project.root):

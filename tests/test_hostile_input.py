@@ -81,7 +81,7 @@ def test_a_path_that_is_too_long_is_left_alone(place: Place) -> None:
     place.write((folder / ("f" * left)).relative_to(place.root).as_posix(), b"x")
     place.settle()
     status, said = place.run(cleanup.main, "--apply")
-    assert (status, "path is too long" in said) == (1, True)
+    assert (status, "too long" in " ".join(said.split())) == (1, True)
     assert (place.root / "runs/one/last.pt").exists()
     place.run(undo.main)
     assert not place.changed()
@@ -103,7 +103,7 @@ def test_a_path_beyond_what_the_system_takes_is_left_alone(place: Place) -> None
             os.rmdir("d" * 200, dir_fd=parent)
         for descriptor in opened:
             os.close(descriptor)
-    assert (status, "File name too long" in said) == (1, True)
+    assert (status, "name too long" in " ".join(said.split())) == (1, True)
     assert (place.root / "runs/one/last.pt").exists()
     assert not (place.root / "runs/two").exists()
 

@@ -16,7 +16,7 @@ from engine.plan import Action, Plan
 from engine.project import open_project
 from engine.relink_text import Finder
 from engine.rewriting import edited
-from projects import changed, just, just_json, tree
+from projects import Tree, changed, just, just_json, tree
 from template_fixture import commit_all, git, make_files
 from trained_project import new_project
 
@@ -216,7 +216,8 @@ def cleaned(folder: Path) -> Path:
     root = new_project(folder)
     make_files(root, SOURCES | {"models/old.log": "x\n"})
     (root / "run.sh").chmod(0o755)
-    torch_writer.save(root / "models/best.pth", {"config": {"init": "models/best.pth"}})
+    model = {"config": {"init": "models/best.pth"}, "w": torch_writer.Tensor((2, 2))}
+    torch_writer.save(root / "models/best.pth", model)
     commit_all(root)
     project = open_project(root, root / "training/conventions.toml", {})
     actions = []
@@ -235,6 +236,10 @@ def seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def project(seed: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(seed, tmp_path / "project"))
+
+
+def states(project: Path) -> Tree:
+    return tree(project, without=(".git", "training/.history"))
 
 
 def test_the_recipe_shows_a_diff_and_changes_nothing(project: Path) -> None:
@@ -258,9 +263,9 @@ def test_the_diff_is_coloured_on_a_terminal(project: Path) -> None:
 
 def test_it_rewrites_and_takes_back_byte_for_byte(project: Path) -> None:
     """--apply changes exactly what the diff said, modes kept; undo gives back bytes and times."""
-    before = tree(project)
+    before = states(project)
     just(project, "relink", "--apply")
-    after_it = tree(project)
+    after_it = states(project)
     files = {"train.py", "run.sh", "Makefile", "conf/a.toml", "notes.md", ".github/workflows/a.yml"}
     assert {p for p in changed(before, after_it) if (project / p).is_file()} == files
     assert (project / "run.sh").stat().st_mode & 0o777 == 0o755
@@ -270,7 +275,7 @@ def test_it_rewrites_and_takes_back_byte_for_byte(project: Path) -> None:
     assert just_json(project, "relink")["actions"] == []
     just(project, "purge", "--apply")  # of which a rewritten source is none
     just(project, "undo")
-    assert not changed(before, tree(project))
+    assert not changed(before, states(project))
 
 
 def test_a_file_with_changes_is_refused_by_name(project: Path) -> None:
@@ -300,7 +305,7 @@ def test_an_interrupted_rewriting_is_resumed(project: Path) -> None:
     (run / "journal.jsonl").write_bytes(b"".join(lines[: creates[-1]]))
     (project / path).unlink()
     just(project, "resume")
-    ours, theirs = tree(project), tree(twin)
+    ours, theirs = states(project), states(twin)
     assert {p: e[:2] for p, e in ours.items()} == {p: e[:2] for p, e in theirs.items()}
 
 

@@ -16,6 +16,7 @@ from template_fixture import copy_of_template, generate
 
 RECIPES = REPOSITORY / "template/training/recipes"
 SCRIPTS = sorted(RECIPES.glob("*.py"))
+MORE = {"status": ["jinja2>=3.1,<4"]}  # for the HTML report alone
 OLD_PYTHON = shutil.which("python3.10") or shutil.which("python3.9")
 
 
@@ -46,15 +47,20 @@ def test_a_wrong_option_is_refused(script: Path, script_runner: ScriptRunner) ->
     assert "Traceback" not in refused.stderr
 
 
+def needs(script: Path) -> list[str]:
+    """Return the packages that a script names in its metadata."""
+    (line,) = re.findall(r"^# dependencies = \[(.*)\]$", script.read_text(), re.MULTILINE)
+    return [need.strip('"') for need in line.split(", ")]
+
+
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_every_script_is_short_and_says_what_it_needs(script: Path) -> None:
-    """A script stays under 120 lines and all name the same packages, with bounds."""
+    """A script stays under 120 lines; all name the same packages, with bounds, but for a report."""
     text = script.read_text()
     assert text.count("\n") <= 120
-    (needs,) = re.findall(r"^# dependencies = \[(.*)\]$", text, re.MULTILINE)
-    (others,) = re.findall(r"^# dependencies = \[(.*)\]$", SCRIPTS[0].read_text(), re.MULTILINE)
-    assert needs == others
-    assert all(">=" in need and "<" in need for need in needs.split('", "'))
+    more = MORE.get(script.stem, [])
+    assert needs(script) == sorted([*needs(SCRIPTS[0]), *more])
+    assert all(">=" in need and "<" in need for need in needs(script))
 
 
 def test_scripts_run_under_a_safe_path(project: Path) -> None:

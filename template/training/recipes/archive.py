@@ -5,7 +5,6 @@
 """Pack finished experiments by the retention rules: show which and why, with --apply do it."""
 
 import argparse
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,6 +22,7 @@ from engine.plan import Plan
 from engine.project import Project
 from engine.retention import Policy, decide
 from engine.scan import scan, scan_layout
+from engine.transfer import offload
 
 EXAMPLE = "just archive --older-than 30d; then with --apply"
 
@@ -31,14 +31,15 @@ def main(argv: Sequence[str]) -> int:
     """Plan, show, and apply if asked; returns the exit status."""
     arguments = _parse(argv)
     project = command_line.project_of(arguments)
-    policy = _policy(project, arguments)
     now = arguments.now or datetime.now()
+    if arguments.offload:
+        dropping = offload(project, arguments.names, now, arguments.apply)
+        return command_line.show_or_apply(project, dropping, arguments, argv)
+    policy = _policy(project, arguments)
     if arguments.auto:
         make_plan = partial(_plan, project, policy, now)
-        purges = arguments.purge_as_you_go
-        return unattended.run(
-            project, make_plan, now, purge_as_you_go=purges, as_json=arguments.json
-        )
+        purges, as_json = arguments.purge_as_you_go, arguments.json
+        return unattended.run(project, make_plan, now, purge_as_you_go=purges, as_json=as_json)
     refuse_unfinished(project)
     plan = _plan(project, policy, now)
     return command_line.show_or_apply(project, plan, arguments, argv)
@@ -50,9 +51,20 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     add("names", nargs="*", metavar="NAME", help="only these experiments, whatever their age")
     command_line.add_apply(parser)
     add("--auto", action="store_true", help="for schedules: apply, purge, say only what was done")
-    add("--older-than", type=_days, metavar="30d", help="age in days (d) or weeks (w)")
-    add("--keep-best", type=_count, metavar="N", help="keep the best N of each model type and task")
-    add("--keep-last", type=_count, metavar="N", help="keep the newest N of each model type")
+    add("--offload", action="store_true", help="push archives, then drop them here: all, or NAMEs")
+    add("--older-than", type=command_line.days, metavar="30d", help="age in days (d) or weeks (w)")
+    add(
+        "--keep-best",
+        type=command_line.count,
+        metavar="N",
+        help="keep the best N of each model type and task",
+    )
+    add(
+        "--keep-last",
+        type=command_line.count,
+        metavar="N",
+        help="keep the newest N of each model type",
+    )
     add(
         "--even-production",
         action="store_true",
@@ -60,19 +72,6 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     add("--now", type=datetime.fromisoformat, metavar="TIME", help="plan as of this time")
     return parser.parse_args(argv)
-
-
-def _days(text: str) -> timedelta:
-    match = re.fullmatch(r"(\d{1,5})([dw]?)", text)
-    if not match:
-        raise argparse.ArgumentTypeError(f"{text!r} is no age; write 30d or 4w")
-    return timedelta(days=min(int(match[1]) * (7 if match[2] == "w" else 1), 36500))
-
-
-def _count(text: str) -> int:
-    if not re.fullmatch(r"\d{1,6}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no count; write 0 or more")
-    return int(text)
 
 
 def _policy(project: Project, arguments: argparse.Namespace) -> Policy:

@@ -19,6 +19,7 @@ from engine.errors import UserError
 from engine.history import refuse_unfinished
 from engine.plan import Plan
 from engine.project import Project
+from engine.realign import realigned
 
 EXAMPLE = "just cleanup --keep 'runs/demo/*'; then just cleanup --apply"
 
@@ -81,7 +82,7 @@ def _plan(project: Project, arguments: argparse.Namespace) -> Plan:
         arguments.keep_active,
         arguments.delete_redundant,
     )
-    return cleanup(project, mess, options)
+    return realigned(project, mess, cleanup(project, mess, options))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from engine import catalog, command_line
+from engine import catalog, command_line, show, transfer
 from engine.history import refuse_unfinished
 from engine.restore_plan import restore
 
@@ -30,6 +30,11 @@ def main(argv: Sequence[str]) -> int:
     now = (arguments.now or datetime.now()).isoformat(sep=" ", timespec="seconds")
     plan = restore(project, packed, tuple(arguments.files), to, now)
     arguments.apply = not arguments.dry_run
+    for name in transfer.away(project, plan):
+        if arguments.dry_run:
+            show.warn(f"{name}: is not on this machine; it is pulled first")
+        else:
+            transfer.pull(project, name)
     return command_line.show_or_apply(project, plan, arguments, argv)
 
 

@@ -1,12 +1,13 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["blake3>=1,<2", "isal>=1.7,<2", "pyyaml>=6,<7", "rich>=14,<16"]
+# dependencies = ["blake3>=1,<2", "isal>=1.7,<2", "jinja2>=3.1,<4", "pyyaml>=6,<7", "rich>=14,<16"]
 # ///
 """Show experiments, production models, archives and disk on one screen, and what to do next."""
 
 import argparse
 import json
 import sys
+import webbrowser
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ sys.dont_write_bytecode = True  # a look leaves nothing behind but what it may r
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from engine import command_line, overview, overview_text, show
+from engine.project import Project
 
 
 def main(argv: Sequence[str]) -> int:
@@ -22,9 +24,11 @@ def main(argv: Sequence[str]) -> int:
     arguments = _parse(argv)
     project = command_line.project_of(arguments)
     now = arguments.now or datetime.now()
-    rows = None if arguments.all else overview_text.ROWS
+    rows = None if arguments.all or arguments.html is not None else overview_text.ROWS
     seen = overview.look(project, rows)
     step = overview.next_step(project, seen, now)
+    if arguments.html is not None:
+        return _report(project, seen, step, now, arguments)
     if arguments.json:
         print(json.dumps(overview_text.as_values(seen, now, step), indent=2))
         return command_line.DONE
@@ -34,15 +38,50 @@ def main(argv: Sequence[str]) -> int:
     return command_line.DONE
 
 
+def _report(
+    project: Project,
+    seen: overview.Overview,
+    step: tuple[str, str],
+    now: datetime,
+    arguments: argparse.Namespace,
+) -> int:
+    """Write the report and say where; returns the exit status."""
+    from engine import report_html
+    from engine.checks import violations
+    from engine.checks.subject import look
+
+    conventions = arguments.conventions or Path(__file__).resolve().parents[1] / "conventions.toml"
+    found = violations(look(project, conventions.resolve(), (), now))
+    usual = project.root / project.folders.results / report_html.FILE
+    target = usual if arguments.html == Path() else arguments.html
+    report_html.write(report_html.page(project, seen, found, step, now), target)
+    show.say(f"Written: {target}", arguments.json, file=str(target))
+    if arguments.open:
+        webbrowser.open(target.resolve().as_uri())
+    return command_line.DONE
+
+
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = command_line.parser("status", __doc__ or "", "just status")
+    parser = command_line.parser("status", __doc__ or "", "just status; just status --html --open")
     parser.add_argument(
         "--all", action="store_true", help="read all experiments and archives, not only a screenful"
     )
     parser.add_argument(
         "--now", type=datetime.fromisoformat, metavar="TIME", help="ages as of this time"
     )
-    return parser.parse_args(argv)
+    parser.add_argument(
+        "--html",
+        nargs="?",
+        type=Path,
+        const=Path(),
+        metavar="FILE",
+        help="write all of it as one HTML file, by default report.html in the results folder",
+    )
+    parser.add_argument("--open", action="store_true", help="with --html: show it in a browser")
+    arguments = parser.parse_args(argv)
+    if arguments.open and arguments.html is None:
+        parser.error("--open goes with --html")
+    return arguments
 
 
 if __name__ == "__main__":

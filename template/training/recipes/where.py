@@ -20,7 +20,7 @@ from engine.whereabouts import where
 SHOWN = 20  # places, pieces of evidence, files of one name
 DID = {"move": "moved to", "pack": "packed into", "drop": "dropped as a copy of",
        "delete": "set aside to be deleted", "copy": "copied to", "write": "written as",
-       "restore": "restored to"}  # fmt: skip
+       "offload": "dropped here; it is at", "restore": "restored to"}  # fmt: skip
 
 
 def main(argv: Sequence[str]) -> int:

@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from engine import content, disk, documents, history, plan, preflight, purge
-from engine.archive import manifest_of
+from engine.archive import checksum_line, manifest_of
 from engine.history import PastRun
 from engine.journal import Journal, Op, Record
 from engine.leaving import Leaving
@@ -124,6 +124,7 @@ class _Run:
             self.leaving.leave([action], action.reason)
         self._quarantine(self._records("quarantine", by_verb["drop"], self._dropped))
         self._quarantine(self._records("quarantine", by_verb["delete"], self._deleted))
+        self._quarantine(self._records("quarantine", by_verb["offload"], self._offloaded))
         self._move(by_verb["move"])
         edits = {action.src: action.facts["edits"] for action in by_verb["rewrite"]}
         for record in self._records("quarantine", by_verb["rewrite"], self._rewritten):
@@ -169,6 +170,14 @@ class _Run:
 
     def _rewritten(self, action: Action) -> Record:
         return self._waiting(action, {"rewritten": str(action.dst)})
+
+    def _offloaded(self, action: Action) -> Record:
+        """Return the record of an archive that stores have. Whether they do, the purge asks."""
+        record = self._waiting(action, {"remote": str(action.dst)})
+        line = checksum_line(str(record.sha256), Path(str(action.src)).name)
+        if line != str(action.facts["checksum"]).encode("utf-8", "surrogateescape"):
+            raise disk.Changed(f"{action.src}: is not what its checksum says")
+        return record
 
     def _deleted(self, action: Action) -> Record:
         return self._waiting(action, {"delete": action.reason})
@@ -267,9 +276,8 @@ class _Run:
 
     def _remove_folders(self) -> None:
         before = json.loads((self.past.folder / history.FOLDERS).read_bytes())
-        for path in self.plan.emptied:
-            if path in before:
-                self.steps.remove_folder(path, *before[path])
+        planned = self.plan.emptied
+        self.steps.remove_folders({path: before[path] for path in planned if path in before})
 
 
 def _grouped(

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import InitVar, asdict, dataclass, replace
+from dataclasses import InitVar, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
@@ -428,7 +428,7 @@ def manifest_bytes(members: Iterable[Member], about: Mapping[str, object]) -> by
 
 
 def _described(member: Member) -> dict[str, object]:
-    return asdict(member) | {"mode": f"{member.mode:04o}"}
+    return vars(member) | {"mode": f"{member.mode:04o}"}
 
 
 def _json(value: object, indent: int | None = None) -> str:

@@ -400,7 +400,7 @@ def _model_type(
     """Return the model type: the user's own if a name starts with one, else what a file says."""
     names = [(source, "folder name", words) for source, words in _folder_names(run)]
     if readings[path].role != "training_state":
-        names.insert(0, (path, "file name", identity.run_key(identity.stem(path))))
+        names.insert(0, (path, "file name", identity.run_key(identity.without_hash(path))))
     for known in (conventions.project.model_types, vocabulary):
         for source, where, words in names:
             if match := _starts_with(words, known):

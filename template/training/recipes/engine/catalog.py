@@ -1,17 +1,21 @@
 """What lies in the archived folder, as the manifests tell it: no archive is opened."""
 
 import difflib
+import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from engine import archive
-from engine.archive import Damaged, Member, checksum_of, manifest_of
+from engine.archive import Damaged, Member, checksum_line, checksum_of, manifest_of
 from engine.errors import UserError
 from engine.project import Project
 
 SUFFIX = ".tar.gz"
+MARK = ".remote"  # beside the manifest: the archive is at a store as well (`engine.transfer`)
+MARK_LIMIT = 1 << 16  # bytes
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,8 @@ class Packed:
     members: Mapping[str, Member] = field(default_factory=dict)  # by path, in their order
     about: Mapping[str, Any] = field(default_factory=dict)  # the rest of the manifest
     problem: str | None = None
+    here: bool = True  # on this machine
+    remote: str | None = None  # the store that has it, where it is not here
 
     @property
     def manifest(self) -> str:
@@ -93,12 +99,33 @@ def paths_meant(project: Project, argument: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def mark(root: Path, path: str) -> Mapping[str, Any]:
+    """Return what is noted of an archive at a store: {"remote", "sha256", "size"}, or nothing.
+
+    A note of another archive, which once had that name, is none.
+    """
+    name = PurePosixPath(path).name
+    try:
+        with (root / f"{path.removesuffix(SUFFIX)}{MARK}").open("rb") as file:
+            said = json.loads(file.read(MARK_LIMIT))
+        line = (root / checksum_of(path)).read_bytes()
+        known = line == checksum_line(str(said["sha256"]), name)
+        sound = isinstance(said["remote"], str) and isinstance(said["size"], int)
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return {}
+    return said if known and sound else {}
+
+
 def _packed(project: Project, path: str) -> Packed:
     name = PurePosixPath(path).name.removesuffix(SUFFIX)
+    here = os.path.lexists(project.root / path)
+    remote = None if here else mark(project.root, path).get("remote")
     try:
         members, about = archive.read_manifest(project.root / manifest_of(path))
-    except Damaged as problem:
-        return Packed(name, path, problem=str(problem))
+    except Damaged as damage:
+        return Packed(name, path, problem=str(damage), here=here, remote=remote)
     except OSError as error:
-        return Packed(name, path, problem=f"{manifest_of(path)}: {error.strerror}")
-    return Packed(name, path, {member.path: member for member in members}, about)
+        problem = f"{manifest_of(path)}: {error.strerror}"
+        return Packed(name, path, problem=problem, here=here, remote=remote)
+    by_path = {member.path: member for member in members}
+    return Packed(name, path, by_path, about, here=here, remote=remote)

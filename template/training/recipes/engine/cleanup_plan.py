@@ -11,6 +11,7 @@ from engine.attribution import Checkpoint
 from engine.descriptions import describe, epochs
 from engine.destinations import UNKNOWN, Destinations
 from engine.evidence import Reading
+from engine.left_in_place import is_shipped
 from engine.plan import Action, Document, Plan, Verb, emptied
 from engine.project import Project
 from engine.readers.file_name import read_name
@@ -120,11 +121,11 @@ class _Planner:
             return "training_state" if checkpoint.role == "training_state" else "ignored"
         if path in self.picks:
             return "candidate"
+        if checkpoint.run and self._is_loaded_by_a_program(checkpoint.run):
+            return "ignored"
         named = matches(path, self.project.conventions.pretrained.patterns)
-        named = named or identity.is_published(path)
-        return (
-            "pretrained" if named or "pretrained" in PurePosixPath(path).parts[:-1] else "candidate"
-        )
+        is_published = named or identity.is_published(path)
+        return "pretrained" if is_published else "candidate"
 
     def _copies(self) -> dict[str, str]:
         """Return each copy that can go, with the equal file that stays."""
@@ -132,7 +133,8 @@ class _Planner:
         for equal in self.mess.duplicates:
             kept = min(equal, key=self._staying)
             for path in equal:
-                if path != kept and path in self.by_path and not {path, kept} & self.busy.keys():
+                is_ours = path in self.by_path and self.roles[path] != "ignored"
+                if path != kept and is_ours and not {path, kept} & self.busy.keys():
                     copies[path] = kept
                     self.roles[path] = "duplicate"
         return copies
@@ -331,16 +333,21 @@ class _Planner:
             return False
         if path not in self.mess.inventory.entries:  # in a tracker's store
             return False
-        if reading and reading.format.startswith("pickle") and not self._has_model(run):
-            return False  # an encoder or a scaler that a program may load
+        if self._is_loaded_by_a_program(run):
+            return False
         if path in run.checkpoints or path in self.folder_of or (run.whole and run.holds(path)):
             return True
         if reading and reading.role == "results":
             return run.is_beside(path) or under(path, self.outputs)
         return self._is_log(path)
 
-    def _has_model(self, run: Run) -> bool:
-        return any(self.by_path[path].role == "model" for path in run.checkpoints)
+    def _is_loaded_by_a_program(self, run: Run) -> bool:
+        """Return whether nothing tells of a training of these models, which programs ship."""
+        known = [self.by_path[path] for path in run.checkpoints]
+        is_told = any(self.mess.readings[path].role in ("log", "results") for path in run.records)
+        picked = any(path in self.picks for path in run.checkpoints)
+        untold = (is_shipped(c.format) and c.value is None for c in known)
+        return bool(known) and not is_told and not picked and all(untold)
 
     def _is_log(self, path: str) -> bool:
         reading = self.mess.readings.get(path)

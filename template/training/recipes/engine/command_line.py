@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 
@@ -19,8 +19,13 @@ from engine.errors import UserError
 from engine.plan import Plan
 from engine.preflight import space
 from engine.project import Project, open_project
+from engine.remote import RemoteError
 
 DONE, FAILED, REFUSED = 0, 1, 2
+WAYS_OUT = (
+    "Nothing is lost: `just resume` finishes what was begun, if anything was; "
+    "`just undo` takes the last run back"
+)
 
 
 def parser(recipe: str, description: str, example: str) -> argparse.ArgumentParser:
@@ -54,6 +59,21 @@ def add_apply(made: argparse.ArgumentParser) -> None:
         help="with --apply, for disks that cannot hold both: free originals archive by archive, "
         "each verified first; deleted-on-request files cannot come back",
     )
+
+
+def days(text: str) -> timedelta:
+    """Return the age that an argument tells: 30d, 4w."""
+    match = re.fullmatch(r"(\d{1,5})([dw]?)", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r} is no age; write 30d or 4w")
+    return timedelta(days=min(int(match[1]) * (7 if match[2] == "w" else 1), 36500))
+
+
+def count(text: str) -> int:
+    """Return the number, 0 or more, that an argument tells."""
+    if not re.fullmatch(r"\d{1,6}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no count; write 0 or more")
+    return int(text)
 
 
 def project_of(arguments: argparse.Namespace) -> Project:
@@ -112,16 +132,17 @@ def run(main: Callable[[Sequence[str]], int]) -> None:
     except UserError as error:
         show.warn(str(error))
         status = REFUSED
+    except RemoteError as error:
+        show.warn(f"{error}. What was done is kept; the same command again goes on")
+        status = FAILED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = FAILED
     except (OSError, Damaged) as error:
-        show.warn(
-            f"stopped: {error}. Nothing is lost: `just resume` goes on, `just undo` takes back"
-        )
+        show.warn(f"stopped: {error}. {WAYS_OUT}")
         status = FAILED
     except KeyboardInterrupt:
-        show.warn("interrupted. Nothing is lost: `just resume` goes on, `just undo` takes back")
+        show.warn(f"interrupted. {WAYS_OUT}")
         status = FAILED
     sys.exit(status)
 

@@ -77,6 +77,7 @@ RunName = Annotated[str, _template("model_type", "date")]
 TypeName = Annotated[str, _template("model_type")]
 DatedName = Annotated[str, _template("date")]
 Count = Annotated[int, _between(0, 36500)]  # no more days than calendar arithmetic bears
+Copies = Annotated[int, _between(1, 99)]  # none would be a deletion
 Direction = Literal["max", "min"]
 
 
@@ -182,6 +183,7 @@ class ArchiveTable:
     keep: tuple[Line, ...]
     min_free_gb: Count
     purge_after_days: Count
+    min_copies: Copies
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,9 @@ from engine.selection import task_of
 
 FILE = "curves.json"
 POINTS = 30  # of a curve that are kept
+LOSSES = 2  # whose curves are kept: of training and of validation, most often
 RECORDS = (".log", ".out", ".err", ".txt", ".json", ".yaml", ".yml", ".csv", ".jsonl")
+EVENTS = "events.out.tfevents."  # in the name of TensorBoard's files
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Curve:
     value: float | None = None
     task: tuple[tuple[str, str], ...] = ()
     points: tuple[float, ...] = ()  # oldest first; every so many, and the last
+    others: tuple[tuple[str, tuple[float, ...]], ...] = ()  # losses on the way, by their names
 
 
 class Curves:
@@ -60,7 +63,9 @@ class Curves:
             with contextlib.suppress(TypeError, ValueError):
                 task = tuple((fact, value) for fact, value in found["curve"]["task"])
                 points = tuple(found["curve"]["points"])
-                return Curve(**found["curve"] | {"task": task, "points": points})
+                others = tuple((name, tuple(way)) for name, way in found["curve"]["others"])
+                told = {"task": task, "points": points, "others": others}
+                return Curve(**found["curve"] | told)
         curve = _read(self.project, home, [e for e in entries if e.kind == "file"])
         self.known[home] = {"mark": mark, "curve": asdict(curve)}
         self.changed = True
@@ -97,7 +102,8 @@ def _load(path: Path, made_by: str) -> dict[str, Any]:
 
 
 def _is_record(entry: Entry) -> bool:
-    return entry.kind == "file" and entry.path.lower().endswith(RECORDS)
+    name = entry.path.lower()
+    return entry.kind == "file" and (name.endswith(RECORDS) or EVENTS in name)
 
 
 def _read(project: Project, home: str, files: list[Entry]) -> Curve:
@@ -126,6 +132,7 @@ def _read(project: Project, home: str, files: list[Entry]) -> Curve:
                 found.value,
                 task_of(found, project.conventions.production.group_by),
                 _points(rows, found.metric),
+                _losses(rows, found.metric),
             )
     return Curve()
 
@@ -138,7 +145,20 @@ def _points(rows: list[dict[str, Any]], metric: str | None) -> tuple[float, ...]
         if metrics.plausible(name) == metric and metrics.split(name) != "train"
     ]
     names.sort(key=lambda name: metrics.split(name) != "val")
-    values = [row[name] for name in names[:1] for row in rows if name in row]
+    return _way(rows, names[0]) if names else ()
+
+
+def _losses(
+    rows: list[dict[str, Any]], metric: str | None
+) -> tuple[tuple[str, tuple[float, ...]], ...]:
+    """Return the first few losses in the rows of a training, unless these are its metric."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    losses = [name for name in names if metrics.plausible(name) == "loss" != metric]
+    return tuple((name, _way(rows, name)) for name in losses[:LOSSES])
+
+
+def _way(rows: list[dict[str, Any]], name: str) -> tuple[float, ...]:
+    values = [row[name] for row in rows if name in row]
     return thinned([value for value in values if math.isfinite(value)], POINTS)
 
 

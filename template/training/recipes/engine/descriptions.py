@@ -36,7 +36,9 @@ def related(checkpoint: Checkpoint) -> list[str]:
         return []
     folders = [f"{p}/" for p in run.checkpoints if p != path and not path.startswith(f"{p}/")]
     records = (record for record in run.records if not record.startswith(tuple(folders)))
-    return sorted({*records, *(file for file in run.files if file.startswith((f"{path}/", f"{path}.")))})
+    return sorted(
+        {*records, *(file for file in run.files if file.startswith((f"{path}/", f"{path}.")))}
+    )
 
 
 def epochs(checkpoint: Checkpoint, readings: Mapping[str, Reading]) -> list[dict[str, Any]]:

@@ -190,12 +190,17 @@ def _rename_exclusively(src: Path, dst: Path) -> None:
         "linux": ("renameat2", (-100, os.fsencode(src), -100, os.fsencode(dst), 1)),
         "darwin": ("renamex_np", (os.fsencode(src), os.fsencode(dst), 4)),
     }.get(sys.platform, ("", ()))
-    call = getattr(ctypes.CDLL(None, use_errno=True), name, None) if name else None
+    call = getattr(_system(), name, None) if name else None
     if call is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), str(src))
     if call(*args) != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code), str(src), None, str(dst))
+
+
+@functools.cache
+def _system() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
 
 
 def _rename_if_free(src: Path, dst: Path) -> None:

@@ -41,7 +41,13 @@ def look(project: Project, leave_alone: tuple[str, ...] = ()) -> Mess:
     checkpoints = attribute(runs, readings, project.conventions)
     production = in_production(project, inventory)
     models = [c.path for c in (*checkpoints, *production) if c.role == "model"]
-    files = sorted({*(p for p in readings if p in inventory.entries), *(path for run in runs for path in run.files)} - folders.keys())
+    files = sorted(
+        {
+            *(p for p in readings if p in inventory.entries),
+            *(path for run in runs for path in run.files),
+        }
+        - folders.keys()
+    )
     window = project.conventions.scan.in_use_minutes * 60
     return Mess(
         inventory,
@@ -52,7 +58,10 @@ def look(project: Project, leave_alone: tuple[str, ...] = ()) -> Mess:
         _duplicates(project, inventory, models, folders),
         in_use.in_use(project.root, files, time.time(), window),
         folders,
-        (*_left(project, inventory, everything, left), *(c for t in tracked for c in t.checkpoints)),
+        (
+            *_left(project, inventory, everything, left),
+            *(c for t in tracked for c in t.checkpoints),
+        ),
     )
 
 
@@ -113,6 +122,7 @@ def in_production(project: Project, inventory: Inventory) -> tuple[Checkpoint, .
         fields = names.parse(templates.production, name) or names.parse(templates.model, name)
         extension = fields.get("ext", "") if fields else "json"
         is_model = extension != "json" if entry.kind == "folder" else extension not in ("", "json")
+        is_model = is_model and not name.endswith(".dvc")  # which says what the model beside it is
         if fields and is_model and not any(under(entry.path, {c.path}) for c in found):
             found.append(_in_production(project, entry.path, fields))
     return tuple(found)

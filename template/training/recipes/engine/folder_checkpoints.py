@@ -62,7 +62,9 @@ def _alike(names: Mapping[str, set[str]]) -> dict[str, tuple[str, ...]]:
     for folder, inner in names.items():
         for name in inner:
             if match := _PART.match(name):
-                parts[f"{folder}/{match['prefix']}".lstrip("/")].append(f"{folder}/{name}".lstrip("/"))
+                parts[f"{folder}/{match['prefix']}".lstrip("/")].append(
+                    f"{folder}/{name}".lstrip("/")
+                )
     return {
         prefix: tuple(sorted(files))
         for prefix, files in parts.items()

@@ -37,6 +37,9 @@ class PastRun:
     @property
     def phase(self) -> tuple[str, str]:
         """Return what was done to the run last, ("apply" | "undo" | "purge", its state)."""
+        last = journal.last(self.folder / JOURNAL)  # a project may have had many and large runs
+        if last and last.op == "phase":
+            return last.id, last.state
         phases = [record for record in self.records if record.op == "phase"]
         return (phases[-1].id, phases[-1].state) if phases else ("apply", "intent")
 

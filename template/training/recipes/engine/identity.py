@@ -24,7 +24,8 @@ VALUE = re.compile(r"\d[\d.e+-]*|(epoch|step|iter|ep|e|s)\d+|\d+[a-z]{0,2}steps?
 EPOCH = re.compile(r"epoch|step|iter|iteration|(epoch|step|iter|ep)\d+")
 COUNTER = re.compile(r"(stage|fold|run|exp|experiment|version|trial|seed|job|split|phase)?\d*")
 LONG_NUMBER = re.compile(r"\d{6,}")  # a date or a time
-PUBLISHED = re.compile(r".+-(?=[0-9]*[a-f])[0-9a-f]{8}\.pth?(?:\.tar)?")
+PRETRAINED = {"pretrained", "pretrained_models", "pretrained_weights"}
+PUBLISHED = re.compile(r".+-(?=[0-9]*[a-f])[0-9a-f]{8}\.(?:pth?|th)(?:\.tar)?")
 DECIMALS = re.compile(r"\d\.\d+(?:_\d+)*\Z")  # at the end of a name
 SCORE = re.compile(r"([a-z@]*)(\d*\.\d+)")  # "0.8911", "acc0.8911"
 SPLIT = re.compile(r"[^a-z0-9.]+|(?<![0-9])\.|\.(?![0-9])")
@@ -94,8 +95,15 @@ def is_copy(path: str) -> bool:
 
 
 def is_published(path: str) -> bool:
-    """Return whether a name ends with a part of the file's hash, as torch.hub's does."""
-    return PUBLISHED.fullmatch(PurePosixPath(path).name) is not None
+    """Return whether a folder's name says so, or a name ends with a hash, as torch.hub's do."""
+    folders = PurePosixPath(path.lower()).parts[:-1]
+    return bool(PUBLISHED.fullmatch(PurePosixPath(path).name) or PRETRAINED & {*folders})
+
+
+def without_hash(path: str) -> str:
+    """Return the stem of a name, without the part of a hash at its end."""
+    is_hashed = PUBLISHED.fullmatch(PurePosixPath(path).name)
+    return stem(path).rpartition("-")[0] if is_hashed else stem(path)
 
 
 def starts_generic(name: str) -> bool:

@@ -10,12 +10,15 @@ import json
 import os
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from engine import disk
 from engine.errors import UserError
+
+_SORTED = json.JSONEncoder(sort_keys=True).encode
+_LAST = 1 << 16  # bytes that surely hold the last line
 
 State = Literal["intent", "done", "undone"]
 Op = Literal[
@@ -44,7 +47,9 @@ class Record:
     size: int | None = None  # bytes
     mode: int | None = None
     mtime_ns: int | None = None
-    kept: Mapping[str, str] | None = None  # {"archive", "member"} | {"copy"} | {"delete"} | {"why"}
+    kept: Mapping[str, str] | None = (
+        None  # {"archive", "member"} | {"copy"} | {"delete"} | {"remote"} | {"why"}
+    )
     seq: int = 0
 
 
@@ -126,6 +131,17 @@ def read(path: Path) -> tuple[Record, ...]:
     return tuple(_read(path)[0])
 
 
+def last(path: Path) -> Record | None:
+    """Return the last record without reading the others; None if there is none, or half of one."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _LAST))
+            lines = file.read().splitlines(keepends=True)
+    except OSError:
+        return None
+    return _parse(lines[-1]) if lines else None
+
+
 def _read(path: Path) -> tuple[list[Record], int]:
     """Return the records and how many bytes of the file they take up."""
     data = path.read_bytes() if path.exists() else b""
@@ -146,7 +162,7 @@ def _read(path: Path) -> tuple[list[Record], int]:
 
 
 def _line(record: Record) -> bytes:
-    fields = {key: value for key, value in asdict(record).items() if value is not None}
+    fields = {key: value for key, value in vars(record).items() if value is not None}
     fields["crc"] = _crc(fields)
     return json.dumps(fields).encode("ascii") + b"\n"
 
@@ -161,4 +177,4 @@ def _parse(line: bytes) -> Record | None:
 
 
 def _crc(fields: Mapping[str, object]) -> int:
-    return zlib.crc32(json.dumps(fields, sort_keys=True).encode("ascii"))
+    return zlib.crc32(_SORTED(fields).encode("ascii"))

@@ -32,6 +32,8 @@ def _after(record: Record, place: Place) -> Place | None:
     kept = record.kept or {}
     if record.op == "move":
         return replace(place, path=str(record.dst))
+    if "remote" in kept:
+        return place  # an archive, which may be fetched into its place again
     if "copy" in kept:
         return replace(place, path=kept["copy"])
     if "archive" in kept and place.member is None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from engine import identity
 from engine.evidence import Reading
 from engine.scan import DVC, PROGRAM, Entry, Inventory
 
@@ -28,10 +29,17 @@ def _dvc_paths(root: Path, entries: Mapping[str, Entry]) -> Iterator[str]:
     for path, entry in entries.items():
         if path.endswith(".dvc") and entry.kind == "file":
             yield path.removesuffix(".dvc")
-        elif path.rpartition("/")[2] == "dvc.lock" and entry.kind == "file" and entry.size < MAX_LOCK:
+        elif (
+            path.rpartition("/")[2] == "dvc.lock" and entry.kind == "file" and entry.size < MAX_LOCK
+        ):
             folder = path.removesuffix("dvc.lock")
             text = (root / path).read_text(errors="replace")
             yield from (folder + found for found in _LOCKED.findall(text))
+
+
+def is_shipped(kind: str) -> bool:
+    """Return whether models of this format are those that programs ship and load by path."""
+    return _SHIPPED.match(kind) is not None
 
 
 def split(
@@ -50,10 +58,15 @@ def _why(path: str, reading: Reading, inventory: Inventory) -> str | None:
         return None
     if inventory.entries[path].zone == DVC:
         return DVC
-    if reading.format == "ONNX" and any(f"{path}{end}" in inventory.entries for end in _EXTERNAL_DATA):
+    if reading.format == "ONNX" and any(
+        f"{path}{end}" in inventory.entries for end in _EXTERNAL_DATA
+    ):
         return "its weights are in another file, by name"
-    is_shipped = path in inventory.tracked and _SHIPPED.match(reading.format)
-    return PROGRAM if is_shipped else None
+    if not is_shipped(reading.format):
+        return None
+    if path in inventory.tracked:
+        return PROGRAM
+    return "published, and loaded by a program" if identity.is_published(path) else None
 
 
 def _zone(inventory: Inventory, path: str, zone: str) -> None:

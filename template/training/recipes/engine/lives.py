@@ -18,11 +18,12 @@ PROOF = {
     "pack": (("quarantine", "src"),),
     "drop": (("quarantine", "src"),),
     "delete": (("quarantine", "src"),),
+    "offload": (("quarantine", "src"),),
     "copy": (("create", "dst"),),
     "write": (("create", "dst"),),
     "restore": (("create", "dst"),),
 }
-QUARANTINED = ("pack", "drop", "delete")
+QUARANTINED = ("pack", "drop", "delete", "offload")
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Life:
     place: str | None = None  # of the file, if it is one
     packed: tuple[str, str] | None = None  # the archive that holds it, and its name in there
     deleted: bool = False  # as the user asked
+    remote: str | None = None  # the stores that have it, for an archive that was dropped here
     steps: list[Step] = field(default_factory=list)
     paths: set[str] = field(default_factory=set)  # all that it was ever called
     same_as: "Life | None" = None  # it was dropped, because this one has its bytes
@@ -92,7 +94,7 @@ def named(found: Iterable[Life], name: str) -> dict[str, Life]:
 def _steps(past: PastRun) -> Iterator[Step]:
     """Yield what a run did, in the order in which it does things."""
     latest = {(record.op, record.id): record.state for record in past.records}
-    order = ("drop", "delete", "move", "copy", "pack", "restore", "write")
+    order = ("drop", "delete", "offload", "move", "copy", "pack", "restore", "write")
     done = [a for a in past.plan.actions if a.verb in order and _is_done(a, latest)]
     for action in sorted(done, key=lambda action: order.index(action.verb)):
         yield Step(
@@ -137,6 +139,8 @@ class _Lives:
             life.same_as = self._at.get(dst) or self._begin(dst)
         elif step.verb == "delete":
             life.deleted = True
+        elif step.verb == "offload":
+            life.remote = dst
         elif step.verb == "pack":
             self._put(life, packed=(dst, src))
         else:

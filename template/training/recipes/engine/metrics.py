@@ -28,7 +28,8 @@ _METRICS = {
     "accuracy": _Metric(
         "max",
         UNIT,
-        "acc acc1 acc_1 top1 top1_acc top_1 top_1_acc top1_accuracy top_1_accuracy accuracy_top1 "
+        "acc prec1 prec_1 acc1 acc_1 "
+        "top1 top1_acc top_1 top_1_acc top1_accuracy top_1_accuracy accuracy_top1 "
         "accuracy_top_1 acc_top1 categorical_accuracy binary_accuracy sparse_categorical_accuracy "
         "multiclass_accuracy multiclassaccuracy binaryaccuracy",
     ),

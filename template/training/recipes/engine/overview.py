@@ -62,6 +62,7 @@ class Archive:
     verified: str | None  # when it was last
     problem: str | None  # what was wrong with it then
     about: Mapping[str, Any] | None = None  # None: not read
+    remote: str | None = None  # the store that has it, where it is not on this machine
 
 
 @dataclass(frozen=True)
@@ -189,6 +190,7 @@ def _archives(project: Project, inventory: Inventory, rows: int | None) -> tuple
             found.append(
                 Archive(name, entry.path, entry.size, said.get("when"), said.get("problem"))
             )
+    found += _away(project, inventory)
     found.sort(key=lambda archive: archive.name, reverse=True)
     found.sort(key=lambda archive: archive.problem is None)
     return tuple(
@@ -197,6 +199,16 @@ def _archives(project: Project, inventory: Inventory, rows: int | None) -> tuple
         else archive
         for number, archive in enumerate(found)
     )
+
+
+def _away(project: Project, inventory: Inventory) -> Iterator[Archive]:
+    """Yield the archives that a store has and this machine has not."""
+    for entry in inventory.below(project.folders.archived):
+        path = entry.path.removesuffix(catalog.MARK) + catalog.SUFFIX
+        is_away = entry.path.endswith(catalog.MARK) and path not in inventory.entries
+        if said := catalog.mark(project.root, path) if is_away else {}:
+            name = PurePosixPath(path).name.removesuffix(catalog.SUFFIX)
+            yield Archive(name, path, said["size"], None, None, remote=said["remote"])
 
 
 def _about(manifest: Path) -> dict[str, Any]:
@@ -279,7 +291,7 @@ def next_step(project: Project, seen: Overview, now: datetime) -> tuple[str, str
     days = project.conventions.archive.purge_after_days
     if seen.waiting_since and seen.waiting_since < f"{now - timedelta(days=days):%Y%m%dT%H%M%S}":
         return "just purge", f"originals wait in quarantine since {seen.waiting_since}"
-    if any(archive.verified is None for archive in seen.archives):
+    if any(a.verified is None and a.remote is None for a in seen.archives):
         return "just verify", "not all archives were ever read again"
     if not (seen.experiments or seen.models or seen.archives):
         return "just cleanup", "the layout is empty; outputs elsewhere can be brought into it"

@@ -12,7 +12,7 @@ from engine.show import WIDTH, safe, size
 
 ROWS = 10  # of a table on one screen
 BARS = "▁▂▃▄▅▆▇█"
-SPARKS, TYPE_WIDTH = 8, 12  # characters
+SPARKS, TYPE_WIDTH, REMOTE_WIDTH = 8, 12, 30  # characters
 NONE = "-"
 
 Row = tuple[str, ...]
@@ -72,6 +72,8 @@ def _model_row(model: Model, decimals: int) -> Row:
 
 def _archive_row(archive: Archive, decimals: int) -> Row:
     verified = "DAMAGED" if archive.problem else (archive.verified or "never")[:10]
+    if archive.remote:
+        verified = _cut(f"at {archive.remote}", REMOTE_WIDTH)
     return archive.name, _value(said(archive)[1], decimals), size(archive.size), verified
 
 
@@ -200,5 +202,6 @@ def _archive(archive: Archive) -> dict[str, Any]:
         "size": archive.size,
         "verified": archive.verified,
         "problem": archive.problem,
+        "remote": archive.remote,
         "superseded_by": (archive.about or {}).get("superseded_by"),
     }

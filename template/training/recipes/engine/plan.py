@@ -2,15 +2,16 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from engine.scan import Inventory
 
 Verb = Literal[
-    "move", "pack", "drop", "delete", "skip", "write", "restore", "copy", "folder", "rewrite"
-]
+    "move", "pack", "drop", "delete", "skip", "write", "restore", "copy", "folder", "rewrite",
+    "offload",
+]  # fmt: skip
 Document = Literal["metadata", "summary", "report", "text"]
 
 
@@ -20,10 +21,11 @@ class Action:
 
     `move` renames it to `dst`; `copy` leaves it and makes `dst` of the same bytes; `pack` puts it
     into the archive `dst` and its original into quarantine; `drop` quarantines a copy whose bytes
-    stay at `dst`; `delete` quarantines what the user asked to be deleted for good by the next
-    purge; `skip` leaves it alone, aloud; `write` makes `dst` from what is known (then `src` is
-    None); `restore` makes `dst` from a member of the archive `src`; `folder` makes the empty folder
-    `dst`; `rewrite` replaces parts of a text and puts the original into quarantine.
+    stay at `dst`; `offload` does so with an archive that the stores `dst` have; `delete`
+    quarantines what the user asked to be deleted for good by the next purge; `skip` leaves it
+    alone, aloud; `write` makes `dst` from what is known (then `src` is None); `restore` makes `dst`
+    from a member of the archive `src`; `folder` makes the empty folder `dst`; `rewrite` replaces
+    parts of a text and puts the original into quarantine.
     """
 
     verb: Verb
@@ -85,7 +87,8 @@ def emptied(
 
 def to_json(plan: Plan) -> bytes:
     """Return the plan as UTF-8 JSON; undecodable bytes in paths are kept as escapes."""
-    return json.dumps(asdict(plan), indent=1).encode("ascii") + b"\n"
+    fields = vars(plan) | {"actions": [vars(action) for action in plan.actions]}
+    return json.dumps(fields, indent=1).encode("ascii") + b"\n"
 
 
 def from_json(data: bytes) -> Plan:

@@ -16,7 +16,7 @@ from engine.project import Project
 from engine.show import size
 
 RECORD_BYTES = 4096  # what journal, plan and report take for a file, generously
-GOING = ("move", "pack", "drop", "delete", "rewrite")
+GOING = ("move", "pack", "drop", "delete", "rewrite", "offload")
 BUSY_GIT = ("MERGE_HEAD", "rebase-merge", "rebase-apply", "CHERRY_PICK_HEAD", "REVERT_HEAD")
 
 
@@ -63,7 +63,7 @@ def made(wanted: Plan) -> Iterator[str]:
     for action in wanted.actions:
         if action.verb == "pack":
             archives.add(str(action.dst))
-        elif action.verb not in ("skip", "drop", "delete", "folder"):
+        elif action.verb not in ("skip", "drop", "delete", "folder", "offload"):
             yield str(action.dst)
     for target in sorted(archives):
         yield from (target, manifest_of(target), checksum_of(target))

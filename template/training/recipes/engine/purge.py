@@ -10,12 +10,14 @@ from pathlib import Path
 from engine import archive, disk, history
 from engine.archive import Member, manifest_of
 from engine.disk import Identity
+from engine.errors import UserError
 from engine.history import PastRun
 from engine.in_use import in_use
 from engine.journal import Journal, Record, latest
 from engine.kept import Place, follow
 from engine.plan import Action
 from engine.project import Project
+from engine.remote import RemoteError, unproven
 from engine.steps import BATCH, Steps, is_same, remove_if_empty
 
 _ONLY_HERE = object()
@@ -68,7 +70,7 @@ def actions(project: Project, past: PastRun) -> Iterator[Action]:
     """Yield what a purge of the run would do, for showing."""
     for record in waiting(past):
         how = dict(record.kept or {})
-        where = how.get("archive") or how.get("copy")
+        where = how.get("archive") or how.get("copy") or how.get("remote")
         reason = f"bytes are in {where}" if where else f"asked for: {how.get('delete')}"
         yield Action("delete", record.src, where, record.size or 0, reason, past.id)
 
@@ -103,7 +105,7 @@ def free(steps: Steps, runs: Runs, records: Sequence[Record]) -> Purged:
     gone: list[Record] = []
     for record in left:
         (here if os.path.lexists(steps.root / str(record.dst)) else gone).append(record)
-    proofs = list(_proofs(steps.root, runs, here, result))
+    proofs = list(_proofs(steps.project, runs, here, result))
     for start in range(0, len(proofs), BATCH):
         _delete(steps, proofs[start : start + BATCH], result)
     steps.journal.mark(map(_note, gone), "done")
@@ -165,12 +167,18 @@ def _write_unless_full(journal: Journal, records: Sequence[Record]) -> None:
 # --- proofs -----------------------------------------------------------------------------------
 
 
-def _proofs(root: Path, runs: Runs, records: Sequence[Record], result: Purged) -> Iterator[Proof]:
+def _proofs(
+    project: Project, runs: Runs, records: Sequence[Record], result: Purged
+) -> Iterator[Proof]:
     """Yield a proof for each file that may go; note in `result` why the others stay."""
+    root = project.root
     writers = in_use(root, [str(record.dst) for record in records], time.time(), 0)
     archives: dict[Path, _Archive] = {}
+    only_here = _only_here(project, [r for r in records if "remote" in (r.kept or {})])
     for record in records:
         try:
+            if record.id in only_here:
+                raise _Unproven(only_here[record.id])
             if str(record.dst) in writers:
                 raise _Unproven(f"in use: {writers[str(record.dst)]}")
             yield Proof(record, dict(_evidence(root, runs, record, archives)), _ONLY_HERE)
@@ -179,6 +187,18 @@ def _proofs(root: Path, runs: Runs, records: Sequence[Record], result: Purged) -
         else:
             if (record.mode or 0) & 0o7000 and "delete" not in (record.kept or {}):
                 result.remarks.append(f"{record.id}: what is kept of it is without setuid")
+
+
+def _only_here(project: Project, records: Sequence[Record]) -> dict[str, str]:
+    """Return which of these archives the stores do not have after all, and why."""
+    if not records:
+        return {}
+    try:
+        why = unproven(project, [project.root / str(record.dst) for record in records])
+    except (UserError, RemoteError) as problem:
+        return {record.id: str(problem) for record in records}
+    places = {record.id: project.root / str(record.dst) for record in records}
+    return {id_: why[place] for id_, place in places.items() if place in why}
 
 
 class _Unproven(Exception):
@@ -202,7 +222,7 @@ def _evidence(
     yield waiting, disk.identity(waiting)
     if not is_same(record, waiting):
         raise _Unproven("was written to since")
-    if "delete" in how:
+    if "delete" in how or "remote" in how:  # of the latter `_proofs` asked the stores
         return
     start = Place(how["archive"], how["member"]) if "archive" in how else Place(how["copy"])
     place = follow(runs, start)

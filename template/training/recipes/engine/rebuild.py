@@ -1,11 +1,12 @@
 """Bring back what left the quarantine, from the archive or the copy that keeps its bytes."""
 
 import os
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from engine import archive, disk
+from engine import archive, catalog, disk
 from engine.archive import Damaged, manifest_of
 from engine.errors import UserError
 from engine.journal import Record
@@ -19,6 +20,7 @@ def refuse_damaged(root: Path, records: Iterable[Record]) -> None:
     An archive that is not there is no reason: the undo says what it cannot bring back.
     """
     gone = [r for r in records if r.op == "quarantine" and not _is_around(root, r)]
+    _refuse_away(root, gone)
     for target in {(r.kept or {}).get("archive") for r in gone} - {None}:
         path = root / str(target)
         if os.path.lexists(path):
@@ -34,6 +36,22 @@ def refuse_damaged(root: Path, records: Iterable[Record]) -> None:
         for group in sizes.values()
         if (place := disk.existing((root / str(group[0].src)).parent))
     )
+
+
+def _refuse_away(root: Path, gone: Iterable[Record]) -> None:
+    """Raise UserError if archives are needed that are at a store, and not on this machine."""
+    needed = {
+        str(record.src if "remote" in how else how.get("archive")): "remote" in how
+        for record in gone
+        if (how := record.kept or {})
+    }
+    away = [
+        Path(target).name.removesuffix(catalog.SUFFIX)
+        for target, dropped in sorted(needed.items())
+        if not os.path.lexists(root / target) and (dropped or catalog.mark(root, target))
+    ]
+    if away:
+        raise UserError(f"{away[0]}: is at a store; {shlex.join(['just', 'pull', *away])} first")
 
 
 def _is_around(root: Path, record: Record) -> bool:
@@ -60,6 +78,8 @@ class Rebuilding:
                 by_archive[kept["archive"]].append(record)
             elif "copy" in kept:
                 copies.append(record)
+            elif "remote" in kept:
+                self._fetched(record)
             else:
                 self._say(record, f"{record.dst} has gone; nothing to put back")
         for target, records in by_archive.items():
@@ -69,6 +89,15 @@ class Rebuilding:
 
     def _say(self, record: Record, why: str) -> None:
         self.back.remarks.append(f"{record.src}: {why}")
+
+    def _fetched(self, record: Record) -> None:
+        """Take an archive that was dropped here as back if `just pull` has fetched it."""
+        place = self.root / str(record.src)
+        if is_same(record, place):
+            self._note([record])
+        else:
+            name = place.name.removesuffix(".tar.gz")
+            self._say(record, f"is at {(record.kept or {})['remote']}: just pull {name}")
 
     def _extract(self, target: str, records: Sequence[Record]) -> None:
         if not os.path.lexists(self.root / target):

@@ -134,13 +134,19 @@ def _told(path: str, data: bytes, references: Sequence[Reference]) -> Iterator[s
 
 
 def _dirty(project: Project, diffs: Mapping[str, object]) -> tuple[str, ...]:
-    command = ["git", "-C", os.fspath(project.root), "diff", "HEAD", "--name-only", "-z"]
+    prefix = _git(project, "rev-parse", "--show-prefix").strip(b"\n")
+    listed = _git(project, "status", "--porcelain", "-z", "--untracked-files=no", "--", ".")
+    changed = {line[3:].removeprefix(prefix) for line in listed.split(b"\0")}
+    return tuple(path for path in diffs if os.fsencode(path) in changed)
+
+
+def _git(project: Project, *words: str) -> bytes:
+    untouched = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}  # or git would refresh its index
+    command = ["git", "-C", os.fspath(project.root), *words]
     try:
-        done = subprocess.run([*command, "--relative"], capture_output=True, check=False)
+        return subprocess.run(command, env=untouched, capture_output=True, check=False).stdout
     except FileNotFoundError:
-        return ()
-    changed = {os.fsdecode(name) for name in done.stdout.split(b"\0") if name}
-    return tuple(path for path in diffs if path in changed)
+        return b""
 
 
 def _in_checkpoints(project: Project, inventory: Inventory, moved: Moves) -> Iterator[str]:

@@ -50,7 +50,7 @@ def _refer(found: Reference, folder: str, finder: Finder) -> Reference | None:
         tail = found.old.rpartition(UNKNOWN)[2].strip("/")
         moved = finder.moves.refer(span, tail, "") if "/" in tail else None
         return moved and Reference(*span, found.old, None, VARIABLE)
-    moved = finder.moves.refer(span, found.old, folder)
+    moved = finder.moves.refer(span, found.old.removeprefix("./"), folder)
     if moved is None or moved.new is None:
         return moved
     head, _, tail = moved.new.rpartition("/")

@@ -127,7 +127,7 @@ def page(
         models=list(_lineages(project, inventory, seen.models)),
         archives=seen.archives,
         disk=seen.disk,
-        kinds=_kinds((entry.path, entry.size) for entry in inventory.entries.values()),
+        kinds=_kinds((e.path, e.size) for e in inventory.entries.values() if e.kind == "file"),
         largest=sorted(rows, key=lambda row: -row.size)[:LARGEST],
         found=found,
         step=step,
@@ -165,13 +165,13 @@ def leaderboard(project: Project, inventory: Inventory, seen: Overview) -> list[
     depth = project.folders.active.count("/") + 2
     for entry in inventory.below(project.folders.active):
         home = "/".join(entry.path.split("/")[:depth])
-        if entry.kind != "folder" and home in files:
+        if entry.kind == "file" and home in files:
             files[home].append((entry.path, entry.size))
     rows = [
         *(_of_experiment(experiment, files[experiment.path]) for experiment in seen.experiments),
         *map(_of_archive, seen.archives),
     ]
-    return list(_ranked(rows))
+    return list(ranked(rows))
 
 
 def _of_experiment(experiment: Experiment, files: list[tuple[str, int]]) -> Row:
@@ -218,7 +218,8 @@ def _of_archive(archive: Archive) -> Row:
     )
 
 
-def _ranked(rows: list[Row]) -> Iterator[Row]:
+def ranked(rows: list[Row]) -> Iterator[Row]:
+    """Yield the rows in their order, each with its place among those of its metric."""
     usual = Counter(row.metric for row in rows if row.value is not None)
 
     def order(row: Row) -> tuple[Any, ...]:
@@ -272,9 +273,7 @@ def drawing(points: object) -> Drawing | None:
 # --- production, disk -----------------------------------------------------------------------------
 
 
-def _lineages(
-    project: Project, inventory: Inventory, models: Iterable[Model]
-) -> Iterator[Lineage]:
+def _lineages(project: Project, inventory: Inventory, models: Iterable[Model]) -> Iterator[Lineage]:
     curves = Curves(project)
     for model in models:
         of = model.papers

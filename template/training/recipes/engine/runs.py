@@ -19,7 +19,11 @@ COLLECTIONS = frozenset(
     "lightning_logs multirun work_dirs".split()
 )
 MOMENT = re.compile(r"\d{8}_\d{6}")
-MOVES_ALONG = ("hidden", "tests and fixtures", "data sets")  # zones of what lies in a run's own folder
+MOVES_ALONG = (
+    "hidden",
+    "tests and fixtures",
+    "data sets",
+)  # zones of what lies in a run's own folder
 SOURCE = frozenset({".py", ".ipynb", ".c", ".cc", ".cpp", ".cu", ".rs", ".go", ".js", ".ts"})
 
 

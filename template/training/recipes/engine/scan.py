@@ -23,6 +23,8 @@ FOREIGN_FOLDERS = {
     **dict.fromkeys(("tests", "test", "fixtures", "testdata", "test_data"), "tests and fixtures"),
     **dict.fromkeys(("data", "dataset", "datasets"), "data sets"),
 }
+# Where projects of others lie, if what lies there is a project at all.
+EXTERNAL = frozenset("external externals extern submodules libs deps 3rdparty thirdparty".split())
 # What these hold is of no use outside: not even listed, and left where it is in a run's folder.
 CLOSED = frozenset(
     {"version control", "vendored", "cache", "a tracker's", "its own", "environment"}
@@ -94,7 +96,7 @@ def _walk(
         except OSError as error:
             closed[folder] = f"cannot be read: {error.strerror}"
             continue
-        if folder and (reason := _foreign(item.name for item in found)):
+        if folder and (reason := _foreign(folder, {item.name for item in found})):
             closed[folder] = reason
             continue
         for item in found:
@@ -143,13 +145,13 @@ def _zone(path: str, name: str, globs: tuple[str, ...]) -> str | None:
     return "hidden" if name.startswith(".") and name != ".hydra" else None
 
 
-def _foreign(names: Iterator[str]) -> str | None:
-    for name in names:
-        if name in ("pyvenv.cfg", "conda-meta"):
-            return "environment"
-        if name == ".git":
-            return "another repository"
-    return None
+def _foreign(folder: str, names: set[str]) -> str | None:
+    if names & {"pyvenv.cfg", "conda-meta"}:
+        return "environment"
+    if ".git" in names:
+        return "another repository"
+    above = folder.rpartition("/")[0].rpartition("/")[2]
+    return "vendored" if above in EXTERNAL and names & {"setup.py", "pyproject.toml"} else None
 
 
 def entry_of(path: str, status: os.stat_result, zone: str | None) -> Entry:

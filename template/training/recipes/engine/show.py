@@ -26,8 +26,11 @@ VERBS = {
     "write": ("write", "documents written", "green"),
     "restore": ("unpack", "restored", "green"),
     "rewrite": ("rewrite", "rewritten", "green"),
+    "offload": ("drop", "local copies dropped", "yellow"),
     "folder": ("make", "folders made", "green"),
 }
+WAITING = ("pack", "drop", "delete", "offload")  # verbs whose originals go into quarantine
+SAME = ("drop", "offload")
 
 
 def safe(text: str) -> str:
@@ -121,7 +124,7 @@ def print_outcome(plan: Plan, left: Mapping[str, str], freed: int = 0) -> None:
     for path, why in left.items():
         out.print(f"left alone: {safe(path)}: {safe(why)}", style="magenta")
     _print_totals(out, plan, done=True)
-    waiting = sum(a.bytes for a in plan.actions if a.verb in ("pack", "drop", "delete")) - freed
+    waiting = sum(a.bytes for a in plan.actions if a.verb in WAITING) - freed
     if waiting:
         out.print(f"\nOriginals of {size(waiting)} wait in quarantine.", style="dim")
     purge = " Free the space: just purge" if waiting else ""
@@ -171,7 +174,7 @@ def _print_run(
         name = _inner(action.src or action.dst or "", run)
         row.add_row(f"  {word}", safe(name), size(action.bytes) if action.src else "")
         if action.src and action.dst and (action.verb != "pack" or len(archives) > 1):
-            row.add_row("", f"{'same as' if action.verb == 'drop' else 'to'} {safe(action.dst)}")
+            row.add_row("", f"{'same as' if action.verb in SAME else 'to'} {safe(action.dst)}")
         tracked = "; git tracks it" if action.tracked else ""
         row.add_row("", f"because {safe(action.reason)}{tracked}", style="dim")
         for found in seen.get(action.src or "", ()):

@@ -9,9 +9,9 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, groupby
 from pathlib import Path, PurePosixPath
 
 from engine import disk
@@ -38,8 +38,10 @@ class Steps:
     """Carries out journaled steps for one run."""
 
     def __init__(self, project: Project, folder: Path, journal: Journal) -> None:
-        self.root, self.folder, self.journal = project.root, folder, journal
+        self.project, self.root = project, project.root
+        self.folder, self.journal = folder, journal
         self.quarantine_root = folder / QUARANTINE
+        self._waiting_below: dict[str, str] = {}  # where what lies in a folder waits
 
     def folder_for(self, *paths: str) -> None:
         """Make the missing folders above `paths`, which are relative to the project root."""
@@ -178,24 +180,39 @@ class Steps:
         self.journal.mark([record], "undone")
         return True
 
-    def remove_folder(self, path: str, mode: int, mtime_ns: int) -> None:
-        """Remove a folder if it is empty."""
-        folder = self.root / path
-        if self.journal.state("remove_folder", path) == "done" or not _is_empty(folder):
-            return
-        record = Record("remove_folder", path, "intent", src=path, mode=mode, mtime_ns=mtime_ns)
-        self.journal.write([record])
-        remove_if_empty(folder)
-        self.journal.mark([record], "done")
+    def remove_folders(self, facts: Mapping[str, tuple[int, int]]) -> None:
+        """Remove the folders that are empty, the deepest first; `facts` are mode and mtime_ns."""
+        for _, level in groupby(sorted(facts, key=_depth, reverse=True), key=_depth):
+            records = [
+                Record("remove_folder", path, "intent", src=path, mode=mode, mtime_ns=mtime_ns)
+                for path in level
+                if self.journal.state("remove_folder", path) != "done"
+                if _is_empty(self.root / path)
+                for mode, mtime_ns in (facts[path],)
+            ]
+            self.journal.write(records)
+            for record in records:
+                if _is_empty(self.root / record.id):
+                    (self.root / record.id).rmdir()
+            for parent in sorted({record.id.rpartition("/")[0] for record in records}):
+                disk.sync_folder(self.root / parent)
+            self.journal.mark(records, "done")
 
     def quarantine_path(self, path: str) -> str:
         """Return where the original of `path` waits: on its own file system."""
-        top, volume = self.root / path, disk.volume((self.root / path).parent)
+        folder = path.rpartition("/")[0]
+        if folder not in self._waiting_below:
+            below = self._quarantine_of(self.root / folder)
+            self._waiting_below[folder] = below.relative_to(self.root).as_posix()
+        return f"{self._waiting_below[folder]}/{path}"
+
+    def _quarantine_of(self, folder: Path) -> Path:
+        volume = disk.volume(folder)
         if volume == disk.volume(self.folder):
-            return (self.quarantine_root / path).relative_to(self.root).as_posix()
-        while top.parent != self.root and disk.volume(top.parent.parent) == volume:
-            top = top.parent
-        return (top.parent / ELSEWHERE / self.folder.name / path).relative_to(self.root).as_posix()
+            return self.quarantine_root
+        while folder != self.root and disk.volume(folder.parent) == volume:
+            folder = folder.parent
+        return folder / ELSEWHERE / self.folder.name
 
     def in_quarantine(self, path: str) -> bool:
         """Return whether a path is one of those that `quarantine_path` makes up for this run."""
@@ -207,10 +224,10 @@ class Steps:
         try:
             yield
         finally:
-            parents = {(self.root / _named(p)).parent for r in records for p in (r.src, r.dst)}
-            for parent in sorted(parents):
-                if parent.is_dir():
-                    disk.sync_folder(parent)
+            paths = (_named(path) for r in records for path in (r.src, r.dst))
+            for parent in sorted({path.rpartition("/")[0] for path in paths}):
+                if (self.root / parent).is_dir():
+                    disk.sync_folder(self.root / parent)
 
 
 def is_same(record: Record, path: Path) -> bool:
@@ -246,6 +263,10 @@ def remove_if_empty(folder: Path) -> None:
 
 def _is_empty(folder: Path) -> bool:
     return folder.is_dir() and not any(folder.iterdir())
+
+
+def _depth(path: str) -> int:
+    return path.count("/")
 
 
 def _named(path: str | None) -> str:

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
@@ -28,7 +28,9 @@ from engine.scan import Entry, Inventory, entry_of
 STAYS = "stays: a tracker's store holds it by path"
 MAX_ENTRIES = 200_000
 MAX_POINTS = 10_000  # of one metric
-_MLFLOW = re.compile(r"(?P<run>[^/]+/(?:models/)?(?P<id>m-[0-9a-f]{32}|[0-9a-f]{32}))/(?P<inner>.+)")
+_MLFLOW = re.compile(
+    r"(?P<run>[^/]+/(?:models/)?(?P<id>m-[0-9a-f]{32}|[0-9a-f]{32}))/(?P<inner>.+)"
+)
 _WANDB = re.compile(r"(?P<run>run-\d{8}_\d{6}-(?P<id>\w+))/(?P<inner>.+)")
 
 
@@ -45,7 +47,9 @@ class TrackedRun:
 def tracked_runs(root: Path, inventory: Inventory, rules: Conventions) -> tuple[TrackedRun, ...]:
     """Return the runs in the stores of a project that tell of metrics or hold checkpoints."""
     closed = (folder for folder, why in inventory.closed.items() if why == "a tracker's")
-    databases = [e.path for e in inventory.entries.values() if e.path.rpartition("/")[2] == "mlflow.db"]
+    databases = [
+        e.path for e in inventory.entries.values() if e.path.rpartition("/")[2] == "mlflow.db"
+    ]
     known = {run: told for path in databases for run, told in _database(root / path)}
     runs = []
     for folder in closed:
@@ -54,7 +58,9 @@ def tracked_runs(root: Path, inventory: Inventory, rules: Conventions) -> tuple[
             inner = entry.path.removeprefix(f"{folder}/")
             if match := _MLFLOW.match(inner) or _WANDB.match(inner):
                 by_run[match["id"], f"{folder}/{match['run']}"][entry.path] = entry
-        runs += [_run(root, home, name, files, known, rules) for (name, home), files in by_run.items()]
+        runs += [
+            _run(root, home, name, files, known, rules) for (name, home), files in by_run.items()
+        ]
     return tuple(run for run in runs if run.told.measurements or run.checkpoints)
 
 
@@ -148,24 +154,25 @@ def _times(about: object) -> Iterator[Noted]:
 
 
 def _moment(milliseconds: float) -> datetime:
-    return datetime.fromtimestamp(milliseconds // 1000, timezone.utc).replace(tzinfo=None)
+    return datetime.fromtimestamp(milliseconds // 1000, UTC).replace(tzinfo=None)
 
 
 def _database(path: Path) -> Iterator[tuple[str, Reading]]:
     """Yield the runs in MLflow's database, which is not changed, be it locked or not."""
-    with suppress(sqlite3.Error, OSError, ValueError):
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
-            found = db.execute("SELECT run_uuid, name, start_time, end_time FROM runs").fetchall()
-            for run, name, start, end in found:
-                rows = db.execute(
-                    "SELECT key, value, step FROM metrics WHERE run_uuid = ? AND NOT is_nan "
-                    "ORDER BY step LIMIT ?",
-                    (run, MAX_POINTS),
-                )
-                values = tuple(
-                    Measurement(key, value, f"run {run}, step {step}", "epoch", step, step)
-                    for key, value, step in rows
-                )
-                notes = [*_times({"start_time": start, "end_time": end})]
-                notes += [Noted("model_type", name, f"run {run}")] if name else []
-                yield run, Reading("tracked run", "results", values, tuple(notes))
+    where = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
+    with suppress(sqlite3.Error, ValueError), closing(sqlite3.connect(where, uri=True)) as db:
+        found = db.execute("SELECT run_uuid, name, start_time, end_time FROM runs").fetchall()
+        for run, name, start, end in found:
+            rows = db.execute(_POINTS, (run, MAX_POINTS))
+            values = tuple(
+                Measurement(key, value, f"run {run}, step {step}", "epoch", step, step)
+                for key, value, step in rows
+            )
+            notes = [*_times({"start_time": start, "end_time": end})]
+            notes += [Noted("model_type", name, f"run {run}")] if name else []
+            yield run, Reading("tracked run", "results", values, tuple(notes))
+
+
+_POINTS = (
+    "SELECT key, value, step FROM metrics WHERE run_uuid = ? AND NOT is_nan ORDER BY step LIMIT ?"
+)

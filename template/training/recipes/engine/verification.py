@@ -44,13 +44,15 @@ class Item:
     name: str
     path: str
     read: Callable[[], str]
+    away: str | None = None  # why it cannot be read here, though nothing is wrong
 
 
 def items(project: Project, quarantine: bool = False) -> Iterator[Item]:
     """Yield the archives, the production models and, if asked for, the originals in quarantine."""
     root = project.root
     for packed in catalog.archives(project):
-        yield Item("archives", packed.name, packed.path, _archive_reader(root, packed))
+        away = f"is at {packed.remote}: just pull {packed.name}" if packed.remote else None
+        yield Item("archives", packed.name, packed.path, _archive_reader(root, packed), away)
     for path, metadata in _production(project):
         yield Item("production", path, path, _file_reader(root, path, metadata.get("sha256")))
     for past in history.past_runs(project) if quarantine else ():
@@ -62,6 +64,8 @@ def items(project: Project, quarantine: bool = False) -> Iterator[Item]:
 
 def verify(project: Project, item: Item) -> Checked:
     """Read a file to its end and say whether it is whole."""
+    if item.away:
+        return Checked(item.kind, item.name, item.path, "unknown", item.away)
     path = project.root / item.path
     try:
         before = disk.identity(path)
@@ -89,10 +93,9 @@ def size_of(project: Project, item: Item) -> int:
 def compare(project: Project, item: Item, past: Mapping[str, Any]) -> Checked:
     """Say of a file whether it looks as it did when it was verified last; it is not read."""
     known = past.get(item.kind, {}).get(item.name)
-    if not known:
-        return Checked(
-            item.kind, item.name, item.path, "unknown", "was never verified: just verify"
-        )
+    if item.away or not known:
+        why = item.away or "was never verified: just verify"
+        return Checked(item.kind, item.name, item.path, "unknown", why)
     problem = known.get("problem")
     try:
         now = disk.identity(project.root / item.path)

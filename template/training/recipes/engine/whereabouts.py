@@ -14,6 +14,7 @@ from engine.archive import manifest_of
 from engine.lives import QUARANTINED, Life, below, called, lives, named
 from engine.project import Project
 
+GONE = "gone, or to be"
 Answer = dict[str, Any]  # {"path", "found": [...], "why"?, "candidates"?}
 
 
@@ -45,7 +46,8 @@ def where(project: Project, argument: str, when: datetime) -> Answer:
 def _file(project: Project, path: str, found: Sequence[Life], when: datetime) -> list[Answer]:
     told = [_life(project, life) for life in found]
     if packed := next((p for p in catalog.archives(project) if p.path == path), None):
-        text = packed.problem or f"here: the archive of {len(packed.members):,} files"
+        where = "here" if packed.here else f"at {packed.remote}" if packed.remote else "gone"
+        text = packed.problem or f"{where}: the archive of {len(packed.members):,} files"
         return [_told(text, shlex.join(["just", "restore", packed.name]))]
     mine = {life.place for life in found}  # what lies there now is one of them, or something new
     if _is_there(project, path) and path not in mine:
@@ -76,7 +78,8 @@ def _folder(project: Project, inside: Sequence[Life], is_folder: bool) -> list[A
         kept = life.kept
         stays = kept.place and _is_there(project, kept.place)
         if stays or not kept.packed:
-            where = f"in {PurePosixPath(kept.place or '-').parent}" if stays else "gone, or to be"
+            home = str(PurePosixPath(kept.place or "-").parent)
+            where = f"in {home}" if stays else f"at {kept.remote}" if kept.remote else GONE
             counts[where, way_back(project, life)] += 1
         else:
             name = PurePosixPath(kept.packed[0]).name.removesuffix(catalog.SUFFIX)
@@ -100,6 +103,8 @@ def now(project: Project, life: Life) -> str:
     if kept.packed:
         archive, member = kept.packed
         gone = "" if _is_whole(project, archive) else ", which has gone since, by no recipe"
+        if not _is_there(project, archive) and (store := catalog.mark(project.root, archive)):
+            gone = f", at {store['remote']}"
         return f"{said}in {archive}{gone}, as {member}"
     return f"{said}gone: it was at {kept.place}, and no recipe removed it"
 
@@ -119,8 +124,9 @@ def way_back(project: Project, life: Life) -> str | None:
 
 
 def _is_whole(project: Project, archive: str) -> bool:
-    """Return whether an archive is there with its manifest, without which it is of little use."""
-    return _is_there(project, archive) and _is_there(project, manifest_of(archive))
+    """Return whether an archive is there, or at a store, with the manifest that makes it useful."""
+    there = _is_there(project, archive) or bool(catalog.mark(project.root, archive))
+    return there and _is_there(project, manifest_of(archive))
 
 
 def _is_there(project: Project, path: str) -> bool:

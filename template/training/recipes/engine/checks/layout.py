@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import fields as fields_of
 from pathlib import Path, PurePosixPath
 
-from engine import content, identity, names, show
+from engine import catalog, content, identity, names, show
 from engine.archive import checksum_of, manifest_of
 from engine.attribution import Checkpoint
 from engine.checks.subject import Subject, Violation
@@ -16,7 +16,7 @@ from engine.history import past_runs
 from engine.production_papers import papers
 from engine.readers import WEIGHTS
 
-ARCHIVE = re.compile(r"\.(?:tar\.gz|json|sha256)\Z")
+ARCHIVE = re.compile(r"\.(?:tar\.gz|json|sha256|remote)\Z")
 # Which templates a name may follow, by folder. Originals from elsewhere keep their names.
 FOLLOWED = {
     "production": ("production", "model"),
@@ -159,12 +159,14 @@ def archives_are_complete(subject: Subject) -> Iterator[Violation]:
         missing = [path for path in parts if path not in found]
         if missing == [target] and not _was_made_here(subject, target):
             continue
-        if missing and subject.wants(*there):
+        if missing and there and subject.wants(*there):
             lacking = " and ".join(PurePosixPath(path).name for path in missing)
             yield Violation(there[0], 1, "archive", f"{lacking} should lie beside it")
 
 
 def _was_made_here(subject: Subject, target: str) -> bool:
+    if catalog.mark(subject.project.root, target):
+        return False  # it was made, and is at a store now
     if manifest_of(target) not in subject.inventory.tracked:
         return True
     return any(target in run.plan.archives for run in past_runs(subject.project) if not run.undone)

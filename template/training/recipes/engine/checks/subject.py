@@ -72,15 +72,14 @@ class Subject:
     def children(self, folder: str) -> list[str]:
         """Return what lies in a folder of the layout, by path; no hidden files and no READMEs.
 
-        The folder may lie outside the project, where no scan goes.
+        DVC's pointers are no outputs either. The folder may lie outside the project, where no scan goes.
         """
         try:
             names = os.listdir(self.project.root / folder)
         except OSError:
             return []
-        return [
-            f"{folder}/{name}" for name in sorted(names) if not re.match(r"\.|readme", name, re.I)
-        ]
+        other = re.compile(r"\.|readme|.*\.dvc$", re.I)
+        return [f"{folder}/{name}" for name in sorted(names) if not other.match(name)]
 
 
 def look(project: Project, conventions: Path, paths: Sequence[str], now: datetime) -> Subject:

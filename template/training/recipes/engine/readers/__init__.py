@@ -34,8 +34,9 @@ class Row:
         return name.endswith(self.suffixes) or self.part in name
 
 
-WEIGHTS = (".pt", ".pth", ".ckpt", ".pth.tar", ".pt.tar", ".safetensors", ".h5", ".hdf5")
+WEIGHTS = (".pt", ".pth", ".th", ".ckpt", ".pth.tar", ".pt.tar", ".safetensors", ".h5", ".hdf5")
 PICKLES = (".pkl", ".pickle", ".joblib", ".sav")
+TABLE_HEAD = re.compile(rb"[^\t\n\d]+(?:\t[^\t\n]*[A-Za-z][^\t\n]*){2,}\t?\r?\n[\d.]+\t")
 TORCH_LEGACY = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"  # the magic number, as protocol 2 writes it
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _CONFIG = re.compile(
@@ -100,6 +101,12 @@ TABLE = (
     Row("not_weights", "no checkpoint", (*WEIGHTS, ".bin", ".keras", ".onnx", ".joblib")),
     Row("tensorboard", "event file", (), part="events.out.tfevents."),
     Row("csv_table", "table", (".csv", ".tsv")),
+    Row(
+        "csv_table",
+        "table",
+        (".txt", ".log"),
+        lambda name, head: TABLE_HEAD.match(head) is not None,
+    ),
     Row(
         "json_lines",
         "JSON lines",

@@ -8,6 +8,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ SEARCHED = 256 << 10  # bytes at either end
 _XGBOOST = re.compile(
     rb'\s*\{\s*(?:"version"\s*:\s*\[[\d\s,]*\]\s*,\s*)?"learner"\s*:\s*\{|\{L.{8}learner', re.DOTALL
 )
-_SETTING = re.compile(r"^\[(metric|objective|boosting|learning_rate|num_leaves|max_depth|seed): (\S+)\]", re.M)
+_SETTING = re.compile(
+    r"^\[(metric|objective|boosting|learning_rate|num_leaves|max_depth|seed): (\S+)\]", re.M
+)
 _DATE = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)Z")
 _ITERATION = re.compile(r'"best_iteration":(\d+)')
 _CATBOOST = re.compile(rb'CBM1|\{\s*"(?:ctrs|features_info)"\s*:')
@@ -50,13 +53,12 @@ def read(path: Path, name: str) -> Reading | None:
         kind
     ](start, end)
     facts = keys.collect({k: v for k, v in said.items() if k != "best_score"}, "own")
-    iteration = said.get("best_iteration")
-    epoch = int(iteration) if str(iteration).isdecimal() else None
+    iteration = str(said.get("best_iteration"))
+    epoch = int(iteration) if iteration.isdecimal() else None
+    measured = (replace(m, epoch=epoch) for m in facts.measurements)
     notes = [*facts.notes, Noted("model_type", kind, "what wrote it")]
     notes += [] if epoch is None else [Noted("epoch", str(epoch), "key best_iteration")]
-    return Reading(
-        kind, "model", (*facts.measurements, *_score(said, epoch)), tuple(notes), facts.config
-    )
+    return Reading(kind, "model", (*measured, *_score(said, epoch)), tuple(notes), facts.config)
 
 
 def _score(said: Mapping[str, Any], epoch: int | None) -> Iterator[Measurement]:

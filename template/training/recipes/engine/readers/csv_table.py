@@ -30,10 +30,11 @@ def read(path: Path, name: str) -> Reading | None:
         model = next((column for column in _MODELS if column in columns), None)
         if not (known or any(metrics.split(c) and metrics.plausible(c) for c in columns)):
             return None
-        if not moment and not model:
+        by_row = bool(moment) or sum(metrics.split(column) is not None for column in columns) > 1
+        if not by_row and not model:
             return None
         rows = _rows(csv.reader(file, delimiter=comma), head, comma)
-        found = keys.epoch_rows(rows) if moment else list(_models(rows, model or ""))
+        found = keys.epoch_rows(rows) if moment or not model else list(_models(rows, model or ""))
     return Reading("results table", "results", tuple(found)) if found else None
 
 

@@ -31,11 +31,15 @@ _PREPARES = re.compile(
     r"random_projection|manifold)\b|(?:Scaler|Encoder|Binarizer|Vectorizer|Tokenizer|Imputer|"
     r"Normalizer|Discretizer|Vocab(?:ulary)?|Preprocessor|Selector|Hasher)\Z"
 )
-_NOT_FITTED = re.compile(r"sklearn\.(?:metrics|utils|datasets|model_selection\._split)\b|.*Wrapper\Z")
+_NOT_FITTED = re.compile(
+    r"sklearn\.(?:metrics|utils|datasets|model_selection\._split)\b|.*Wrapper\Z"
+)
 _OWN_MODEL = re.compile(
     r"(?:Model|Classifier|Regressor|Estimator|Predictor|Detector|Forest|Net|Network|Ensemble)\Z"
 )
-_PREPARING_NAME = re.compile(r"(?:^|[_-])(?:preprocess\w*|scalers?|encoders?|tokenizer|vectorizer|vocab)")
+_PREPARING_NAME = re.compile(
+    r"(?:^|[_-])(?:preprocess\w*|scalers?|encoders?|tokenizer|vectorizer|vocab)"
+)
 
 
 def read(path: Path, name: str) -> Reading | None:
@@ -45,7 +49,9 @@ def read(path: Path, name: str) -> Reading | None:
     found = next(((role, n) for n in names if (role := _role(n))), None)
     value = _value(content) if len(content) < SEARCHED and not _is_inlined(names) else None
     if found is None:
-        return result_json.of_value(value, is_named=result_json.is_named(name)) if not names else None
+        return (
+            result_json.of_value(value, is_named=result_json.is_named(name)) if not names else None
+        )
     if isinstance(value, dict | list | tuple):  # of several: the model is what it is saved for
         found = next(((r, n) for n in names if (r := _role(n)) == "model"), found)
     role, called = found

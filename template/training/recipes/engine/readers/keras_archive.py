@@ -32,7 +32,11 @@ def read(path: Path, name: str) -> Reading | None:
     inner = model.get("config")
     called = str(inner.get("name", "")) if isinstance(inner, dict) else ""
     notes = [Noted("finished", saved, "date_saved in metadata.json")] if saved else []
-    notes += [Noted("model_type", called, "config.json")] if called and not _UNNAMED.match(called) else []
+    notes += (
+        [Noted("model_type", called, "config.json")]
+        if called and not _UNNAMED.match(called)
+        else []
+    )
     return Reading("Keras", "model", notes=tuple(notes))
 
 

@@ -58,18 +58,31 @@ def _load(path: Path) -> Any:
 
 
 def _history(value: Any) -> Iterator[Measurement]:
-    """Yield the rows of a bare history; boosters have one for each set that they watch."""
+    """Yield the rows of a bare history; boosters have one for each set that they watch.
+
+    Sacred has a mapping of steps and values for each metric.
+    """
     if _is_history(value):
         yield from keys.history(value, "")
-    elif isinstance(value, dict) and value and all(map(_is_curves, value.values())):
-        for name, curves in value.items():
-            named = {f"{_watched(str(name))}_{metric}": values for metric, values in curves.items()}
-            yield from keys.history(named, str(name))
+    elif isinstance(value, dict) and value and all(map(_is_columns, value.values())):
+        for name, columns in value.items():
+            if columns.keys() >= {"steps", "values"}:
+                pairs = zip(columns["steps"], columns["values"], strict=False)
+                rows = (
+                    (f"key {name}.values[{index}], ", {"step": step, name: number})
+                    for index, (step, number) in enumerate(pairs)
+                )
+                yield from keys.epoch_rows(rows)
+            elif any(map(metrics.canonical, columns)):
+                watched = _watched(str(name))
+                yield from keys.history({f"{watched}_{m}": c for m, c in columns.items()}, name)
 
 
-def _is_curves(value: object) -> bool:
-    columns = value.values() if isinstance(value, dict) else ()
-    return bool(columns) and all(isinstance(column, list) for column in columns)
+def _is_columns(value: object) -> bool:
+    columns = value if isinstance(value, dict) else {}
+    return bool(columns) and all(
+        isinstance(key, str) and isinstance(column, list) for key, column in columns.items()
+    )
 
 
 def _watched(name: str) -> str:

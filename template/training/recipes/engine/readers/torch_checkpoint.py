@@ -55,7 +55,8 @@ _MAIN_WEIGHTS = (  # which of several to count: the others are copies, such as a
 )
 _DATA = re.compile(
     r"(?:(?:train|val|valid|test|all)_?)?(?:x|y|inputs?|targets?|labels?|data|features?|samples?|"
-    r"images?|masks?|ids?|edge_index|edge_attr|indices)(?:_?(?:train|val|valid|test|all))?\Z"
+    r"images?|masks?|ids?|edge_index|edge_attr|indices|embeddings?|embeds?|vectors?|latents?|logits|"
+    r"probs|preds|predictions?|outputs?|scores|mean|std|groups?|subjects?)(?:_?(?:train|val|valid|test|all))?\Z"
 )
 
 Fetch = Callable[[Storage], bytes]

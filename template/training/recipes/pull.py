@@ -1,0 +1,51 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["blake3>=1,<2", "isal>=1.7,<2", "pyyaml>=6,<7", "rich>=14,<16"]
+# ///
+"""Fetch archives from the stores of ARCHIVE_REMOTE, verified; without NAME only all manifests."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from engine import catalog, command_line, show, transfer
+from engine.remote import remotes
+
+
+def main(argv: Sequence[str]) -> int:
+    """Pull and say what came; returns the exit status."""
+    arguments = _parse(argv)
+    project = command_line.project_of(arguments)
+    stores = "; ".join(remote.shown for remote in remotes(project))
+    here = {packed.name for packed in catalog.archives(project) if packed.here}
+    names = dict.fromkeys(Path(name).name.removesuffix(catalog.SUFFIX) for name in arguments.names)
+    missing = [name for name in names if name not in here]
+    if arguments.dry_run:
+        what = ", ".join(missing) if names else "manifests that are not here yet"
+        show.say(f"From {stores}: {what or 'nothing'}", arguments.json, names=missing)
+        return command_line.DONE
+    for name in missing:
+        transfer.pull(project, name)
+    if names:
+        line = f"{len(missing):,} of {len(names):,} archives came; the others were here."
+        show.say(line, arguments.json, pulled=missing)
+        return command_line.DONE
+    fetched = transfer.pull_papers(project)
+    line = f"{len(fetched):,} archives at {stores} are new here; just restore NAME, or just status."
+    show.say(line, arguments.json, known=fetched)
+    return command_line.DONE
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = command_line.parser("pull", __doc__ or "", "just pull 2025-07-24_pat_conv_l")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="an archive")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be fetched")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,73 @@
+"""A real S3 server on loopback (moto) that can be told to fail, and how rclone reaches it."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
+
+BUCKET = "archives"
+DENIED = (
+    b'<?xml version="1.0" encoding="UTF-8"?>'
+    b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+)
+Answer = Callable[..., Any]
+
+
+class Store:
+    """The server. `remote` is for ARCHIVE_REMOTE, `environ` is what rclone must know of it."""
+
+    def __init__(self) -> None:
+        self.denies = ""  # a method that is refused
+        self.dies_after: int | None = None  # uploads of archives, before it is gone
+        self._app = DomainDispatcherApplication(create_backend_app)
+        self._server = make_server("127.0.0.1", 0, self._answer, threaded=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+        address = f"http://127.0.0.1:{self._server.server_port}"
+        self.remote = f"store:{BUCKET}/project"
+        self.environ = {
+            "ARCHIVE_REMOTE": self.remote,
+            "RCLONE_CONFIG": "/dev/null",
+            "RCLONE_CONFIG_STORE_TYPE": "s3",
+            "RCLONE_CONFIG_STORE_PROVIDER": "Other",
+            "RCLONE_CONFIG_STORE_ENDPOINT": address,
+            "RCLONE_CONFIG_STORE_ACCESS_KEY_ID": "test",
+            "RCLONE_CONFIG_STORE_SECRET_ACCESS_KEY": "test",
+            "RCLONE_CONFIG_STORE_REGION": "us-east-1",
+            "AWS_CA_BUNDLE": "",  # rclone 1.60 cannot have one
+            "RCLONE_RETRIES": "1",
+            "RCLONE_LOW_LEVEL_RETRIES": "1",
+            "RCLONE_TRANSFERS": "1",
+        }
+
+    def _answer(self, environ: dict[str, Any], start: Answer) -> Iterable[bytes]:
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        upload = method == "PUT" and path.endswith(".tar.gz")
+        if upload and self.dies_after is not None:
+            self.dies_after -= 1
+            if self.dies_after < 0:
+                self.close()
+        if method == self.denies:
+            environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+            start("403 Forbidden", [("Content-Type", "application/xml")])
+            return [DENIED]
+        found: Iterable[bytes] = self._app(environ, start)
+        return found
+
+    def close(self) -> None:
+        """Stop; from now on connections are refused."""
+        self._server.socket.close()
+        threading.Thread(target=self._server.shutdown, daemon=True).start()
+
+
+@contextmanager
+def s3_store() -> Iterator[Store]:
+    """Yield a server that is empty, and stop it at the end."""
+    store = Store()
+    try:
+        yield store
+    finally:
+        store.close()

@@ -1,0 +1,424 @@
+"""`just push`, `just pull` and `just archive --offload`: what is dropped here is proven there."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from engine import catalog, transfer
+from engine.errors import UserError
+from engine.remote import Remote, RemoteError, listable, remotes
+from packed_project import ARCHIVED, MESS, NOTES, ONE, WEIGHTS, flip, opened, packed, twin
+from projects import Tree, changed, just, just_json, tree
+from s3_store import Store, s3_store
+
+pytestmark = pytest.mark.skipif(
+    not shutil.which("rclone"), reason="rclone is not on the path: apt install rclone"
+)
+NAME, LOGS, TWO = "2025-01-01_pat_conv_l_one", "logs_before_20250725", "undated_pat_conv_l_two"
+SUFFIXES = (".json", ".sha256", ".tar.gz")
+ALL = {f"{name}{suffix}" for name in (NAME, LOGS, TWO) for suffix in SUFFIXES}
+
+
+@pytest.fixture
+def project(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
+    """A project whose archives are the only place of what they hold."""
+    base = tmp_path_factory.getbasetemp()
+    purged = base / "purged" / "my project"
+    if not purged.exists():
+        made = twin(packed(base), base / "purging")
+        just(made, "purge", "--apply")
+        made.parent.rename(base / "purged")
+    return twin(purged, tmp_path / "here")
+
+
+@pytest.fixture
+def away(tmp_path: Path) -> Path:
+    """The folder that is the store where none is needed that can fail."""
+    return tmp_path / "away"
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    with s3_store() as made:
+        yield made
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+
+
+def archives_here(project: Path) -> set[str]:
+    return {path.name for path in (project / ARCHIVED).glob("*.tar.gz")}
+
+
+def at(
+    environ: Mapping[str, str], project: Path, *words: str, status: int = 0
+) -> subprocess.CompletedProcess[str]:
+    """Run a recipe with these variables."""
+    return just(project, *words, status=status, cwd=None, **environ)
+
+
+def files(root: Path) -> Tree:
+    """Everything but folders, whose times may differ."""
+    return {path: entry for path, entry in tree(root).items() if entry[0] != "folder"}
+
+
+def offload(project: Path, *words: str, **environ: str) -> None:
+    at(environ, project, "archive", "--offload", *words, "--apply")
+    at(environ, project, "purge", "--apply")
+
+
+def lines(text: str) -> list[str]:
+    return text.strip().split("\n")
+
+
+# Through a real S3 server
+
+
+def test_archives_go_to_a_bucket_and_come_back(project: Path, store: Store) -> None:
+    """Pushed, dropped, purged; known by their manifests; restored byte for byte, logs included."""
+    at(store.environ, project, "push")
+    offload(project, **store.environ)
+    assert archives_here(project) == set()
+    status = just_json(project, "status")
+    assert {a["remote"] for a in status["archives"]} == {store.remote}
+    assert f"at {store.remote}" in just(project, "where", WEIGHTS).stdout
+    assert f"just restore {NAME}" in just(project, "where", WEIGHTS).stdout
+    at(store.environ, project, "restore", NAME)
+    assert (project / WEIGHTS).read_bytes() == MESS[WEIGHTS]
+    assert archives_here(project) == {f"{NAME}.tar.gz", f"{LOGS}.tar.gz"}
+
+
+def test_a_push_that_broke_off_goes_on_by_running_again(project: Path, tmp_path: Path) -> None:
+    """The server goes away after one archive: status 1, one line; the next push sends the rest."""
+    with s3_store() as broken:
+        broken.dies_after = 1
+        failed = at(broken.environ, project, "push", status=1)
+    assert "refused" in failed.stderr
+    assert len(lines(failed.stderr)) == 1
+    assert not list((project / ARCHIVED).glob("*.remote"))
+    with s3_store() as again:
+        at(again.environ, project, "push")
+        offload(project, **again.environ)
+    assert archives_here(project) == set()
+
+
+def test_access_denied_drops_nothing(project: Path, store: Store) -> None:
+    """A store that takes no upload: each archive is named in a line, and stays."""
+    at(store.environ, project, "push", NAME)
+    store.denies = "PUT"
+    before = files(project)
+    failed = at(store.environ, project, "push", LOGS, status=1)
+    assert "AccessDenied" in failed.stderr
+    assert len(lines(failed.stderr)) == 1
+    at(store.environ, project, "archive", "--offload", LOGS, "--apply", status=1)
+    assert not changed(before, files(project))
+
+
+def test_a_purge_asks_the_store_again(project: Path, store: Store) -> None:
+    """Gone from the bucket, or no answer, or no store named: the dropped archive is not deleted."""
+    at(store.environ, project, "archive", "--offload", NAME, "--apply")
+    (dropped,) = (project / "training/.history").glob("*_archive")
+    assert "ARCHIVE_REMOTE is not set" in just(project, "purge", "--apply", status=1).stderr
+    store.denies = "GET"
+    at(store.environ, project, "purge", "--apply", status=1)
+    store.denies = ""
+    (remote,) = remotes(opened(project), store.environ)
+    spec = f"{remote.spec}/{NAME}.tar.gz"
+    subprocess.run(["rclone", "deletefile", spec], env=os.environ | store.environ, check=True)
+    error = at(store.environ, project, "purge", "--apply", status=1).stderr
+    assert "is not there" in error
+    just(project, "undo", dropped.name)
+    assert f"{NAME}.tar.gz" in archives_here(project)
+
+
+def test_what_a_store_has_damaged_is_not_restored(project: Path, store: Store) -> None:
+    """Other bytes of the same size: pull and restore say so in one line, and nothing is written."""
+    at(store.environ, project, "push", NAME)
+    rotten = project.parent / f"{NAME}.tar.gz"
+    shutil.copy(project / ARCHIVED / rotten.name, rotten)
+    offload(project, NAME, **store.environ)
+    flip(rotten, 300)
+    subprocess.run(
+        ["rclone", "copyto", rotten, f"{store.remote}/{rotten.name}"],
+        env=os.environ | store.environ,
+        check=True,
+    )
+    before = files(project)
+    for recipe in ("pull", "restore"):
+        failed = at(store.environ, project, recipe, NAME, status=1)
+        assert "is damaged at" in failed.stderr
+        assert len(lines(failed.stderr)) == 1
+    assert not changed(before, files(project))
+
+
+# Through a folder
+
+
+def test_nothing_at_a_store_is_replaced(project: Path, away: Path) -> None:
+    """Another file of that name is there: it stays, the others go, and the status is 1."""
+    away.mkdir()
+    (away / f"{NAME}.tar.gz").write_bytes(b"of another machine")
+    answer = just(project, "push", status=1, ARCHIVE_REMOTE=str(away))
+    assert f"{NAME}: {NAME}.tar.gz: is another file there" in answer.stderr
+    assert len(lines(answer.stderr)) == 1
+    assert (away / f"{NAME}.tar.gz").read_bytes() == b"of another machine"
+    assert names(away) == ALL - {f"{NAME}.json", f"{NAME}.sha256"} | {f"{NAME}.sha256"}
+    just(project, "archive", "--offload", "--apply", status=1, ARCHIVE_REMOTE=str(away))
+    assert archives_here(project) == {f"{NAME}.tar.gz"}
+
+
+def test_a_dry_run_and_a_plan_send_nothing(project: Path, away: Path) -> None:
+    """--dry-run and a plan without --apply leave project and store as they are."""
+    before = tree(project, without=())
+    just(project, "push", "--dry-run", ARCHIVE_REMOTE=str(away))
+    shown = just(project, "archive", "--offload", ARCHIVE_REMOTE=str(away)).stdout
+    assert shown.strip().endswith("just archive --offload --apply")
+    assert not away.exists()
+    assert not changed(before, tree(project, without=()))
+
+
+def test_the_store_may_stand_in_dotenv_and_the_environment_wins(
+    project: Path, away: Path, tmp_path: Path
+) -> None:
+    """A plain folder in `.env` is relative to the project's root."""
+    with (project / ".env").open("a") as file:
+        file.write('ARCHIVE_REMOTE="../../away"\n')
+    assert remotes(opened(project), {})[0].spec == str(away)
+    assert remotes(opened(project), {"ARCHIVE_REMOTE": "s3:b/c"})[0].spec == "s3:b/c"
+    just(project, "push", TWO)
+    assert names(away) == {f"{TWO}{suffix}" for suffix in SUFFIXES}
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("", "is not set"),
+        ("archives", "lies in the project"),
+        ("..", "the project in it"),
+        (ARCHIVED, "lies in the project"),
+        ("-x:y", "is no remote"),
+        ("~/archives", "is no remote"),
+        ("s3:a\nb", "is no remote"),
+    ],
+)
+def test_a_store_that_cannot_be_one_is_refused(project: Path, said: str, why: str) -> None:
+    """In one line, and before rclone is asked."""
+    with pytest.raises(UserError, match=why):
+        remotes(opened(project), {"ARCHIVE_REMOTE": said})
+
+
+def test_a_password_is_never_shown(project: Path) -> None:
+    """A remote with options is told by its name alone, in messages and journals."""
+    secret = ":s3,secret_access_key=hunter2:bucket/folder"
+    (remote,) = remotes(opened(project), {"ARCHIVE_REMOTE": secret})
+    assert remote.shown == ":s3:..."
+    assert "hunter2" not in repr(remote)
+    broken = Remote(":nonsense,password=hunter2:x", ":nonsense:...")
+    with pytest.raises(RemoteError) as failed:
+        broken.sizes()
+    assert "hunter2" not in str(failed.value)
+
+
+def test_an_offload_is_undone_while_the_archive_waits(project: Path, away: Path) -> None:
+    """Before a purge the dropped archives come back byte for byte, and pull says how."""
+    before = files(project)
+    just(project, "archive", "--offload", "--apply", ARCHIVE_REMOTE=str(away))
+    refused = just(project, "restore", NAME, status=2, ARCHIVE_REMOTE=str(away)).stderr
+    assert "waits in quarantine: just undo" in refused
+    just(project, "undo")
+    marks = {path for path in files(project) if path.endswith(".remote")}
+    assert changed(before, files(project)) == marks
+
+
+def test_an_undo_after_the_purge_names_what_to_pull(project: Path, away: Path) -> None:
+    """It changes nothing until the archives are here again, and then is done."""
+    before = files(project)
+    offload(project, ARCHIVE_REMOTE=str(away))
+    run = max(path.name for path in (project / "training/.history").glob("*_archive"))
+    refused = just(project, "undo", run, status=2).stderr
+    assert f"just pull {NAME} {LOGS} {TWO} first" in refused
+    just(project, "pull", NAME, LOGS, TWO, ARCHIVE_REMOTE=str(away))
+    just(project, "undo", run)
+    marks = {path for path in files(project) if path.endswith(".remote")}
+    assert changed(before, files(project)) == marks
+    just(project, "undo")  # of the clean-up, from the archives that were away
+    assert (project / WEIGHTS).read_bytes() == MESS[WEIGHTS]
+
+
+def test_the_clean_up_is_not_undone_without_its_archives(project: Path, away: Path) -> None:
+    """Even when the drop itself was forgotten: it names what to pull, and changes nothing."""
+    just(project, "push", ARCHIVE_REMOTE=str(away))
+    for name in (NAME, LOGS, TWO):
+        (project / ARCHIVED / f"{name}.tar.gz").unlink()
+    before = files(project)
+    assert "just pull" in just(project, "undo", status=2).stderr
+    assert not changed(before, files(project))
+
+
+def test_another_machine_learns_what_a_store_has(project: Path, away: Path, tmp_path: Path) -> None:
+    """`just pull` alone fetches the manifests; then an archive is restored that was never there."""
+    other = twin(project, tmp_path / "other")
+    for path in (other / ARCHIVED).glob("*.*"):
+        path.unlink()
+    shutil.rmtree(other / "training/.history")
+    just(project, "push", ARCHIVE_REMOTE=str(away))
+    just(other, "pull", ARCHIVE_REMOTE=str(away))
+    assert names(other / ARCHIVED) >= {f"{NAME}.json", f"{NAME}.sha256", f"{NAME}.remote"}
+    assert archives_here(other) == set()
+    just(other, "restore", NAME, NOTES, ARCHIVE_REMOTE=str(away))
+    assert (other / NOTES).read_bytes() == MESS[NOTES]
+    assert (other / ONE).is_dir()
+
+
+def test_check_and_verify_know_that_an_archive_is_elsewhere(project: Path, away: Path) -> None:
+    """Dropped by the recipe: nothing is damaged or missing. Deleted by hand, unpushed: it is."""
+    offload(project, NAME, ARCHIVE_REMOTE=str(away))
+    just(project, "check")
+    assert just_json(project, "verify")["unknown"] == 1
+    (project / ARCHIVED / f"{TWO}.tar.gz").unlink()
+    assert just_json(project, "verify", status=1)["damaged"] == 1
+
+
+def test_more_copies_than_stores_drop_nothing(project: Path, away: Path, tmp_path: Path) -> None:
+    """With min_copies = 2 one store is refused; of two, both must have it, and the purge asks."""
+    conventions = project / "training/conventions.toml"
+    text = conventions.read_text().replace("min_copies = 1", "min_copies = 2")
+    conventions.write_text(text)
+    refused = just(project, "archive", "--offload", status=2, ARCHIVE_REMOTE=str(away)).stderr
+    assert "asks for 2 copies elsewhere" in refused
+    both = {"ARCHIVE_REMOTE": f"{away}; {tmp_path / 'far'}"}
+    at(both, project, "archive", "--offload", NAME, "--apply")
+    assert names(away) == names(tmp_path / "far") == {f"{NAME}{suffix}" for suffix in SUFFIXES}
+    (tmp_path / "far" / f"{NAME}.tar.gz").unlink()
+    assert "asks for 2" in at(both, project, "purge", "--apply", status=1).stderr
+
+
+def test_what_keeps_waiting_originals_is_not_dropped(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, away: Path
+) -> None:
+    """Archives whose originals lie in quarantine stay, aloud: the purge will need them."""
+    fresh = twin(packed(tmp_path_factory.getbasetemp()), tmp_path / "fresh")
+    environ = {"ARCHIVE_REMOTE": str(away)}
+    shown = just(fresh, "archive", "--offload", "--apply", status=1, **environ).stdout
+    assert "just purge" in shown
+    assert len(archives_here(fresh)) == 3
+
+
+def test_a_damaged_archive_is_not_sent(project: Path, away: Path) -> None:
+    """What does not fit its checksum stays here and is named; a store never gets it."""
+    flip(project / ARCHIVED / f"{NAME}.tar.gz", 300)
+    failed = just(project, "push", NAME, status=1, ARCHIVE_REMOTE=str(away)).stderr
+    assert "is not what its checksum says" in failed
+    assert names(away) == set()
+
+
+def test_a_missing_remote_file_is_one_line(project: Path, away: Path) -> None:
+    """Gone from the store: pull and restore name it, with status 1."""
+    offload(project, NAME, ARCHIVE_REMOTE=str(away))
+    (away / f"{NAME}.tar.gz").unlink()
+    for recipe in ("pull", "restore"):
+        failed = just(project, recipe, NAME, status=1, ARCHIVE_REMOTE=str(away)).stderr
+        assert failed.startswith(f"{NAME}.tar.gz: is not there")
+        assert len(lines(failed)) == 1
+
+
+def test_odd_names_are_never_options_or_patterns(tmp_path: Path) -> None:
+    """Names reach rclone as they are, whatever they begin with; what no list holds is refused."""
+    odd = ["-x.tar.gz", "--config=y", "#z é", ";a*[b]{c}", "$(d)"]
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    for name in [*odd, "other"]:
+        (here / name).write_text(name)
+    remote = Remote(str(there), "there", is_folder=True)
+    assert remote.send(here, odd) is None
+    assert names(there) == set(odd)
+    assert remote.differences(here, odd) == {}
+    (there / odd[0]).write_text("changed!!")
+    assert set(remote.differences(here, [*odd, "other"])) == {odd[0], "other"}
+    with pytest.raises(UserError, match="rename"):
+        listable(["a\nb"])
+
+
+def test_a_store_without_hashes_is_read_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through a store that knows no hashes (crypt) other bytes of the same size are found."""
+    monkeypatch.setenv("RCLONE_CONFIG", os.devnull)
+    monkeypatch.setenv("RCLONE_SIZE_ONLY", "true")
+    obscured = subprocess.run(
+        ["rclone", "obscure", "pass"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    monkeypatch.setenv("RCLONE_CONFIG_SAFE_TYPE", "crypt")
+    monkeypatch.setenv("RCLONE_CONFIG_SAFE_REMOTE", str(tmp_path / "crypt"))
+    monkeypatch.setenv("RCLONE_CONFIG_SAFE_PASSWORD", obscured)
+    (tmp_path / "a").write_bytes(b"one")
+    remote = Remote("safe:", "safe:")
+    assert remote.send(tmp_path, ["a"]) is None
+    assert remote.differences(tmp_path, ["a"]) == {}
+    (tmp_path / "a").write_bytes(b"two")
+    assert set(remote.differences(tmp_path, ["a"])) == {"a"}
+
+
+def test_a_hostile_store_writes_nothing_but_archives(project: Path, away: Path) -> None:
+    """Broken manifests and odd names there are refused, and nothing of them stays here."""
+    away.mkdir()
+    for suffix in SUFFIXES:
+        (away / f"evil{suffix}").write_text("{}")
+        (away / f".hidden{suffix}").write_text("{}")
+    before = files(project)
+    failed = just(project, "pull", status=1, ARCHIVE_REMOTE=str(away)).stderr
+    assert "is no manifest" in failed
+    assert len(lines(failed)) == 1
+    just(project, "pull", "../evil", status=1, ARCHIVE_REMOTE=str(away))
+    assert not changed(before, files(project))
+
+
+def test_a_mark_of_another_archive_counts_for_nothing(project: Path, away: Path) -> None:
+    """A name that was used again: what is noted of the old archive does not hide a loss."""
+    just(project, "push", NAME, ARCHIVE_REMOTE=str(away))
+    mark = project / ARCHIVED / f"{NAME}.remote"
+    mark.write_text(json.dumps(json.loads(mark.read_text()) | {"sha256": "0" * 64}))
+    (project / ARCHIVED / f"{NAME}.tar.gz").unlink()
+    (found,) = (p for p in catalog.archives(opened(project)) if p.name == NAME)
+    assert (found.here, found.remote) == (False, None)
+
+
+def test_no_rclone_is_one_line(project: Path, away: Path, tmp_path: Path) -> None:
+    """It says how to get it, and nothing is changed."""
+    (tmp_path / "bin").mkdir()
+    for program in ("sh", "git"):
+        (tmp_path / "bin" / program).symlink_to(str(shutil.which(program)))
+    failed = just(
+        project, "push", status=2, ARCHIVE_REMOTE=str(away), PATH=str(tmp_path / "bin")
+    ).stderr
+    assert "rclone is missing: apt install rclone" in failed
+    assert len(lines(failed)) == 1
+
+
+def test_an_interrupted_drop_is_finished_without_the_store(
+    project: Path, away: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Resume needs no network: what waits in quarantine is safe until a purge asks the store."""
+    from datetime import datetime
+
+    from engine.apply import apply
+    from engine.steps import Steps
+
+    monkeypatch.setenv("ARCHIVE_REMOTE", str(away))
+    plan = transfer.offload(opened(project), [], datetime(2026, 1, 1), send=True)
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Steps, "quarantine", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        apply(opened(project), plan, datetime(2026, 1, 1))
+    monkeypatch.undo()
+    just(project, "resume")
+    assert archives_here(project) == set()

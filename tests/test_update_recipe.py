@@ -1,0 +1,115 @@
+"""`just update`: what is newer, what it changes, and the update itself with its check."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from projects import changed, just, just_json, tree
+from template_fixture import commit_all, copy_of_template, generate, git, make_files
+
+CHANGELOG = """\
+# Changelog
+
+## {}1.0.0 - 2025-07-25
+
+- The first.
+"""
+NEWER = "1.1.0 - 2025-08-01\n\n- Newer names.\n\n## "
+WITH_COPIER = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+
+@pytest.fixture(scope="module")
+def seed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A template with two versions, and a committed project of the first."""
+    folder = tmp_path_factory.mktemp("seed")
+    template = copy_of_template(folder / "template")
+    make_files(template, {"CHANGELOG.md": CHANGELOG.format("")})
+    commit_all(template, "v1.0.0")
+    project = generate(template, folder / "project", model_types=["net"])
+    commit_all(project)
+    make_files(template, {"CHANGELOG.md": CHANGELOG.format(NEWER)})
+    conventions = template / "template/training/conventions.toml.jinja"
+    conventions.write_text(conventions.read_text().replace("v{metric}_summary", "{metric}_notes"))
+    commit_all(template, "v1.1.0")
+    return template, project
+
+
+@pytest.fixture
+def project(seed: tuple[Path, Path], tmp_path: Path) -> Path:
+    return Path(shutil.copytree(seed[1], tmp_path / "project"))
+
+
+def test_it_tells_what_is_new_and_changes_nothing(project: Path) -> None:
+    """Both versions, and the changelog between the two without what the project has."""
+    before = tree(project, without=())
+    shown = just(project, "update", PATH=WITH_COPIER).stdout
+    assert "v1.0.0 is installed, 1.1.0 is there" in shown
+    assert "- Newer names." in shown
+    assert "The first" not in shown
+    assert shown.rstrip().endswith("Next: just update --apply")
+    assert not changed(before, tree(project, without=()))
+
+
+def test_it_updates_and_checks_and_then_has_the_newest(project: Path) -> None:
+    """--apply brings the new conventions, says what no longer follows them; then none is newer."""
+    make_files(project, {"training/results/net_v0.5929_summary.md": "# x\n"})
+    commit_all(project)
+    done = just(project, "update", "--apply", PATH=WITH_COPIER)
+    assert "{metric}_notes.md" in (project / "training/conventions.toml").read_text()
+    assert "training/results/net_v0.5929_summary.md:1: " in done.stdout
+    commit_all(project)
+    assert "is the newest version" in just(project, "update", PATH=WITH_COPIER).stdout
+
+
+def test_for_programs_it_is_json(project: Path) -> None:
+    """Versions and changelog, as data."""
+    os.environ["PATH"], path = WITH_COPIER, os.environ["PATH"]
+    try:
+        told = just_json(project, "update")
+    finally:
+        os.environ["PATH"] = path
+    assert (told["version"], told["newest"]) == ("v1.0.0", "1.1.0")
+    assert "- Newer names." in told["changes"]
+
+
+def refusal(project: Path, *words: str, path: str = WITH_COPIER) -> str:
+    done = just(project, "update", *words, status=2, PATH=path)
+    assert done.stderr.count("\n") == 1
+    return done.stderr
+
+
+def test_a_template_out_of_reach_is_one_line(project: Path) -> None:
+    """Offline, or moved: the address, git's reason, and that nothing was changed."""
+    answers = project / ".copier-answers.yml"
+    lines = answers.read_text().splitlines()
+    away = "git+file:///nowhere/at/all"
+    new = [f"_src_path: {away}" if "_src_path" in line else line for line in lines]
+    answers.write_text("\n".join(new))
+    said = refusal(project)
+    assert "/nowhere/at/all" in said
+    assert said.rstrip().endswith("Nothing was changed")
+
+
+def test_uncommitted_work_is_refused_by_name(project: Path) -> None:
+    """The update could not be told from it."""
+    make_files(project, {"mine.py": "x = 1\n"})
+    assert refusal(project, "--apply").startswith("mine.py: is not committed")
+
+
+def test_a_project_without_answers_is_one_line(project: Path) -> None:
+    """Nobody knows which version it has."""
+    (project / ".copier-answers.yml").write_text("_src_path: x\n")  # of another template
+    assert refusal(project).startswith("no .copier-answers.yml of this template")
+
+
+def test_without_copier_it_says_how_to_get_it(project: Path, tmp_path: Path) -> None:
+    """Neither copier nor uvx on the path: the command that installs it."""
+    (tmp_path / "bin").mkdir()
+    for name in ("git", "sh", "bash", "env"):
+        if found := shutil.which(name):
+            (tmp_path / "bin" / name).symlink_to(found)
+    assert "pip install copier" in refusal(project, path=str(tmp_path / "bin"))
+    assert git(project, "status", "--porcelain") == ""
