@@ -3,19 +3,21 @@
 TensorFlow's are made by its public source, without it.
 
     python3.12 -m venv /tmp/classic
-    /tmp/classic/bin/pip install keras==3.15.1 jax h5py \
-        scikit-learn xgboost-cpu lightgbm catboost onnx mlflow-skinny
+    /tmp/classic/bin/pip install keras==3.15.1 jax==0.12.0.1 h5py==3.16.0 \
+        scikit-learn==1.9.1 xgboost-cpu==3.4.1 lightgbm==4.7.0 \
+        catboost==1.2.10 onnx==1.23.2 mlflow-skinny==3.17.2
     /tmp/classic/bin/python scripts/make_samples_classic.py tests/samples
 
 The numbers of the histories are made up, so that what is best is known; everything else is as the
-framework writes it. Nothing is downloaded. Each DEST/<framework> is replaced, but for its
-expected.json.
+framework writes it, but for paths and names. Nothing is downloaded. Each DEST/<framework> is
+replaced, but for its expected.json.
 """
 
 import argparse
 import json
 import os
 import pickle
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -220,6 +222,12 @@ SAMPLES: tuple[Callable[[Path], None], ...] = (
 )
 
 
+def anonymous(content: bytes, place: str) -> bytes:
+    """Return the content without our paths and without CatBoost's committers, as long as it was."""
+    content = content.replace(place.encode(), b"/".ljust(len(place), b"x"))
+    return re.sub(rb"(?<=Author: )[^<>]*<[^<>]*>", lambda found: b"x" * len(found[0]), content)
+
+
 def main() -> None:
     """Make all samples; each DEST/<framework> is replaced, but for its expected.json."""
     parser = argparse.ArgumentParser(description="Make the classic samples.")
@@ -236,6 +244,8 @@ def main() -> None:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         make(folder)
+        for file in (path for path in folder.rglob("*") if path.is_file()):
+            file.write_bytes(anonymous(file.read_bytes(), str(folder.parent)))
         if expected:
             kept.write_bytes(expected)
 

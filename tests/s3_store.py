@@ -1,10 +1,12 @@
 """A real S3 server on loopback (moto) that can be told to fail, and how rclone reaches it."""
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from moto.moto_api._internal.models import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
@@ -21,7 +23,8 @@ class Store:
 
     def __init__(self) -> None:
         self.denies = ""  # a method that is refused
-        self.dies_after: int | None = None  # uploads of archives, before it is gone
+        self.dies_after = 99  # uploads of archives, and then it is gone
+        self.uploads = 0
         self._app = DomainDispatcherApplication(create_backend_app)
         self._server = make_server("127.0.0.1", 0, self._answer, threaded=True)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
@@ -30,7 +33,7 @@ class Store:
         self.remote = f"store:{BUCKET}/project"
         self.environ = {
             "ARCHIVE_REMOTE": self.remote,
-            "RCLONE_CONFIG": "/dev/null",
+            "RCLONE_CONFIG": os.devnull,
             "RCLONE_CONFIG_STORE_TYPE": "s3",
             "RCLONE_CONFIG_STORE_PROVIDER": "Other",
             "RCLONE_CONFIG_STORE_ENDPOINT": address,
@@ -46,10 +49,10 @@ class Store:
     def _answer(self, environ: dict[str, Any], start: Answer) -> Iterable[bytes]:
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         upload = method == "PUT" and path.endswith(".tar.gz")
-        if upload and self.dies_after is not None:
-            self.dies_after -= 1
-            if self.dies_after < 0:
-                self.close()
+        self.uploads += upload
+        if self.uploads > self.dies_after:
+            self.close()
+            return []
         if method == self.denies:
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
             start("403 Forbidden", [("Content-Type", "application/xml")])
@@ -64,9 +67,11 @@ class Store:
 
 
 @contextmanager
-def s3_store() -> Iterator[Store]:
-    """Yield a server that is empty, and stop it at the end."""
+def s3_store(empty: bool = True) -> Iterator[Store]:
+    """Yield a server, with what the last one had unless it is to be empty; stop it at the end."""
     store = Store()
+    if empty:
+        moto_api_backend.reset()
     try:
         yield store
     finally:

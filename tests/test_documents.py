@@ -140,6 +140,87 @@ def test_what_a_file_says_is_no_command() -> None:
     assert "git checkout" not in summary
 
 
+def section(summary: str, title: str) -> str:
+    """Return what stands below a heading of the summary."""
+    return summary.split(f"\n## {title}\n\n")[1].split("\n## ")[0]
+
+
+def test_the_summary_gives_the_commands_that_reproduce_it() -> None:
+    """Checkout, environment and command, to be pasted as they are; the seed beside them."""
+    config = {"command": "python train.py --lr 1e-4", "python": "3.11.7", "git_commit": "abc1234"}
+    facts = winner(config=config | {"seed": 7})
+    block = section(texts(facts)["summary"], "How to reproduce").split("```")[1]
+    assert block.splitlines() == [
+        "sh",
+        "git checkout abc1234",
+        "uv venv --python 3.11.7",
+        "uv pip install -r requirements.txt",
+        "just train pat_conv_l -- python train.py --lr 1e-4",
+    ]
+    assert "seed 7." in texts(facts)["summary"]
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("x; rm -rf ~ `y` $(z)", "'x;' rm -rf '~' '`y`' '$(z)'"),
+        ("python 'a b' > log", "python 'a b' '>' log"),
+        ("python\n```\n# heading", None),
+        ("unclosed '", None),
+        ("", None),
+        (["python"], None),
+    ],
+)
+def test_a_command_that_a_file_tells_is_but_words(said: Any, shown: str | None) -> None:
+    """No shell reads more in it than a program and its arguments; else it is left out."""
+    summary = texts(winner(config={"command": said}))["summary"]
+    found = re.findall("^just train .*", summary, re.MULTILINE)
+    assert found == ([f"just train pat_conv_l -- {shown}"] if shown else [])
+
+
+def test_the_summary_has_the_curve_as_a_picture() -> None:
+    """Of the metric, thinned, in the form that GitHub draws; whatever the metric is called."""
+    name = 'Val "AUC"\n```'
+    files = winner()
+    files["w/pat_conv_l.log"] = log(
+        *curve(name, *([0.5] * 99), 0.5929), *curve("loss", 1, 2), TODAY
+    )
+    block = re.search(r"^```mermaid\n(.*?)^```$", texts(files)["summary"], re.DOTALL | re.MULTILINE)
+    assert block
+    assert '"epoch" 1 --> 100' in block[1]
+    (line,) = re.findall(r"line \[(.*)\]", block[1])
+    assert len(line.split(", ")) == 60
+    assert line.endswith(" 0.592900")
+    assert 'title "Val  AUC "' in block[1]
+
+
+@pytest.mark.parametrize("values", [(), (0.5929,), (math.inf, 0.5929)])
+def test_what_is_no_curve_is_not_drawn(values: tuple[float, ...]) -> None:
+    """A point, nothing, or numbers that no chart can hold."""
+    files = winner()
+    files["w/pat_conv_l.log"] = log(*curve("Val AUC", *values), TODAY)
+    assert "mermaid" not in texts(files)["summary"]
+
+
+def test_the_summary_tells_its_limits() -> None:
+    """What is unknown or in doubt is said; what is known is not."""
+    bare = section(texts(winner())["summary"], "Known limits")
+    for doubt in ("test set", "code that trained it is unknown", "seed", "dataset"):
+        assert doubt in bare
+    facts = noted("git_commit", "abc1234"), noted("seed", "1"), noted("dataset", "d")
+    full = section(texts(winner(*facts, config={"git_dirty": True}))["summary"], "Known limits")
+    assert "changes that are in no commit" in full
+    for doubt in ("trained it is unknown", "The seed", "dataset"):
+        assert doubt not in full
+
+
+def test_the_summary_has_a_place_for_a_person() -> None:
+    """Between two marks, once."""
+    summary = texts(winner())["summary"]
+    assert summary.index("<!-- yours: ") < summary.index("<!-- end of yours -->")
+    assert summary.count("<!--") == 2
+
+
 def test_no_name_breaks_out_of_its_place() -> None:
     """Tables keep their columns, and no line, heading, tag or link begins inside a name."""
     files: Files = {

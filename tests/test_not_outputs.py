@@ -3,9 +3,11 @@
 import json
 import os
 import pickle
+import sqlite3
 import subprocess
 import zipfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -251,3 +253,21 @@ def test_the_value_in_a_name_tells_how_epochs_are_counted(
     write(f"run_x/{name}.pth", {"w": Tensor((2, 2), seed=1)})
     (known,) = planned(tmp_path).checkpoints
     assert known["value"] == (0.6132 if counts_from_one else 0.7181)
+
+
+def test_the_database_of_mlflow_tells_and_is_not_changed(write: Write, tmp_path: Path) -> None:
+    """A run's metrics in mlflow.db are those of its artifacts, which stay."""
+    run = "0123456789abcdef" * 2
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as db, db:
+        db.execute("CREATE TABLE runs (run_uuid, name, start_time, end_time)")
+        db.execute("CREATE TABLE metrics (run_uuid, key, value, step, is_nan)")
+        db.execute("INSERT INTO runs VALUES (?, 'net', 1753094678000, NULL)", (run,))
+        points = [(run, "val_auc", 0.5, 0), (run, "val_auc", 0.8, 1), (run, "val_auc", 0.7, 2)]
+        db.executemany("INSERT INTO metrics VALUES (?, ?, ?, ?, 0)", points)
+    before = (tmp_path / "mlflow.db").read_bytes()
+    write(f"mlruns/1/{run}/artifacts/model.pth", {"w": Tensor((2, 2), seed=1)})
+    plan = planned(tmp_path)
+    (known,) = plan.checkpoints
+    assert (known["role"], known["value"], known["date"]) == ("ignored", 0.8, "2025-07-21")
+    assert touched(plan) == set()
+    assert (tmp_path / "mlflow.db").read_bytes() == before

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,6 +10,7 @@ import cleanup
 import purge
 import undo
 from engine import disk
+from engine import purge as checks
 from engine.journal import Record
 from engine.kept import Place, follow
 from engine.purge import Proof
@@ -60,6 +62,26 @@ def test_what_was_written_to_in_quarantine_stays(place: Repository) -> None:
     assert "last.pt: stays in quarantine: was written to since" in said
     assert quarantined(place, "last.pt").read_bytes().endswith(b"more")
     assert quarantined(place, "best (copy).pt").read_bytes().endswith(b"more")
+
+
+@pytest.mark.parametrize("what", ["original", "archive"])
+def test_what_is_written_to_after_it_was_proven_stays(
+    what: str, place: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proof holds only while nothing that was read for it changes."""
+    archive = place.root / "training/experiments/archived/undated_one.tar.gz"
+    changing = quarantined(place, "last.pt") if what == "original" else archive
+    real = checks._write_unless_full
+
+    def write(*arguments: Any) -> None:
+        real(*arguments)
+        if arguments[1][0].op == "purge":
+            with changing.open("ab") as file:
+                file.write(b"more")
+
+    monkeypatch.setattr(checks, "_write_unless_full", write)
+    assert "last.pt: stays in quarantine: something was written meanwhile" in kept_back(place)
+    assert quarantined(place, "last.pt").exists()
 
 
 def test_a_link_that_was_changed_stays(place: Repository) -> None:

@@ -69,3 +69,25 @@ def test_what_follows_the_conventions_is_not_renamed(project: Path) -> None:
     just(project, "cleanup", "--apply")
     moves = [a for a in just_json(project, "cleanup")["actions"] if a["verb"] != "write"]
     assert moves == []
+
+
+def test_papers_follow_a_folder_that_changed(project: Path) -> None:
+    """A canonical log and a summary go from what was their folder to the new one, unpacked."""
+    conventions = project / "training/conventions.toml"
+    text = conventions.read_text()
+    for old, new in (
+        ('logs = "logs"', 'logs = "log"'),
+        ('results = "results"', 'results = "notes"'),
+    ):
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    conventions.write_text(text)
+    for name in ("log", "notes"):
+        (project / "training" / name).mkdir()
+    just(project, "cleanup", "--apply")
+    assert (project / "training/log/net-0.5929-20250725.log").is_file()
+    summary = (project / "training/notes/net-0.5929-notes.md").read_text()
+    assert "`training/log/net-0.5929-20250725.log`" in summary
+    metadata = json.loads((project / f"{NEW_MODEL}.json").read_text())
+    assert metadata["log"] == "training/log/net-0.5929-20250725.log"
+    assert not list((project / "training/experiments/archived").glob("*.tar.gz"))

@@ -168,6 +168,25 @@ def test_python_that_names_nothing_is_left_alone(code: str) -> None:
     assert after(code, relink_python.find) == (code, [])
 
 
+def test_python_in_odd_encodings_is_not_damaged() -> None:
+    """A byte order mark shifts nothing; what is not UTF-8 is not rewritten."""
+    data = b"\xef\xbb\xbfp = Path('models') / 'best.pth'  # models/best.pth\n"
+    found = relink_python.find(data, "", FINDER)
+    edits = [(r.start, r.end, r.new) for r in found if r.new is not None]
+    new = f"\ufeff{NEW_PATH}  # {NEW}\n"
+    assert edited(data, edits).decode() == new
+    with pytest.raises(ValueError, match="iso-8859-1"):
+        relink_python.find(b"# coding: latin-1\np = 'models/best.pth'\n", "", FINDER)
+
+
+def test_a_new_name_that_needs_quotes_is_reported() -> None:
+    """A program is not broken by a space or a quote that came with the new name."""
+    moves = Moves("/home/me/proj", {"a.pth": "w/it's a.pth"}, {})
+    (found,) = Finder(moves).find(b"cp a.pth x", "")
+    assert found.new is None
+    assert found.why == "is at w/it's a.pth, which may need quotes there"
+
+
 def test_a_notebook_changes_in_its_sources_alone() -> None:
     """Cells are rewritten line by line; outputs, metadata and the format of the file stay."""
     lines = ["%cd ..\n", "p = Path('models') / 'best.pth'\n", "# é models/best.pth"]

@@ -5,13 +5,16 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from engine import catalog, transfer
+from engine.apply import apply
 from engine.errors import UserError
 from engine.remote import Remote, RemoteError, listable, remotes
+from engine.steps import Steps
 from packed_project import ARCHIVED, MESS, NOTES, ONE, WEIGHTS, flip, opened, packed, twin
 from projects import Tree, changed, just, just_json, tree
 from s3_store import Store, s3_store
@@ -102,8 +105,9 @@ def test_a_push_that_broke_off_goes_on_by_running_again(project: Path, tmp_path:
     assert "refused" in failed.stderr
     assert len(lines(failed.stderr)) == 1
     assert not list((project / ARCHIVED).glob("*.remote"))
-    with s3_store() as again:
+    with s3_store(empty=False) as again:
         at(again.environ, project, "push")
+        assert again.uploads == len(archives_here(project)) - 1
         offload(project, **again.environ)
     assert archives_here(project) == set()
 
@@ -304,8 +308,8 @@ def test_what_keeps_waiting_originals_is_not_dropped(
 ) -> None:
     """Archives whose originals lie in quarantine stay, aloud: the purge will need them."""
     fresh = twin(packed(tmp_path_factory.getbasetemp()), tmp_path / "fresh")
-    environ = {"ARCHIVE_REMOTE": str(away)}
-    shown = just(fresh, "archive", "--offload", "--apply", status=1, **environ).stdout
+    words = ("archive", "--offload", "--apply")
+    shown = just(fresh, *words, status=1, ARCHIVE_REMOTE=str(away)).stdout
     assert "just purge" in shown
     assert len(archives_here(fresh)) == 3
 
@@ -405,11 +409,6 @@ def test_an_interrupted_drop_is_finished_without_the_store(
     project: Path, away: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Resume needs no network: what waits in quarantine is safe until a purge asks the store."""
-    from datetime import datetime
-
-    from engine.apply import apply
-    from engine.steps import Steps
-
     monkeypatch.setenv("ARCHIVE_REMOTE", str(away))
     plan = transfer.offload(opened(project), [], datetime(2026, 1, 1), send=True)
 

@@ -443,6 +443,7 @@ LOCAL_ONLY = {  # made by training and by recipes, and not for a colleague's clo
 SHARED = {
     "training/experiments/archived/2025-07-25_pat_conv_l.json",
     "training/experiments/archived/2025-07-25_pat_conv_l.sha256",
+    "training/experiments/archived/2025-07-25_pat_conv_l.remote",
     "training/experiments/archived/logs_before_20250725.json",
     "training/experiments/archived/logs_before_20250725.sha256",
     "training/results/cleanup_20250725.md",

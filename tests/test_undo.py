@@ -74,6 +74,20 @@ def test_a_dry_run_changes_nothing(interrupted: Place) -> None:
     assert interrupted.run(resume.main)[0] == 0
 
 
+def test_half_an_archive_is_swept_up(interrupted: Place) -> None:
+    """Also when the run that was being packed is left alone by now."""
+    half = disk.partial_of(interrupted.root / "training/experiments/archived/undated_one.tar.gz")
+    half.parent.mkdir(parents=True)
+    half.write_bytes(b"half")
+    (interrupted.root / "runs/one/last.pt").touch()
+    status, said = interrupted.run(resume.main)
+    assert (status, "changed since it was planned" in said) == (1, True)
+    assert not half.exists()
+    half.write_bytes(b"half")  # as if the resume had stopped there as well
+    assert interrupted.run(undo.main)[0] == 0
+    assert not half.exists()
+
+
 def test_one_recipe_at_a_time(place: Place) -> None:
     """While another process has the lock, everything that writes is refused."""
     with project_lock(place.root / "training/.history"):

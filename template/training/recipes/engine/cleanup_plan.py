@@ -8,6 +8,7 @@ from typing import Any
 
 from engine import identity, names
 from engine.attribution import Checkpoint
+from engine.curves import ways
 from engine.descriptions import describe, epochs
 from engine.destinations import UNKNOWN, Destinations
 from engine.evidence import Reading
@@ -266,6 +267,7 @@ class _Planner:
             about = {
                 "name": PurePosixPath(archive).name.removesuffix(".tar.gz"),
                 "folder": run.folder,
+                "curves": ways(leader, epochs(leader, self.mess.readings)) if leader else {},
             }
             for path in left:
                 self._pack(

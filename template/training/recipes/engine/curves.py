@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from engine import disk, metrics, readers
-from engine.attribution import attribute
+from engine.attribution import Checkpoint, attribute
 from engine.descriptions import epochs
 from engine.evidence import Reading
 from engine.identity import folder_key
@@ -135,6 +135,12 @@ def _read(project: Project, home: str, files: list[Entry]) -> Curve:
                 _losses(rows, found.metric),
             )
     return Curve()
+
+
+def ways(checkpoint: Checkpoint, rows: list[dict[str, Any]]) -> dict[str, tuple[float, ...]]:
+    """Return the curves in the rows of a training by name, its metric first, thinned."""
+    points, losses = _points(rows, checkpoint.metric), _losses(rows, checkpoint.metric)
+    return {name: way for name, way in ((checkpoint.metric or "", points), *losses) if way}
 
 
 def _points(rows: list[dict[str, Any]], metric: str | None) -> tuple[float, ...]:

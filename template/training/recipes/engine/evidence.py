@@ -7,9 +7,7 @@ from typing import Literal
 
 Scalar = str | int | float | bool | None
 
-FileRole = Literal[
-    "model", "training_state", "results", "log", "config", "data", "unreadable"
-]
+FileRole = Literal["model", "training_state", "results", "log", "config", "data", "unreadable"]
 
 MeasurementKind = Literal["own", "best", "final", "epoch", "saved"]
 

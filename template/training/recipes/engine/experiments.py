@@ -12,6 +12,8 @@ from pathlib import Path, PurePosixPath
 from engine import disk, in_use, metrics, names
 from engine.attribution import Checkpoint, attribute
 from engine.conventions import Conventions
+from engine.curves import ways
+from engine.descriptions import epochs
 from engine.errors import UserError
 from engine.evidence import Reading
 from engine.findings import read_metadata
@@ -33,6 +35,7 @@ class Found:
     run: Run
     checkpoints: tuple[Checkpoint, ...]
     best: Checkpoint  # one of them, or what the records tell of the best
+    curves: Mapping[str, Sequence[float]]
 
 
 def active(
@@ -115,7 +118,7 @@ def _found(
         _tags(project, inventory, f"{run.folder}/{rules.names.experiment_config}"),
         sum(inventory.entries[path].size for path in run.files),
     )
-    return experiment, Found(run, checkpoints, best)
+    return experiment, Found(run, checkpoints, best, ways(best, epochs(best, readings)))
 
 
 def _readings(project: Project, inventory: Inventory, files: list[str]) -> dict[str, Reading]:

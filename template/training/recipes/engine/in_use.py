@@ -21,7 +21,7 @@ def in_use(root: Path, paths: Sequence[str], now: float, window_seconds: float) 
     writers = _writers({(status.st_dev, status.st_ino) for status in files.values()})
     reasons = {}
     for path, status in files.items():
-        writer = writers.get((status.st_dev, status.st_ino)) or _unseen_writer(root / path)
+        writer = writers.get((status.st_dev, status.st_ino)) or _unseen_writer(f"{root}/{path}")
         if reason := writer or _recent(now - status.st_mtime, window_seconds):
             reasons[path] = reason
     return reasons
@@ -30,7 +30,7 @@ def in_use(root: Path, paths: Sequence[str], now: float, window_seconds: float) 
 def _regular(root: Path, paths: Sequence[str]) -> Iterator[tuple[str, os.stat_result]]:
     for path in paths:
         with suppress(FileNotFoundError, NotADirectoryError):
-            status = (root / path).lstat()
+            status = os.lstat(f"{root}/{path}")
             if stat.S_ISREG(status.st_mode):
                 yield path, status
 
@@ -86,7 +86,7 @@ def _name(process: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in name)
 
 
-def _unseen_writer(path: Path) -> str | None:
+def _unseen_writer(path: str) -> str | None:
     """A writer that /proc does not show: another user's, in another container, or with a map.
 
     The system grants a read lease only on a file that nobody has open for writing. It needs the

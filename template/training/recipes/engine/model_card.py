@@ -13,6 +13,7 @@ Facts = Mapping[str, Any]
 UNKNOWN = "unknown"
 CURVE_ROWS = 200  # a longer curve is thinned in the table; the log has every row
 PICTURE_POINTS = 60
+PALETTE = """%%{init: {"themeVariables": {"xyChart": {"plotColorPalette": "#3b82f6"}}}}%%"""
 # What a config.yaml notes at the start; the rest of it are parameters.
 ENVIRONMENT = tuple(
     "git_commit git_dirty python interpreter host system cpu cpus memory_gb gpus".split()
@@ -41,7 +42,7 @@ def summary(facts: Facts) -> str:
         "## Training parameters\n",
         table(("parameter", "value"), _parameter_rows(facts)),
         "## Data\n",
-        table(("fact", "value"), ((fact, line(_said(facts, fact))) for fact in DATA)),
+        table(("fact", "value"), ((fact, _said(facts, fact)) for fact in DATA)),
         "## Epochs\n",
         _picture(facts),
         _epochs(facts),
@@ -169,6 +170,7 @@ def _picture(facts: Facts) -> str:
     return "\n".join(
         [
             "```mermaid",
+            PALETTE,
             "xychart-beta",
             f'    title "{name}"',
             f'    x-axis "epoch" {rows[0]["epoch"]} --> {rows[-1]["epoch"]}',
@@ -186,6 +188,7 @@ def _reproduce(facts: Facts) -> str:
     found, seed = commit(facts), _said(facts, "seed")
     python = re.fullmatch(r"3\.\d+(?:\.\d+)?", _said(facts, "python"))
     command = _command(facts)
+    listed = "; `packages` in its `config.yaml` is the `requirements.txt`" if python else ""
     commands = [
         f"git checkout {found}" if found else None,
         f"uv venv --python {python[0]}" if python else None,
@@ -193,11 +196,9 @@ def _reproduce(facts: Facts) -> str:
         command,
     ]
     block = "\n".join(filter(None, commands))
-    home = code(facts["path"].partition("/checkpoints/")[0])
     lines = [
         f"1. `git checkout {found}`" if found else "1. The git commit of the run is unknown.",
-        f"2. Install the packages that the run had: `packages` in the `config.yaml` of {home} is the"
-        " `requirements.txt` (see also `REPRODUCIBILITY.md`).",
+        f"2. Install the packages that the run had{listed} (see `REPRODUCIBILITY.md`).",
         f"3. Train with {'the command' if command else 'the parameters above'}, seed {line(seed)}.",
         f"4. Compare with {facts['metric'] or 'the metric'} {_value(facts)}"
         f" and with the curve in {code(facts['log']) if facts['log'] else 'the log'}.",

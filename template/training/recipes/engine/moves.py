@@ -2,6 +2,7 @@
 
 import os
 import posixpath
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from engine.project import Project
 from engine.whereabouts import now
 
 Span = tuple[int, int]
+_SPECIAL = re.compile(r"[^\w./+=@,-]")  # what a shell or a string may take for something else
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Moves:
         if old not in self.places:
             return None
         new = self.places[old]
+        if set(_SPECIAL.findall(new)) - set(old):
+            return Reference(*span, written, None, f"is at {new}, which may need quotes there")
         if path != written:
             new = posixpath.join(self.root, new)
         elif near and not posixpath.isabs(new):

@@ -2,6 +2,7 @@
 
 import stat
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from engine import archive, disk
@@ -10,6 +11,8 @@ from engine.journal import Record
 from engine.leaving import Leaving
 from engine.plan import Action, Plan
 from engine.steps import Steps, is_same
+
+LARGE = 1 << 20  # bytes of a file for which a thread is worth its cost
 
 
 class Packing:
@@ -32,13 +35,23 @@ class Packing:
                 return records
             self.steps.quarantine(records)
             # A writer that had a file open may have written to it after it was packed.
-            changed = [r for r in records if not is_same(r, self.root / str(r.dst))]
+            changed = self._changed(records)
             if not changed:
                 self.journal.write([Record("checked", target, "done")])
                 return records
             self.leaving.leave(actions, f"{changed[0].src}: was written to while it was packed")
             self._give_up(target, actions)
         return []
+
+    def _changed(self, records: Sequence[Record]) -> list[Record]:
+        """Return those whose bytes in quarantine are others; two large files are read at a time."""
+        large = [record for record in records if (record.size or 0) >= LARGE]
+        with ThreadPoolExecutor(2) as pool:
+            same = dict(zip([r.id for r in large], pool.map(self._is_same, large), strict=True))
+        return [r for r in records if not (same[r.id] if r.id in same else self._is_same(r))]
+
+    def _is_same(self, record: Record) -> bool:
+        return is_same(record, self.root / str(record.dst))
 
     def _packed(self, target: str, actions: Sequence[Action]) -> bool:
         """Return whether the archive is whole and in its place."""

@@ -1,9 +1,8 @@
 """The plan: what would be done to each file and why, as a value that can be shown and stored."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from engine.scan import Inventory
@@ -74,15 +73,21 @@ def emptied(
     going = {path for path, action in actions.items() if action.verb != "skip"}
     entries = inventory.entries
     staying = {path for path, entry in entries.items() if entry.kind != "folder"} - going
-    needed = {str(p) for path in (*staying, *inventory.closed) for p in PurePosixPath(path).parents}
-    needed |= {str(p) for path in keep for p in (PurePosixPath(path), *PurePosixPath(path).parents)}
-    left = {str(p) for path in going for p in PurePosixPath(path).parents} - needed - {"."}
+    needed = {p for path in (*staying, *inventory.closed) for p in _parents(path)}
+    needed |= {p for path in keep for p in (path, *_parents(path))}
+    left = {p for path in going for p in _parents(path)} - needed
     inner = {
         path
         for path, entry in entries.items()
-        if entry.kind == "folder" and any(str(p) in left for p in PurePosixPath(path).parents)
+        if entry.kind == "folder" and not left.isdisjoint(_parents(path))
     }
     return tuple(sorted((left | inner) - needed, key=lambda path: (-path.count("/"), path)))
+
+
+def _parents(path: str) -> Iterator[str]:
+    """Yield the folders that a path lies in, the innermost first; there may be many paths."""
+    while path := path.rpartition("/")[0]:
+        yield path
 
 
 def to_json(plan: Plan) -> bytes:

@@ -1,4 +1,4 @@
-"""Bring what is in production to changed name templates: the model and its papers, in step."""
+"""Bring what is in production to changed conventions: the model and its papers, in step."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -20,7 +20,7 @@ WHY = "its name follows the conventions no more"
 
 
 def realigned(project: Project, mess: Mess, plan: Plan) -> Plan:
-    """Return the plan with the renames that changed name templates ask for.
+    """Return the plan with the renames that changed names, and folders of papers, ask for.
 
     What a name is built from stands in the model's metadata, so the old templates need not be
     known. The paths that metadata and summaries tell are corrected; sources are relink's.
@@ -35,7 +35,8 @@ def realigned(project: Project, mess: Mess, plan: Plan) -> Plan:
             taken |= new
             places |= wanted
     moves = [_action(mess, "move", path, places[path]) for path in places]
-    return replace(plan, actions=(*plan.actions, *moves, *_corrections(project, mess, places)))
+    others = (action for action in plan.actions if action.src not in places)
+    return replace(plan, actions=(*others, *moves, *_corrections(project, mess, places)))
 
 
 def _models(project: Project, mess: Mess) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -72,7 +73,8 @@ def _wanted(
         (log, templates.canonical_log, folders.logs),
         (summary, templates.summary, folders.results),
     ):
-        if path in mess.inventory.entries and not _follows(path, template):
+        at_home = path.rpartition("/")[0] == folder and _follows(path, template)
+        if path in mess.inventory.entries and not at_home:
             found[path] = f"{folder}/{names.build(template, **fields)}"
     return found
 
@@ -87,7 +89,7 @@ def _follows(path: str, *templates: str) -> bool:
 
 def _summary(project: Project, mess: Mess, model: str) -> str:
     """Return the summary that tells of a model; empty if there is none."""
-    for entry in mess.inventory.below(project.folders.results):
+    for entry in mess.inventory.below(project.folders.training):  # results may be elsewhere now
         if entry.path.endswith(".md") and entry.kind == "file" and entry.size < LIMIT:
             text = (project.root / entry.path).read_bytes()
             if f"\n`{model}` (".encode() in text:  # the line under its heading

@@ -4,6 +4,7 @@ import difflib
 import os
 import re
 import subprocess
+import tokenize
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,6 +30,7 @@ NAMES = re.compile(
 )
 TRACKERS = {".yaml", ".yml", ".json"}
 ZONES = (None, "hidden", FOREIGN_FOLDERS["tests"])
+UNPARSED = (SyntaxError, ValueError, LookupError, TypeError, RecursionError, tokenize.TokenError)
 OUTPUTS = ("model", "training_state", "results", "log", "data")
 
 Find = Callable[[bytes, str, Finder], list[Reference]]
@@ -102,7 +104,7 @@ def _found(
     folder = PurePosixPath(path).parent.as_posix().removeprefix(".")
     try:
         return find(data, folder, finder)
-    except (SyntaxError, ValueError, LookupError, TypeError, RecursionError) as error:
+    except UNPARSED as error:
         if references := finder.find(data, folder):
             why = str(error) or type(error).__name__
             reported.append(f"{path}: cannot be parsed ({why}), and names {references[0].old}")

@@ -4,6 +4,7 @@ import ast
 import io
 import tokenize
 import warnings
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -21,6 +22,11 @@ _JOIN = ("os.path.join", "path.join", "join")
 
 def find(data: bytes, folder: str, finder: Finder) -> list[Reference]:
     """Return the references in a source file. Raises SyntaxError or ValueError if it is none."""
+    if data.startswith(BOM_UTF8):  # columns are counted without it
+        shifted = find(data.removeprefix(BOM_UTF8), folder, finder)
+        return [replace(r, start=r.start + 3, end=r.end + 3) for r in shifted]
+    if (encoding := tokenize.detect_encoding(io.BytesIO(data).readline)[0]) != "utf-8":
+        raise ValueError(f"is in {encoding}, not UTF-8")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the source, about which nobody asked
         tree = ast.parse(data)

@@ -119,6 +119,8 @@ def _walk(
 
 def matches(path: str, globs: tuple[str, ...]) -> bool:
     """Return whether a glob matches the path, one of its folders, or (without a "/") its name."""
+    if not globs:
+        return False
     parts = path.split("/")
     ways = ["/".join(parts[: end + 1]) for end in range(len(parts))]
     return any(

@@ -72,7 +72,7 @@ class Subject:
     def children(self, folder: str) -> list[str]:
         """Return what lies in a folder of the layout, by path; no hidden files and no READMEs.
 
-        DVC's pointers are no outputs either. The folder may lie outside the project, where no scan goes.
+        DVC's pointers are none either. The folder may lie outside the project, where no scan goes.
         """
         try:
             names = os.listdir(self.project.root / folder)
