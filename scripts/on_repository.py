@@ -32,8 +32,9 @@ def main(argv: Sequence[str]) -> int:
         conventions = root / TRAINING / "conventions.toml"
         if not conventions.exists():
             conventions = default_conventions(Path(folder))
-        command = [sys.executable, script, "--project", root, "--conventions", conventions]
-        return subprocess.run([*command, *options], check=False).returncode
+        command = [sys.executable, str(script), "--project", str(root)]
+        return subprocess.run(
+            [*command, "--conventions", str(conventions), *options], check=False).returncode
 
 
 def default_conventions(folder: Path) -> Path:

@@ -16,7 +16,7 @@ import stat
 import tarfile
 import tempfile
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ import purge
 import undo
 from conventions_text import CONVENTIONS
 from engine import disk
+from engine.journal import Record
+from engine.steps import Steps
 from place import Place
 from projects import changed
 
@@ -239,6 +241,27 @@ def test_a_failing_read_leaves_its_run_alone(
     assert (status, "runs/one/last.pt" in said) == (1, True)
     assert (place.root / "runs/one/last.pt").exists()
     assert not (place.root / "runs/two").exists()
+
+
+def test_a_writer_that_is_caught_in_quarantine_gets_its_run_back(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was written after packing is in no archive: the archive is given up, nothing is lost."""
+    place.settle()
+    real = Steps.quarantine
+
+    def quarantine(self: Steps, records: Sequence[Record]) -> None:
+        real(self, records)
+        for record in records:
+            if record.id.endswith("last.pt"):
+                with (self.root / str(record.dst)).open("ab") as file:
+                    file.write(b"more")
+
+    monkeypatch.setattr(Steps, "quarantine", quarantine)
+    status, said = place.run(cleanup.main, "--apply")
+    assert (status, "written to while it was packed" in " ".join(said.split())) == (1, True)
+    assert (place.root / "runs/one/last.pt").read_bytes().endswith(b"more")
+    assert not list(place.root.rglob("*.tar.gz"))
 
 
 def test_setuid_is_dropped_aloud_and_times_come_back(place: Place) -> None:

@@ -217,5 +217,5 @@ def unproven(project: Project, paths: Collection[Path]) -> dict[Path, str]:
         path: f"archive.min_copies asks for {enough} elsewhere, there are {copies[path]}: "
         f"{why.get(path, 'name more stores')}"
         for path in paths
-        if copies[path] < 1
+        if copies[path] < enough
     }
