@@ -34,7 +34,8 @@ def main(argv: Sequence[str]) -> int:
             conventions = default_conventions(Path(folder))
         command = [sys.executable, str(script), "--project", str(root)]
         return subprocess.run(
-            [*command, "--conventions", str(conventions), *options], check=False).returncode
+            [*command, "--conventions", str(conventions), *options], check=False
+        ).returncode
 
 
 def default_conventions(folder: Path) -> Path:
