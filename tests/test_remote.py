@@ -383,6 +383,22 @@ def test_a_hostile_store_writes_nothing_but_archives(project: Path, away: Path) 
     assert not changed(before, files(project))
 
 
+def test_an_archive_that_is_not_its_checksum_s_is_not_taken(
+    project: Path, away: Path, tmp_path: Path
+) -> None:
+    """Archive and manifest agree, and the checksum tells of another: nothing of them is kept."""
+    other = twin(project, tmp_path / "other")
+    for path in (other / ARCHIVED).glob("*.*"):
+        path.unlink()
+    just(project, "push", TWO, NAME, ARCHIVE_REMOTE=str(away))
+    line = (away / f"{TWO}.sha256").read_text().replace(TWO, NAME)
+    (away / f"{NAME}.sha256").write_text(line)
+    before = files(other)
+    failed = just(other, "pull", NAME, status=1, ARCHIVE_REMOTE=str(away)).stderr
+    assert "is damaged at" in failed
+    assert not changed(before, files(other))
+
+
 def test_a_mark_of_another_archive_counts_for_nothing(project: Path, away: Path) -> None:
     """A name that was used again: what is noted of the old archive does not hide a loss."""
     just(project, "push", NAME, ARCHIVE_REMOTE=str(away))
