@@ -81,7 +81,8 @@ def pack(ground: Ground) -> Iterator[Contest]:
     ):
         root = ground.folder / "packing"
         fill(root / ACTIVE / EXPERIMENT, size)
-        plan = Contender("its plan alone", [ground.recipe("archive", root, EXPERIMENT)], root)
+        planned = ground.recipe("archive", root, EXPERIMENT, "--json")
+        plan = Contender("its plan alone, --json", [planned], root)
         ours = [_archive(ground, root), plan]
         yield Contest(f"pack {kind}", [*ours, *_packers(ground, root / ACTIVE)])
         yield Contest(f"restore {kind}", [_restore(ground, root), _untar(ground, root / ACTIVE)])

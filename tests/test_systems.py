@@ -78,8 +78,10 @@ DOCS = sorted((REPOSITORY / "docs").glob("*.md"))
 def test_the_guides_name_what_exists(path: Path) -> None:
     """Every `just NAME` is a recipe, every link leads to a file, and Python blocks compile."""
     text = path.read_text("utf-8")
-    recipes = (REPOSITORY / "template/training/recipes.just").read_text()
-    known = set(re.findall(r"^(\w+) \*args:", recipes, re.MULTILINE)) | {"outputs", "itself", "is"}
+    justfiles = (REPOSITORY / "template/training/recipes.just", REPOSITORY / "justfile")
+    recipes = "\n".join(justfile.read_text() for justfile in justfiles)
+    known = set(re.findall(r"^(\w+)(?: \w+)* \*args:", recipes, re.MULTILINE))
+    known |= {"outputs", "itself", "is"}
     code = "\n".join(re.findall(r"^```\w*\n.*?^```|`[^`\n]+`", text, re.MULTILINE | re.DOTALL))
     assert set(re.findall(r"(?:^|[`$ ])just ([a-z]+)\b", code, re.MULTILINE)) <= known
     for link in re.findall(r"\]\(([^)#:]+)\)", text):
