@@ -17,7 +17,7 @@ def main(argv: list[str]) -> int:
 
 
 def _duplicates(project: Project) -> int:
-    """Return how many files are copies, each compared byte by byte as before it is dropped."""
+    """Return how many files are copies, each compared byte by byte with the first of its kind."""
     entries = scan(project).entries.values()
     return sum(
         disk.same_bytes(project.root / group[0], project.root / copy)
