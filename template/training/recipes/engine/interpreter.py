@@ -50,6 +50,8 @@ def users_environ(environ: Mapping[str, str]) -> dict[str, str]:
     active = (Path(place).parent for place in path if place)
     if found := next((each for each in active if (each / "pyvenv.cfg").is_file()), None):
         kept["VIRTUAL_ENV"] = str(found)
+        # Activating it put it first; a shim, such as pyenv's for uv, may have put itself before it.
+        path.sort(key=lambda place: Path(place).parent != found)
     return kept | {"PATH": os.pathsep.join(path)}
 
 
