@@ -2,9 +2,9 @@
 
 import json
 import os
-import resource
 import pty
 import re
+import resource
 import select
 import shutil
 import signal
