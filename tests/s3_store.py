@@ -44,6 +44,9 @@ class Store:
             "RCLONE_RETRIES": "1",
             "RCLONE_LOW_LEVEL_RETRIES": "1",
             "RCLONE_TRANSFERS": "1",
+            # a connection that the server had taken when it went away is answered by nobody
+            "RCLONE_TIMEOUT": "5s",
+            "RCLONE_CONTIMEOUT": "5s",
         }
 
     def _answer(self, environ: dict[str, Any], start: Answer) -> Iterable[bytes]:

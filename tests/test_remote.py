@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -102,7 +103,7 @@ def test_a_push_that_broke_off_goes_on_by_running_again(project: Path, tmp_path:
     with s3_store() as broken:
         broken.dies_after = 1
         failed = at(broken.environ, project, "push", status=1)
-    assert "refused" in failed.stderr
+    assert re.search("refused|timeout|EOF|reset", failed.stderr)
     assert len(lines(failed.stderr)) == 1
     assert not list((project / ARCHIVED).glob("*.remote"))
     with s3_store(empty=False) as again:
