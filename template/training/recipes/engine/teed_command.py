@@ -42,6 +42,7 @@ class _Channel:
     outer: int
     screen: int
     is_terminal: bool
+    unfinished: bytes = b""  # the last line, while it has no end
 
     def close_inner(self) -> None:
         if self.inner >= 0:
@@ -105,6 +106,8 @@ def run(
         ended.set()
         for thread in threads:
             thread.join()
+        for channel in channels:  # now that no whole line can follow it and be broken by it
+            written.write(channel.unfinished)
     trouble = tuple(line for sink in (written, *shown) for line in sink.trouble)
     return Ended(code if code >= 0 else 128 - code, peak, trouble)
 
@@ -168,7 +171,7 @@ def _copy(
         log.write(held[:end])
         held = held[end:]
         screen.write(data)
-    log.write(held)
+    channel.unfinished = held
 
 
 def _next(source: int, ended: threading.Event) -> bytes:
