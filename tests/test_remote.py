@@ -20,9 +20,12 @@ from packed_project import ARCHIVED, MESS, NOTES, ONE, WEIGHTS, flip, opened, pa
 from projects import Tree, changed, just, just_json, tree
 from s3_store import Store, s3_store
 
-pytestmark = pytest.mark.skipif(
-    not shutil.which("rclone"), reason="rclone is not on the path: apt install rclone"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        not shutil.which("rclone"), reason="rclone is not on the path: apt install rclone"
+    ),
+    pytest.mark.flaky(reruns=2),  # a real server that goes away
+]
 NAME, LOGS, TWO = "2025-01-01_pat_conv_l_one", "logs_before_20250725", "undated_pat_conv_l_two"
 SUFFIXES = (".json", ".sha256", ".tar.gz")
 ALL = {f"{name}{suffix}" for name in (NAME, LOGS, TWO) for suffix in SUFFIXES}

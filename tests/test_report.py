@@ -30,6 +30,7 @@ FIRST, SECOND = "2025-07-25_net_first", "2025-08-01_net_second"
 AT = ("--now", "2025-08-02T12:00:00")
 RUNS = "document.title='ran'"
 EVIL = f'<script>{RUNS}</script><img src=x onerror="{RUNS}">\'"&\x1b\u202e'
+pytestmark = pytest.mark.flaky(reruns=2)  # a real browser
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 needs_browser = pytest.mark.skipif(
     not (CHROMIUM and DRIVER), reason="no chromium and chromedriver on this machine"

@@ -24,6 +24,7 @@ from engine.readers import read
 from projects import RECIPES, just
 from template_fixture import GIT_ENVIRONMENT, JUST, commit_all, copy_of_template, generate
 
+pytestmark = pytest.mark.flaky(reruns=2)  # real terminals, signals and clocks
 ACTIVE = "training/experiments/active"
 NOW = ("--now", "2025-07-25T10:44:38")
 SCRIPT = """\
@@ -433,8 +434,8 @@ def test_progress_bars_stay_intact(project: Path, terminals: list[Terminal]) -> 
 def test_control_c_interrupts_the_command_once(project: Path, terminals: list[Terminal]) -> None:
     """The command may save in peace, and its log has what it says then."""
     code = (
-        "import sys, time\n"
-        "try: print('ready'); time.sleep(60)\n"
+        "import os, time\n"
+        "try: os.write(1, b'ready\\n'); time.sleep(60)\n"
         "except KeyboardInterrupt: time.sleep(0.3); print('saved')\n"
     )
     terminal = Terminal(project, *python(code))
