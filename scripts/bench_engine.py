@@ -3,9 +3,10 @@
 import sys
 from pathlib import Path
 
-from engine import disk, duplicates
+from engine.changes import disk
 from engine.project import Project, open_project
-from engine.scan import scan
+from engine.recognition import duplicates
+from engine.recognition.scan import scan
 
 
 def main(argv: list[str]) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from engine import disk
+from engine.changes import disk
 
 CHANGES = "write fsync ftruncate mkdir rmdir unlink link symlink rename utime chmod fchmod".split()
 STRIKES = {  # what a fault can strike; any other: every change

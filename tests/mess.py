@@ -9,14 +9,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from conventions_text import CONVENTIONS
-from engine.attribution import Checkpoint, attribute
-from engine.cleanup_plan import Mess, Options, cleanup
 from engine.conventions import Conventions, load, located
-from engine.evidence import Measurement, MeasurementKind, Noted, Reading, Scalar
-from engine.plan import Action, Plan
+from engine.plans.cleanup_plan import Mess, Options, cleanup
+from engine.plans.plan import Action, Plan
 from engine.project import Folders, Project
-from engine.runs import Run, group
-from engine.scan import Entry, Inventory
+from engine.recognition.attribution import Checkpoint, attribute
+from engine.recognition.evidence import Measurement, MeasurementKind, Noted, Reading, Scalar
+from engine.recognition.runs import Run, group
+from engine.recognition.scan import Entry, Inventory
 
 NOW = datetime(2025, 7, 25, 12, 0)  # the day of the seed
 DAY_NS = 86_400_000_000_000

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from engine import disk, unattended
-from engine.lock import project_lock
-from engine.plan import Plan, from_json
+from engine import unattended
+from engine.changes import disk
+from engine.changes.lock import project_lock
+from engine.plans.plan import Plan, from_json
+from engine.plans.retention import Experiment, Policy, decide
 from engine.project import open_project
-from engine.retention import Experiment, Policy, decide
 from projects import changed, just, just_json, tree
 from trained_project import ACTIVE, age, new_project, train
 

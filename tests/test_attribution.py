@@ -6,8 +6,8 @@ from datetime import datetime
 import pytest
 
 from conventions_text import CONVENTIONS
-from engine.attribution import Checkpoint
-from engine.evidence import Reading
+from engine.recognition.attribution import Checkpoint
+from engine.recognition.evidence import Reading
 from mess import (
     Files,
     attributed,

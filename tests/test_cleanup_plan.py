@@ -5,10 +5,10 @@ from datetime import date, datetime, timedelta
 import pytest
 
 from conventions_text import CONVENTIONS
-from engine.attribution import Checkpoint, Evidence
-from engine.cleanup_plan import Options
-from engine.evidence import Reading
-from engine.plan import Plan
+from engine.plans.cleanup_plan import Options
+from engine.plans.plan import Plan
+from engine.recognition.attribution import Checkpoint, Evidence
+from engine.recognition.evidence import Reading
 from mess import (
     NOW,
     Files,

@@ -9,9 +9,9 @@ import pytest
 
 from conventions_text import CONVENTIONS
 from engine import command_line
-from engine.archive import Damaged
+from engine.archives.archive import Damaged
 from engine.errors import UserError
-from engine.plan import Action, Plan
+from engine.plans.plan import Action, Plan
 from engine.project import Project, open_project
 
 SKIP = Action("skip", "a", None, 1, "in use: a (open)", "a")

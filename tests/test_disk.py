@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine import disk
+from engine.changes import disk
 from engine.errors import UserError
 
 WAYS = ["exclusive rename", "hard link", "plain rename"]

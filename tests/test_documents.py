@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from huggingface_hub import ModelCard
 
-from engine import documents
-from engine.attribution import Checkpoint
-from engine.cleanup_plan import Options
-from engine.descriptions import describe, epochs
-from engine.evidence import Reading
-from engine.plan import Plan
+from engine.plans.cleanup_plan import Options
+from engine.plans.plan import Plan
+from engine.recognition.attribution import Checkpoint
+from engine.recognition.evidence import Reading
+from engine.reports import documents
+from engine.reports.descriptions import describe, epochs
 from mess import NOW, Files, attributed, curve, log, measured, model, noted, planned
 
 EVIL = "w/a|b`c<script>\n# [x](y)_best.pth"

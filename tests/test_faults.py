@@ -18,8 +18,8 @@ import purge
 import resume
 import undo
 from conventions_text import CONVENTIONS
-from engine.apply import apply
-from engine.plan import Action, Plan, Verb
+from engine.changes.apply import apply
+from engine.plans.plan import Action, Plan, Verb
 from engine.project import Project, open_project
 from faults import CRASHES, Faults
 from projects import Tree, changed, tree

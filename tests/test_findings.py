@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from conventions_text import CONVENTIONS
-from engine import findings
-from engine.apply import apply
-from engine.cleanup_plan import Mess, Options, cleanup
+from engine.changes.apply import apply
 from engine.errors import UserError
+from engine.plans.cleanup_plan import Mess, Options, cleanup
 from engine.project import Project, open_project
+from engine.recognition import findings
 from mess import NOW, fates, roles
 from torch_writer import Tensor, save
 

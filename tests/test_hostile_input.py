@@ -27,9 +27,9 @@ import cleanup
 import purge
 import undo
 from conventions_text import CONVENTIONS
-from engine import disk
-from engine.journal import Record
-from engine.steps import Steps
+from engine.changes import disk
+from engine.changes.journal import Record
+from engine.changes.steps import Steps
 from place import Place
 from projects import changed
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import identity
+from engine.recognition import identity
 
 NAMES = st.text(string.ascii_letters + string.digits + "_-. ()=é", max_size=30)
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import engine
-from engine import in_use as module
-from engine.in_use import in_use
+from engine.recognition import in_use as module
+from engine.recognition.in_use import in_use
 
 RECIPES = Path(engine.__file__).parents[1]
 NOW = 1_750_000_000.0
@@ -110,7 +110,7 @@ def test_a_writer_who_comes_meanwhile_does_not_end_us(tmp_path: Path) -> None:
     code = f"""
 import sys; sys.path.insert(0, {str(RECIPES)!r})
 from pathlib import Path
-from engine.in_use import _unseen_writer
+from engine.recognition.in_use import _unseen_writer
 for _ in range(20000): _unseen_writer(Path({str(path)!r}))
 print("alive")
 """

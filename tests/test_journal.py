@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import journal
+from engine.changes import journal
+from engine.changes.journal import Journal, Record
 from engine.errors import UserError
-from engine.journal import Journal, Record
 
 NAMES = st.text(st.characters(codec="utf-8"), max_size=30) | st.binary(max_size=30).map(os.fsdecode)
 RECORDS = st.builds(

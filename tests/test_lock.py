@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 import engine
+from engine.changes.lock import project_lock
 from engine.errors import UserError
-from engine.lock import project_lock
 
 RECIPES = Path(engine.__file__).parents[1]
 HOLD = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from engine.lock import project_lock
+from engine.changes.lock import project_lock
 with project_lock(Path(sys.argv[2])):
     print("held", flush=True)
     time.sleep(60)

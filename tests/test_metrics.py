@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import metrics
+from engine.recognition import metrics
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from engine import start_facts
-from engine.new_experiment import Wanted, config_text
+from engine.launch import start_facts
+from engine.plans.new_experiment import Wanted, config_text
 from engine.readers import read
 from projects import just, just_json, tree
 from template_fixture import commit_all, copy_of_template, generate, git

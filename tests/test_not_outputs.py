@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from conventions_text import CONVENTIONS
-from engine.cleanup_plan import Options, cleanup
-from engine.findings import look
-from engine.plan import Plan
+from engine.plans.cleanup_plan import Options, cleanup
+from engine.plans.plan import Plan
 from engine.project import open_project
+from engine.recognition.findings import look
 from mess import NOW
 from torch_writer import Tensor, save
 

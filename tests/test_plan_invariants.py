@@ -9,10 +9,10 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine import plan as plans
-from engine.cleanup_plan import Options, cleanup
-from engine.evidence import Reading
-from engine.plan import Action, Plan
+from engine.plans import plan as plans
+from engine.plans.cleanup_plan import Options, cleanup
+from engine.plans.plan import Action, Plan
+from engine.recognition.evidence import Reading
 from mess import (
     NOW,
     Files,

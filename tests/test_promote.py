@@ -19,12 +19,14 @@ import pytest
 import yaml
 
 import promote as recipe
-from engine import archive, disk, documents
-from engine.apply import apply
+from engine.archives import archive
+from engine.changes import disk
+from engine.changes.apply import apply
 from engine.errors import UserError
-from engine.plan import Plan
+from engine.plans.plan import Plan
+from engine.plans.promotion import Wish, promote
 from engine.project import Project, open_project
-from engine.promotion import Wish, promote
+from engine.reports import documents
 from projects import changed, just, just_json, tree
 from template_fixture import commit_all
 from trained_project import ACTIVE, new_project, train

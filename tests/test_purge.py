@@ -9,11 +9,11 @@ import pytest
 import cleanup
 import purge
 import undo
-from engine import disk
-from engine import purge as checks
-from engine.journal import Record
-from engine.kept import Place, follow
-from engine.purge import Proof
+from engine.changes import disk
+from engine.changes import purge as checks
+from engine.changes.journal import Record
+from engine.changes.kept import Place, follow
+from engine.changes.purge import Proof
 from place import Place as Repository
 
 

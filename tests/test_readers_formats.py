@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.evidence import Reading
 from engine.readers import TABLE, read
+from engine.recognition.evidence import Reading
 
 
 def given_file(folder: Path, name: str, content: bytes) -> Reading | None:

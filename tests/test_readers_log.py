@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.evidence import Reading
 from engine.readers import read
+from engine.recognition.evidence import Reading
 
 STAMP = "2025-07-25 10:44:38,042 - INFO - "
 RUN = """\

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.evidence import Reading
 from engine.readers import dates, numbers, read
 from engine.readers.file_name import read_name
+from engine.recognition.evidence import Reading
 
 
 def given_text(folder: Path, text: str, name: str = "run.json") -> Reading | None:

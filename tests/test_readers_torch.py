@@ -19,8 +19,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import torch_writer
-from engine.evidence import Reading
 from engine.readers import read
+from engine.recognition.evidence import Reading
 from torch_writer import Global, NumpyScalar, Tensor
 
 WEIGHTS = OrderedDict([("layer.weight", Tensor((3, 4))), ("layer.bias", Tensor((4,)))])

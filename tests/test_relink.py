@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 import torch_writer
-from engine import relink_notebook, relink_python
-from engine.apply import apply
-from engine.moves import Moves, Reference
-from engine.plan import Action, Plan
+from engine.changes.apply import apply
+from engine.changes.rewriting import edited
+from engine.plans.plan import Action, Plan
 from engine.project import open_project
-from engine.relink_text import Finder
-from engine.rewriting import edited
+from engine.relinking import relink_notebook, relink_python
+from engine.relinking.moves import Moves, Reference
+from engine.relinking.relink_text import Finder
 from projects import Tree, changed, just, just_json, tree
 from template_fixture import commit_all, git, make_files
 from trained_project import new_project

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from engine import catalog, transfer
-from engine.apply import apply
+from engine.archives import catalog, transfer
+from engine.archives.remote import Remote, RemoteError, listable, remotes
+from engine.changes.apply import apply
+from engine.changes.steps import Steps
 from engine.errors import UserError
-from engine.remote import Remote, RemoteError, listable, remotes
-from engine.steps import Steps
 from packed_project import ARCHIVED, MESS, NOTES, ONE, WEIGHTS, flip, opened, packed, twin
 from projects import Tree, changed, just, just_json, tree
 from s3_store import Store, s3_store

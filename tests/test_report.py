@@ -17,11 +17,11 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
 
-from engine import report_html
 from engine.checks.subject import Violation
-from engine.curves import Curve
-from engine.overview import Archive, Experiment, Overview
 from engine.project import open_project
+from engine.reports import report_html
+from engine.reports.curves import Curve
+from engine.reports.overview import Archive, Experiment, Overview
 from projects import changed, just, just_json, tree
 from trained_project import new_project, train
 

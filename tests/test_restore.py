@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from engine import archive, catalog
-from engine.apply import Outcome, apply
+from engine.archives import archive, catalog
+from engine.changes.apply import Outcome, apply
 from engine.errors import UserError
-from engine.restore_plan import restore
+from engine.plans.restore_plan import restore
 from packed_project import (
     ARCHIVED,
     LINK,
@@ -316,7 +316,7 @@ def test_a_full_disk_is_seen_before_anything_is_written(
     """Too little space for what would come back is refused."""
     setting = opened(project)
     plan = restore(setting, catalog.find(setting, NAME), (), None, "now")
-    monkeypatch.setattr("engine.disk.free_bytes", lambda _: 1000)
+    monkeypatch.setattr("engine.changes.disk.free_bytes", lambda _: 1000)
     with pytest.raises(UserError, match="free some space"):
         apply(setting, plan, datetime(2026, 1, 1))
     assert files(project) == set()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.retention import Experiment, Policy, decide
+from engine.plans.retention import Experiment, Policy, decide
 
 TODAY = date(2025, 7, 25)
 RULES = Policy(timedelta(days=30), keep_best=1, keep_last=1, keep=("*_keep",))

@@ -8,10 +8,10 @@ import pytest
 import resume
 import undo
 from conventions_text import CONVENTIONS
-from engine.apply import apply
-from engine.plan import Action, Plan
+from engine.changes.apply import apply
+from engine.changes.rewriting import edited
+from engine.plans.plan import Action, Plan
 from engine.project import Project, open_project
-from engine.rewriting import edited
 from faults import Faults
 from projects import changed, tree
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.runs import Run
+from engine.recognition.runs import Run
 from mess import (
     config,
     curve,

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from conventions_text import CONVENTIONS
-from engine.cleanup_plan import Options, cleanup
-from engine.findings import look
-from engine.plan import Plan
+from engine.plans.cleanup_plan import Options, cleanup
+from engine.plans.plan import Plan
 from engine.project import open_project
+from engine.recognition.findings import look
 
 SAMPLES = Path(__file__).parent / "samples"
 NAMES = sorted(path.parent.name for path in SAMPLES.glob("*/expected.json"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.scan import Inventory, matches, scan
+from engine.recognition.scan import Inventory, matches, scan
 from mess import project
 from template_fixture import GIT_ENVIRONMENT
 

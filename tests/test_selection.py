@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from engine import duplicates
-from engine.attribution import Checkpoint, Evidence
-from engine.runs import Run
-from engine.scan import Entry
-from engine.selection import Group, groups
+from engine.recognition import duplicates
+from engine.recognition.attribution import Checkpoint, Evidence
+from engine.recognition.runs import Run
+from engine.recognition.scan import Entry
+from engine.recognition.selection import Group, groups
 
 RUN = Run("w", ("x",), False, ())
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import show
-from engine.plan import Action, Plan
+from engine.plans.plan import Action, Plan
 from mess import curve, log, measured, model, noted, planned
 
 EVIL = "w/\x1b[31mred\x07\u202e\n\udcff" + "long" * 40 + "_best.pth"

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from engine import overview, overview_text, readers
-from engine.curves import thinned
-from engine.evidence import Reading
-from engine.overview import state_of
-from engine.overview_text import spark
+from engine import readers
 from engine.project import Project, open_project
+from engine.recognition.evidence import Reading
+from engine.reports import overview, overview_text
+from engine.reports.curves import thinned
+from engine.reports.overview import state_of
+from engine.reports.overview_text import spark
 from projects import changed, just, just_json, tree
 from trained_project import ACTIVE, new_project, train
 

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 import yaml
 
-from engine import interpreter, teed_command
-from engine.lock import project_lock
+from engine.changes.lock import project_lock
+from engine.launch import interpreter, teed_command
 from engine.readers import read
 from projects import RECIPES, just
 from template_fixture import GIT_ENVIRONMENT, JUST, commit_all, copy_of_template, generate
@@ -340,7 +340,7 @@ def test_copies_of_a_signal_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[tuple[int, int]] = []
     clock = iter([100.0, 100.0, 100.1, 100.6, 100.6])
     monkeypatch.setattr(os, "killpg", lambda pid, number: sent.append((pid, number)))
-    monkeypatch.setattr("engine.teed_command.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("engine.launch.teed_command.time.monotonic", lambda: next(clock))
     relay = teed_command.Relay(True, [])
     relay.take(signal.SIGTERM, None)
     assert sent == []
@@ -551,7 +551,7 @@ def test_the_users_python_is_found_behind_uvs(tmp_path: Path) -> None:
     script.write_text(
         '# /// script\n# requires-python = ">=3.11"\n# dependencies = []\n# ///\n'
         f"import os, sys; sys.path[:0] = [{str(engine)!r}, {str(engine.parent)!r}]\n"
-        "from engine.interpreter import *\n"
+        "from engine.launch.interpreter import *\n"
         "mine = users_environ(os.environ)\n"
         "print(os.environ['VIRTUAL_ENV'] == sys.prefix, training_python(None, (), mine),"
         " mine.get('VIRTUAL_ENV'))\n"

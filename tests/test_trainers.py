@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from conventions_text import CONVENTIONS
-from engine import metrics
 from engine.conventions import load
-from engine.evidence import Measurement
 from engine.readers import read
-from engine.selection import groups
+from engine.recognition import metrics
+from engine.recognition.evidence import Measurement
+from engine.recognition.selection import groups
 from mess import attributed, curve, log, measured, model, noted
 from test_samples import by_path, planned
 from torch_writer import Tensor, save

@@ -9,9 +9,9 @@ import cleanup
 import purge
 import resume
 import undo
-from engine import disk
-from engine.lock import project_lock
-from engine.packing import Packing
+from engine.changes import disk
+from engine.changes.lock import project_lock
+from engine.changes.packing import Packing
 from place import Place
 from projects import changed
 

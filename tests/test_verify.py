@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from engine import verification
-from engine.verification import Checked
+from engine.archives import verification
+from engine.archives.verification import Checked
 from packed_project import (
     ARCHIVED,
     NOTES,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine.whereabouts import where
+from engine.archives.whereabouts import where
 from packed_project import (
     ARCHIVED,
     BEST,

@@ -15,14 +15,17 @@ from pathlib import Path, PurePosixPath
 sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from engine import archive_plan, command_line, disk, experiments, purge, raw_logs, unattended
+from engine import command_line, unattended
+from engine.archives.transfer import offload
+from engine.changes import disk, purge
+from engine.changes.history import past_runs, refuse_unfinished
 from engine.errors import UserError
-from engine.history import past_runs, refuse_unfinished
-from engine.plan import Plan
+from engine.plans import archive_plan
+from engine.plans.plan import Plan
+from engine.plans.retention import Policy, decide
 from engine.project import Project
-from engine.retention import Policy, decide
-from engine.scan import scan, scan_layout
-from engine.transfer import offload
+from engine.recognition import experiments, raw_logs
+from engine.recognition.scan import scan, scan_layout
 
 EXAMPLE = "just archive --older-than 30d; then with --apply"
 
@@ -53,18 +56,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     add("--auto", action="store_true", help="for schedules: apply, purge, say only what was done")
     add("--offload", action="store_true", help="push archives, then drop them here: all, or NAMEs")
     add("--older-than", type=command_line.days, metavar="30d", help="age in days (d) or weeks (w)")
-    add(
-        "--keep-best",
-        type=command_line.count,
-        metavar="N",
-        help="keep the best N of each model type and task",
-    )
-    add(
-        "--keep-last",
-        type=command_line.count,
-        metavar="N",
-        help="keep the newest N of each model type",
-    )
+    number = command_line.count
+    add("--keep-best", type=number, metavar="N", help="keep the best N of each type and task")
+    add("--keep-last", type=number, metavar="N", help="keep the newest N of each model type")
     add(
         "--even-production",
         action="store_true",

@@ -18,12 +18,12 @@ FOUND = 3  # the exit status
 
 try:
     from engine import command_line, show
+    from engine.changes.history import refuse_unfinished
     from engine.checks import violations
     from engine.checks.fixes import fixes
     from engine.checks.settings import of_conventions
     from engine.checks.subject import Violation, look
     from engine.errors import UserError
-    from engine.history import refuse_unfinished
 except ImportError as error:
     if error.name != "log_paths":
         raise

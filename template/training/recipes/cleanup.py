@@ -13,13 +13,14 @@ from pathlib import Path
 sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from engine import command_line, findings
-from engine.cleanup_plan import Options, cleanup
+from engine import command_line
+from engine.changes.history import refuse_unfinished
 from engine.errors import UserError
-from engine.history import refuse_unfinished
-from engine.plan import Plan
+from engine.plans.cleanup_plan import Options, cleanup
+from engine.plans.plan import Plan
+from engine.plans.realign import realigned
 from engine.project import Project
-from engine.realign import realigned
+from engine.recognition import findings
 
 EXAMPLE = "just cleanup --keep 'runs/demo/*'; then just cleanup --apply"
 

@@ -13,11 +13,12 @@ from pathlib import Path
 sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from engine import command_line, new_experiment, show
-from engine.apply import apply
-from engine.interpreter import training_python, users_environ
-from engine.run_record import environment
-from engine.start_facts import start_facts
+from engine import command_line, show
+from engine.changes.apply import apply
+from engine.launch.interpreter import training_python, users_environ
+from engine.launch.run_record import environment
+from engine.launch.start_facts import start_facts
+from engine.plans import new_experiment
 
 EXAMPLE = "just new resnet50 wide --seed 42 --parent 2025-07-20_resnet50"
 

@@ -13,8 +13,9 @@ from pathlib import Path
 sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from engine import command_line, promotion, show
-from engine.history import refuse_unfinished
+from engine import command_line, show
+from engine.changes.history import refuse_unfinished
+from engine.plans import promotion
 
 EXAMPLE = "just promote 2025-07-25_pat_conv_l_simplified --dry-run; then without"
 

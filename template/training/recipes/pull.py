@@ -12,8 +12,9 @@ from pathlib import Path
 sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from engine import catalog, command_line, show, transfer
-from engine.remote import remotes
+from engine import command_line, show
+from engine.archives import catalog, transfer
+from engine.archives.remote import remotes
 
 
 def main(argv: Sequence[str]) -> int:

@@ -13,9 +13,10 @@ from pathlib import Path
 sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from engine import command_line, history, purge, show
-from engine.history import PastRun
-from engine.lock import project_lock
+from engine import command_line, show
+from engine.changes import history, purge
+from engine.changes.history import PastRun
+from engine.changes.lock import project_lock
 from engine.project import Project
 
 

@@ -13,8 +13,8 @@ sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from engine import command_line, show
-from engine.history import refuse_unfinished
-from engine.relink import Relinking, refuse_dirty, relink
+from engine.changes.history import refuse_unfinished
+from engine.relinking.relink import Relinking, refuse_dirty, relink
 
 STYLES = {"+": "green", "-": "red", "@": "cyan"}
 

@@ -13,9 +13,10 @@ from pathlib import Path
 sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from engine import catalog, command_line, show, transfer
-from engine.history import refuse_unfinished
-from engine.restore_plan import restore
+from engine import command_line, show
+from engine.archives import catalog, transfer
+from engine.changes.history import refuse_unfinished
+from engine.plans.restore_plan import restore
 
 EXAMPLE = "just restore 2025-07-24_pat_conv_l 'checkpoints/*.pth' --to /tmp/look"
 

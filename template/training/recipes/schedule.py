@@ -15,7 +15,7 @@ sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from engine import command_line, crontab, show
-from engine.interpreter import own_environment
+from engine.launch.interpreter import own_environment
 from engine.project import Project
 from log_paths import VARIABLES
 

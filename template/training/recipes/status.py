@@ -15,8 +15,9 @@ from pathlib import Path
 sys.dont_write_bytecode = True  # a look leaves nothing behind but what it may remember
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from engine import command_line, overview, overview_text, show
+from engine import command_line, show
 from engine.project import Project
+from engine.reports import overview, overview_text
 
 
 def main(argv: Sequence[str]) -> int:
@@ -46,9 +47,9 @@ def _report(
     arguments: argparse.Namespace,
 ) -> int:
     """Write the report and say where; returns the exit status."""
-    from engine import report_html
     from engine.checks import violations
     from engine.checks.subject import look
+    from engine.reports import report_html
 
     conventions = arguments.conventions or Path(__file__).resolve().parents[1] / "conventions.toml"
     found = violations(look(project, conventions.resolve(), (), now))

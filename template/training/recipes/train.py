@@ -21,11 +21,12 @@ from typing import Any
 sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from engine import command_line, new_experiment, show
-from engine.interpreter import training_python, users_environ
+from engine import command_line, show
+from engine.launch.interpreter import training_python, users_environ
+from engine.launch.run_record import environment, train
+from engine.launch.start_facts import start_facts
+from engine.plans import new_experiment
 from engine.project import Project
-from engine.run_record import environment, train
-from engine.start_facts import start_facts
 
 EXAMPLE = "just train resnet50 wide --seed 42 -- python train.py --lr 0.001"
 NOT_FOUND = 127  # what a shell returns then

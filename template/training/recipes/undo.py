@@ -12,12 +12,13 @@ from pathlib import Path
 sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from engine import command_line, history, show
-from engine.apply import sweep
-from engine.history import PastRun
-from engine.lock import project_lock
+from engine import command_line, show
+from engine.changes import history
+from engine.changes.apply import sweep
+from engine.changes.history import PastRun
+from engine.changes.lock import project_lock
+from engine.changes.undo import check, undo
 from engine.project import Project
-from engine.undo import check, undo
 
 
 def main(argv: Sequence[str]) -> int:

@@ -14,8 +14,8 @@ sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from engine import command_line, newer, show
+from engine.changes.preflight import refuse_merge
 from engine.errors import UserError
-from engine.preflight import refuse_merge
 
 
 def main(argv: Sequence[str]) -> int:

@@ -14,10 +14,11 @@ from pathlib import Path
 sys.dont_write_bytecode = True  # reading leaves nothing behind, not even a cache
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from engine import catalog, command_line, show, verification
-from engine.history import refuse_unfinished
+from engine import command_line, show
+from engine.archives import catalog, verification
+from engine.archives.verification import Checked, Item
+from engine.changes.history import refuse_unfinished
 from engine.project import Project
-from engine.verification import Checked, Item
 
 
 def main(argv: Sequence[str]) -> int:

@@ -15,7 +15,7 @@ sys.dont_write_bytecode = True  # looking leaves nothing behind, not even a cach
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from engine import command_line, show
-from engine.whereabouts import where
+from engine.archives.whereabouts import where
 
 SHOWN = 20  # places, pieces of evidence, files of one name
 DID = {"move": "moved to", "pack": "packed into", "drop": "dropped as a copy of",

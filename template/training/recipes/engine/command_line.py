@@ -13,13 +13,13 @@ from pathlib import Path
 from types import FrameType
 
 from engine import show
-from engine.apply import apply
-from engine.archive import Damaged
+from engine.archives.archive import Damaged
+from engine.archives.remote import RemoteError
+from engine.changes.apply import apply
+from engine.changes.preflight import space
 from engine.errors import UserError
-from engine.plan import Plan
-from engine.preflight import space
+from engine.plans.plan import Plan
 from engine.project import Project, open_project
-from engine.remote import RemoteError
 
 DONE, FAILED, REFUSED = 0, 1, 2
 WAYS_OUT = (

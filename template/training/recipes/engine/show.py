@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from engine.history import PastRun
-from engine.plan import Action, Plan
+from engine.changes.history import PastRun
+from engine.plans.plan import Action, Plan
 
 if TYPE_CHECKING:
     from rich.console import Console

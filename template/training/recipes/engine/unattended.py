@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TextIO
 
-from engine import disk, history, purge, show
-from engine.apply import apply
+from engine import show
+from engine.changes import disk, history, purge
+from engine.changes.apply import apply
+from engine.changes.history import PastRun
+from engine.changes.lock import Held, project_lock
 from engine.command_line import DONE, FAILED
 from engine.errors import UserError
-from engine.history import PastRun
-from engine.lock import Held, project_lock
-from engine.plan import Plan
+from engine.plans.plan import Plan
 from engine.project import Project
 
 LOG = "archive_auto.log"

@@ -5,18 +5,19 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from engine import archive, identity
-from engine.attribution import Checkpoint, attribute
+from engine.archives import archive
 from engine.checks.layout import pointer
 from engine.checks.subject import Subject
-from engine.descriptions import describe
-from engine.destinations import Destinations
-from engine.findings import in_production
-from engine.plan import Action, Document, Plan
-from engine.production_papers import papers
+from engine.plans.destinations import Destinations
+from engine.plans.plan import Action, Document, Plan
+from engine.plans.production_papers import papers
 from engine.project import Project
 from engine.readers import read
-from engine.runs import Run
+from engine.recognition import identity
+from engine.recognition.attribution import Checkpoint, attribute
+from engine.recognition.findings import in_production
+from engine.recognition.runs import Run
+from engine.reports.descriptions import describe
 
 
 def fixes(subject: Subject) -> Plan:

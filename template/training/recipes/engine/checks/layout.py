@@ -6,15 +6,17 @@ from collections.abc import Iterator
 from dataclasses import fields as fields_of
 from pathlib import Path, PurePosixPath
 
-from engine import catalog, content, identity, names, show
-from engine.archive import checksum_of, manifest_of
-from engine.attribution import Checkpoint
+from engine import names, show
+from engine.archives import catalog
+from engine.archives.archive import checksum_of, manifest_of
+from engine.changes.history import past_runs
 from engine.checks.subject import Subject, Violation
 from engine.conventions import InTraining
-from engine.findings import read_metadata
-from engine.history import past_runs
-from engine.production_papers import papers
+from engine.plans.production_papers import papers
 from engine.readers import WEIGHTS
+from engine.recognition import content, identity
+from engine.recognition.attribution import Checkpoint
+from engine.recognition.findings import read_metadata
 
 ARCHIVE = re.compile(r"\.(?:tar\.gz|json|sha256|remote)\Z")
 # Which templates a name may follow, by folder. Originals from elsewhere keep their names.

@@ -7,12 +7,12 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 from engine import show
+from engine.archives.lives import lives
+from engine.archives.whereabouts import now
 from engine.checks.source import UNKNOWN, Mention, mentions
 from engine.checks.subject import Subject, Violation
-from engine.lives import lives
 from engine.project import Project
-from engine.scan import FOREIGN_FOLDERS, Entry, matches, not_ignored
-from engine.whereabouts import now
+from engine.recognition.scan import FOREIGN_FOLDERS, Entry, matches, not_ignored
 
 SOURCE_LIMIT = 4 << 20  # bytes
 TESTS = FOREIGN_FOLDERS["tests"]  # these may write where they like

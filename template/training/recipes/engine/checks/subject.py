@@ -8,13 +8,13 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
-from engine import findings
-from engine.cleanup_plan import Mess, Options, cleanup
 from engine.conventions import line_of
-from engine.plan import Plan
+from engine.plans.cleanup_plan import Mess, Options, cleanup
+from engine.plans.plan import Plan
 from engine.project import Project
 from engine.readers import read
-from engine.scan import Inventory, scan
+from engine.recognition import findings
+from engine.recognition.scan import Inventory, scan
 
 
 @dataclass(frozen=True, order=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from engine.evidence import Reading
+from engine.recognition.evidence import Reading
 
 HEAD = 4096  # bytes that the signature tests get to see
 

@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from engine.evidence import Measurement, Noted, Reading
 from engine.readers import Broken, keys
 from engine.readers.numbers import metric_value
+from engine.recognition.evidence import Measurement, Noted, Reading
 
 SEARCHED = 256 << 10  # bytes at either end
 _XGBOOST = re.compile(

@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from engine.evidence import Reading
 from engine.readers import Broken, keys
+from engine.recognition.evidence import Reading
 
 MAX_BYTES = 1 << 20
 MAX_ALIASES = 20  # few enough that no nesting of them can grow without bound

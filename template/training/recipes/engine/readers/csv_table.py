@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
-from engine import metrics
-from engine.evidence import Measurement, Reading
 from engine.readers import WEIGHTS, keys
 from engine.readers.numbers import metric_value
+from engine.recognition import metrics
+from engine.recognition.evidence import Measurement, Reading
 
 MAX_ROWS = 200_000
 LONGEST_LINE = 1 << 16

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from pickletools import genops
 
-from engine.evidence import FileRole, Noted, Reading
 from engine.readers import Broken, keys, result_json
 from engine.readers.bounded import BoundedFile
 from engine.readers.pickle_values import load
+from engine.recognition.evidence import FileRole, Noted, Reading
 
 SEARCHED = 4 << 20  # bytes, once unpacked
 MAX_OPCODES = 200_000

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from engine import identity, metrics
-from engine.evidence import Measurement, Noted
 from engine.readers import dates
 from engine.readers.numbers import PATTERN, parse
+from engine.recognition import identity, metrics
+from engine.recognition.evidence import Measurement, Noted
 
 _SUFFIX = re.compile(r"(?:\.(?:tar|gz|[A-Za-z][A-Za-z0-9]{0,10}))+\Z")
 _EPOCH = re.compile(r"(?<![a-z])epoch[=_-]?(\d{1,6})(?![\d.]*\.\d)", re.IGNORECASE)

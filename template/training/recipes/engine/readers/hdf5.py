@@ -8,8 +8,8 @@ The superblock: https://docs.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html
 import re
 from pathlib import Path
 
-from engine.evidence import Reading
 from engine.readers import Broken
+from engine.recognition.evidence import Reading
 
 MARKERS = (b"keras_version", b"layer_names", b"model_weights", b"_layer_checkpoint_dependencies")
 DATA = (b"PYTABLES_FORMAT_VERSION", b"encoding-type", b"anndata", b"pandas_type", b"Loompy")

@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from engine import metrics
-from engine.evidence import Measurement, Noted, Reading
 from engine.readers import keys
+from engine.recognition import metrics
+from engine.recognition.evidence import Measurement, Noted, Reading
 
 MARKS = frozenset({"log_history", "global_step"})
 

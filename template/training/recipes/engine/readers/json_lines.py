@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.evidence import Reading
 from engine.readers import keys
+from engine.recognition.evidence import Reading
 
 MAX_BYTES = 16 << 20
 LONGEST_LINE = 1 << 16

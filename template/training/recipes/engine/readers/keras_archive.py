@@ -9,9 +9,9 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from engine.evidence import Noted, Reading
 from engine.readers import Broken, dates
 from engine.readers.bounded import BoundedFile
+from engine.recognition.evidence import Noted, Reading
 
 MAX_MEMBER = 16 << 20
 _UNNAMED = re.compile(r"(?:sequential|functional|model)(?:_\d+)?\Z", re.IGNORECASE)

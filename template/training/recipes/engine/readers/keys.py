@@ -12,11 +12,11 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-from engine import metrics
-from engine.evidence import Measurement, MeasurementKind, Noted, Scalar
 from engine.readers import dates
 from engine.readers.numbers import metric_value
 from engine.readers.pickle_values import Made
+from engine.recognition import metrics
+from engine.recognition.evidence import Measurement, MeasurementKind, Noted, Scalar
 
 MAX_CONFIG = 200
 MAX_VISITS = 20_000  # of a walk: what is nested may be shared, and then a walk can take for ever

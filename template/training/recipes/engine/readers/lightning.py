@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from engine import identity
-from engine.evidence import Measurement, Noted
 from engine.readers.file_name import read_name
 from engine.readers.keys import Facts, Resolve, as_mapping
 from engine.readers.numbers import metric_value
+from engine.recognition import identity
+from engine.recognition.evidence import Measurement, Noted
 
 MARK = "pytorch-lightning_version"
 _MODE = re.compile(r"'mode': '(max|min)'")

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
 
-from engine import metrics
-from engine.evidence import Scalar
 from engine.readers import dates
 from engine.readers.numbers import PATTERN, parse
+from engine.recognition import metrics
+from engine.recognition.evidence import Scalar
 
 _LEVEL = re.compile(r"\b(?:DEBUG|INFO|WARN(?:ING)?|ERROR|CRITICAL)\b[\s\]:|-]*")
 _EPOCH = re.compile(

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from engine.evidence import Measurement, Noted
 from engine.readers import keys
 from engine.readers.keys import Facts, Resolve, as_mapping
 from engine.readers.numbers import metric_value
+from engine.recognition.evidence import Measurement, Noted
 
 MARK = "message_hub"
 _BEST = re.compile(r"best_(?P<metric>.+)_(?P<unit>epoch|iter)_(?P<count>\d+)\.pth\Z")

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.evidence import Measurement, Noted
 from engine.readers.keys import Facts, Resolve, as_mapping
 from engine.readers.numbers import metric_value
+from engine.recognition.evidence import Measurement, Noted
 
 MARK = "network_weights"
 _CURVES = ("ema_fg_dice", "mean_fg_dice", "val_losses")

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from engine.evidence import Reading
 from engine.readers import HEAD
+from engine.recognition.evidence import Reading
 
 ALWAYS = (".pt", ".pth", ".ckpt", ".tar", ".safetensors", ".h5", ".hdf5")  # else it is not known
 LFS = b"version https://git-lfs.github.com/spec/"

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from engine.evidence import Reading
 from engine.readers import Broken, keys
 from engine.readers.tensorboard import fields
+from engine.recognition.evidence import Reading
 
 _GRAPH, _PROPERTY = 7, 14
 MAX_FIELD = 1 << 20

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from engine import metrics
-from engine.evidence import Measurement, Reading
 from engine.readers import Broken, hf_trainer, keys
+from engine.recognition import metrics
+from engine.recognition.evidence import Measurement, Reading
 
 MAX_BYTES = 16 << 20
 _NAMED = re.compile(r"result|metric|history|summary|score|eval|performance")

@@ -8,9 +8,9 @@ import math
 from pathlib import Path
 from typing import Any
 
-from engine.evidence import Noted, Reading
 from engine.readers import Broken, keys
 from engine.readers.pickle_values import MAX_DIMENSIONS
+from engine.recognition.evidence import Noted, Reading
 
 MAX_HEADER = 32 << 20
 

@@ -14,9 +14,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from engine import metrics
-from engine.evidence import Measurement, Noted, Reading
 from engine.readers import Broken
+from engine.recognition import metrics
+from engine.recognition.evidence import Measurement, Noted, Reading
 
 MAX_RECORDS = 200_000
 MAX_RECORD = 1 << 16  # larger ones are pictures and histograms

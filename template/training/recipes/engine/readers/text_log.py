@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from engine import metrics
-from engine.evidence import Measurement, MeasurementKind, Noted, Reading, Scalar
 from engine.readers import log_lines
 from engine.readers.log_lines import Line, Value
+from engine.recognition import metrics
+from engine.recognition.evidence import Measurement, MeasurementKind, Noted, Reading, Scalar
 
 CHUNK = LONGEST_LINE = 1 << 16
 READ_OF_LINE = 2000  # characters: no statement about an epoch is longer

@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from engine import metrics
-from engine.evidence import FileRole, Noted, Reading
 from engine.readers import Broken, keys, lightning, mmengine, nnunet, ultralytics
 from engine.readers.bounded import BoundedFile
 from engine.readers.pickle_values import Made, Storage, Tensor, Walk, load
+from engine.recognition import metrics
+from engine.recognition.evidence import FileRole, Noted, Reading
 
 MAX_DIRECTORY = 16 << 20  # bytes of the zip's list of members: some 150,000 tensors
 MAX_PICKLE = 64 << 20

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from engine.evidence import Noted
 from engine.readers.keys import Facts, Resolve, as_mapping
+from engine.recognition.evidence import Noted
 
 MARK = "train_metrics"
 # What fitness is made of, by task; the first that is there.

@@ -1,0 +1,135 @@
+"""Answer where a file is now, why, and which command gets it back."""
+
+import os
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import Any
+
+from engine.archives import catalog
+from engine.archives.archive import manifest_of
+from engine.archives.lives import QUARANTINED, Life, below, called, lives, named
+from engine.project import Project
+
+GONE = "gone, or to be"
+Answer = dict[str, Any]  # {"path", "found": [...], "why"?, "candidates"?}
+
+
+def where(project: Project, argument: str, when: datetime) -> Answer:
+    """Return what is known of the path that was typed; `found` is empty if nothing is.
+
+    Each of `found` says where the file is now, the `command` that gets it back (None if it is in
+    its place, or lost), and as far as known the steps, the checkpoint, its evidence, the `rule`
+    that a clean-up would follow and what `changes` that.
+    """
+    known = lives(project)
+    for path in catalog.paths_meant(project, argument):
+        found = called(known, path)
+        is_folder = (project.root / path).is_dir()
+        if inside := () if found else below(known, path):
+            return {"path": path, "found": _folder(project, inside, is_folder)}
+        if is_folder and not found:
+            return {"path": path, "found": [_told("here, a folder of which no run took anything")]}
+        if found or _is_there(project, path):
+            return {"path": path, "found": _file(project, path, found, when)}
+    fitting = named(known, argument)
+    if len(fitting) == 1:
+        ((path, life),) = fitting.items()
+        return {"path": path, "found": _file(project, path, (life,), when)}
+    why = f"{len(fitting):,} files had that name" if fitting else "not there, and in no run's plan"
+    return {"path": argument, "found": [], "why": why, "candidates": sorted(fitting)}
+
+
+def _file(project: Project, path: str, found: Sequence[Life], when: datetime) -> list[Answer]:
+    told = [_life(project, life) for life in found]
+    if packed := next((p for p in catalog.archives(project) if p.path == path), None):
+        where = "here" if packed.here else f"at {packed.remote}" if packed.remote else "gone"
+        text = packed.problem or f"{where}: the archive of {len(packed.members):,} files"
+        return [_told(text, shlex.join(["just", "restore", packed.name]))]
+    mine = {life.place for life in found}  # what lies there now is one of them, or something new
+    if _is_there(project, path) and path not in mine:
+        from engine.recognition.explanation import (
+            explain,  # reads the whole mess, which most answers spare
+        )
+
+        told.append(_told("here") | asdict(explain(project, path, when)))
+    return told
+
+
+def _told(now: str, command: str | None = None) -> Answer:
+    return {"now": now, "command": command, "steps": [], "evidence": []}
+
+
+def _life(project: Project, life: Life) -> Answer:
+    return {
+        **_told(now(project, life), way_back(project, life)),
+        "origin": life.origin,
+        "checkpoint": life.checkpoint,
+        "evidence": (life.checkpoint or {}).get("evidence", []),
+        "steps": [asdict(step) for step in life.steps],
+    }
+
+
+def _folder(project: Project, inside: Sequence[Life], is_folder: bool) -> list[Answer]:
+    """Sum up where the files are that runs found in a folder."""
+    counts: Counter[tuple[str, str | None]] = Counter()
+    for life in inside:
+        kept = life.kept
+        stays = kept.place and _is_there(project, kept.place)
+        if stays or not kept.packed:
+            home = str(PurePosixPath(kept.place or "-").parent)
+            where = f"in {home}" if stays else f"at {kept.remote}" if kept.remote else GONE
+            counts[where, way_back(project, life)] += 1
+        else:
+            name = PurePosixPath(kept.packed[0]).name.removesuffix(catalog.SUFFIX)
+            counts[f"in {kept.packed[0]}", shlex.join(["just", "restore", name])] += 1
+    remains = [_told("here, with what no run took")] if is_folder else []
+    return remains + [
+        _told(f"{count:,} of its files: {where}", command)
+        for (where, command), count in counts.most_common()
+    ]
+
+
+def now(project: Project, life: Life) -> str:
+    """Say where the bytes of a file are."""
+    kept = life.kept
+    said = f"it was a copy; the one that was kept, {kept.origin}, is " if kept is not life else ""
+    if kept.deleted:
+        purged = kept.steps[-1].purged
+        return said + ("deleted for good, as asked" if purged else "in quarantine, to be deleted")
+    if kept.place and _is_there(project, kept.place):
+        return f"{said}at {kept.place}"
+    if kept.packed:
+        archive, member = kept.packed
+        gone = "" if _is_whole(project, archive) else ", which has gone since, by no recipe"
+        if not _is_there(project, archive) and (store := catalog.mark(project.root, archive)):
+            gone = f", at {store['remote']}"
+        return f"{said}in {archive}{gone}, as {member}"
+    return f"{said}gone: it was at {kept.place}, and no recipe removed it"
+
+
+def way_back(project: Project, life: Life) -> str | None:
+    """Return the command that gives a file back; None if it is in its place, or lost."""
+    kept = life.kept
+    if life.place == life.origin and _is_there(project, life.origin):
+        return None
+    if kept.place and _is_there(project, kept.place):
+        return f"just undo {life.steps[-1].run}" if life.steps else None
+    if kept.packed and _is_whole(project, kept.packed[0]):
+        name = PurePosixPath(kept.packed[0]).name.removesuffix(catalog.SUFFIX)
+        return shlex.join(["just", "restore", name, kept.packed[1]])
+    waiting = life.steps and life.steps[-1].verb in QUARANTINED and not life.steps[-1].purged
+    return f"just undo {life.steps[-1].run}" if waiting else None
+
+
+def _is_whole(project: Project, archive: str) -> bool:
+    """Return whether an archive is there, or at a store, with the manifest that makes it useful."""
+    there = _is_there(project, archive) or bool(catalog.mark(project.root, archive))
+    return there and _is_there(project, manifest_of(archive))
+
+
+def _is_there(project: Project, path: str) -> bool:
+    return os.path.lexists(project.root / path)

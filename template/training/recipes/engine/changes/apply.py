@@ -1,0 +1,292 @@
+"""Carry a plan out: journaled step by step, so that it can be resumed and taken back.
+
+The order is: copies into quarantine, moves, archives and their originals, documents, empty folders.
+Nothing is deleted, unless the run is to purge as it goes.
+"""
+
+import contextlib
+import json
+import os
+import stat
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from engine.archives.archive import checksum_line, manifest_of
+from engine.changes import disk, history, preflight, purge
+from engine.changes.history import PastRun
+from engine.changes.journal import Journal, Op, Record
+from engine.changes.leaving import Leaving
+from engine.changes.lock import project_lock
+from engine.changes.packing import Packing
+from engine.changes.rewriting import rewrite
+from engine.changes.steps import Steps, discard
+from engine.changes.unpack import unpack
+from engine.plans import plan
+from engine.plans.plan import Action, Plan
+from engine.project import Project
+from engine.recognition import content
+from engine.reports import documents
+
+Progress = Callable[[int], None]
+
+
+@dataclass
+class Outcome:
+    """What a run came to: `left` maps each path that was not dealt with to why."""
+
+    run: str
+    left: dict[str, str] = field(default_factory=dict)
+    freed: int = 0  # bytes
+
+
+def apply(
+    project: Project,
+    wanted: Plan,
+    now: datetime,
+    on_bytes: Progress | None = None,
+    purge_as_you_go: bool = False,
+) -> Outcome:
+    """Carry out a plan as a new run. Raises UserError before anything is changed, and OSError."""
+    states = preflight.folder_states(project, wanted)
+    preflight.refuse_merge(project.root)
+    preflight.refuse_full_disk(preflight.space(project, wanted, purge_as_you_go))
+    home = project.root / project.folders.history
+    with project_lock(home):
+        history.refuse_unfinished(project)
+        preflight.refuse_conflicts(project, wanted)
+        sweep(project)
+        folder = home / history.new_run_id(project, wanted.recipe, now)
+        disk.make_folders(folder, project.root)
+        disk.write_new(folder / history.FOLDERS, json.dumps(states).encode())
+        disk.write_new(folder / history.PLAN, plan.to_json(wanted))
+        return _carry_out(project, PastRun(folder.name, folder), on_bytes, purge_as_you_go)
+
+
+def resume(project: Project, past: PastRun, on_bytes: Progress | None = None) -> Outcome:
+    """Finish an interrupted run. The caller holds the project's lock."""
+    preflight.refuse_merge(project.root)
+    return _carry_out(project, past, on_bytes)
+
+
+def sweep(project: Project) -> None:
+    """Remove run folders in which nothing had begun: they hold only files made for the run."""
+    folder = project.root / project.folders.history
+    for run in folder.iterdir() if folder.is_dir() else ():
+        if run.is_dir() and not (run / history.PLAN).exists():
+            for name in (history.FOLDERS, history.PLAN):
+                discard(run / name)
+                discard(disk.partial_of(run / name))
+            with contextlib.suppress(OSError):
+                run.rmdir()
+
+
+def discard_partials(root: Path, planned: Plan) -> None:
+    """Remove what an interrupted run was writing: files that never got their names."""
+    for path in preflight.made(planned):
+        discard(disk.partial_of(root / path))
+
+
+def _carry_out(
+    project: Project, past: PastRun, on_bytes: Progress | None, purge_as_you_go: bool = False
+) -> Outcome:
+    journal = Journal(past.folder / history.JOURNAL)
+    try:
+        return _Run(project, past, journal, on_bytes, purge_as_you_go).carry_out()
+    finally:
+        journal.close()
+
+
+class _Run:
+    def __init__(
+        self,
+        project: Project,
+        past: PastRun,
+        journal: Journal,
+        on_bytes: Progress | None,
+        purge_as_you_go: bool,
+    ) -> None:
+        self.root, self.past, self.journal, self.plan = project.root, past, journal, past.plan
+        self.steps = Steps(project, past.folder, journal)
+        self.leaving = Leaving(self.steps)
+        self.packing = Packing(self.steps, past.plan, self.leaving, on_bytes)
+        self.outcome = Outcome(past.id, self.leaving.left)
+        how = {"purge": "as you go"} if purge_as_you_go else None
+        self.phase = journal.last("phase", "apply") or Record("phase", "apply", "intent", kept=how)
+
+    def carry_out(self) -> Outcome:
+        if not self.phase.seq:
+            self.journal.write([self.phase])
+        discard_partials(self.root, self.plan)
+        by_verb = defaultdict(list)
+        for action in self.plan.actions:
+            by_verb[action.verb].append(action)
+        for action in by_verb["skip"]:
+            self.leaving.leave([action], action.reason)
+        self._quarantine(self._records("quarantine", by_verb["drop"], self._dropped))
+        self._quarantine(self._records("quarantine", by_verb["delete"], self._deleted))
+        self._quarantine(self._records("quarantine", by_verb["offload"], self._offloaded))
+        self._move(by_verb["move"])
+        edits = {action.src: action.facts["edits"] for action in by_verb["rewrite"]}
+        for record in self._records("quarantine", by_verb["rewrite"], self._rewritten):
+            rewrite(self.steps, record, edits[record.id])
+        self._copy(by_verb["copy"], by_verb["pack"])
+        for target, members in _grouped(by_verb["pack"], lambda action: action.dst).items():
+            self._quarantine(self.packing.pack(target, members))
+        for target, members in _grouped(by_verb["restore"], lambda action: action.src).items():
+            self._restore(target, members)
+        for action in by_verb["folder"]:
+            self.steps.folder_for(f"{action.dst}/inside")
+        for action in by_verb["write"]:
+            self._document(action)
+        self._remove_folders()
+        self.journal.mark([self.phase], "done")
+        return self.outcome
+
+    # --- into quarantine, and moves ---------------------------------------------------------------
+
+    def _records(
+        self, op: Op, actions: Sequence[Action], record: Callable[[Action], Record]
+    ) -> list[Record]:
+        """Return the records of the renames that can be done; leaves the others alone, aloud."""
+        records = []
+        for action in actions:
+            src = str(action.src)
+            if self.leaving.any_left([action]):
+                continue
+            if known := self.journal.last(op, src):
+                records.append(known)
+            elif self.leaving.ready([action]):
+                try:
+                    records.append(record(action))
+                except (disk.Changed, disk.Unreadable) as problem:
+                    self.leaving.leave([action], str(problem))
+        return records
+
+    def _dropped(self, action: Action) -> Record:
+        record = self._waiting(action, {"copy": str(action.dst)})
+        if record.sha256 is None or disk.sha256_of(self.root / str(action.dst)) != record.sha256:
+            raise disk.Changed(f"{action.src}: differs from {action.dst}")
+        return record
+
+    def _rewritten(self, action: Action) -> Record:
+        return self._waiting(action, {"rewritten": str(action.dst)})
+
+    def _offloaded(self, action: Action) -> Record:
+        """Return the record of an archive that stores have. Whether they do, the purge asks."""
+        record = self._waiting(action, {"remote": str(action.dst)})
+        line = checksum_line(str(record.sha256), Path(str(action.src)).name)
+        if line != str(action.facts["checksum"]).encode("utf-8", "surrogateescape"):
+            raise disk.Changed(f"{action.src}: is not what its checksum says")
+        return record
+
+    def _deleted(self, action: Action) -> Record:
+        return self._waiting(action, {"delete": action.reason})
+
+    def _waiting(self, action: Action, kept: Mapping[str, str]) -> Record:
+        where = self.steps.quarantine_path(str(action.src))
+        return self._rename("quarantine", str(action.src), where, kept)
+
+    def _moved(self, action: Action) -> Record:
+        return self._rename("move", str(action.src), str(action.dst), {})
+
+    def _rename(self, op: Op, src: str, dst: str, kept: Mapping[str, str]) -> Record:
+        """Return the record of a rename. Raises Unreadable.
+
+        The file is synced: what was written to it a moment ago may be in memory alone.
+        """
+        path, sha256 = self.root / src, None
+        status = path.lstat()
+        if stat.S_ISLNK(status.st_mode):
+            kept = {**kept, "target": os.readlink(path)}  # noqa: PTH115 - exact
+        else:
+            sha256 = disk.sha256_of(path)
+            disk.sync_file(path)
+        size, mode = status.st_size, stat.S_IMODE(status.st_mode)
+        return Record(op, src, "intent", src, dst, sha256, size, mode, status.st_mtime_ns, kept)
+
+    def _quarantine(self, records: Sequence[Record]) -> None:
+        self.steps.quarantine(records)
+        if records and self.phase.kept:
+            freed = purge.free(self.steps, [self.journal.latest()], records)
+            self.outcome.freed += freed.bytes
+
+    def _move(self, actions: Sequence[Action]) -> None:
+        records = self._records("move", actions, self._moved)
+        self.steps.move("move", [record for record in records if record.state != "undone"])
+        for record in records:
+            if self.journal.state("move", record.id) == "undone":
+                self._move_across(record)
+
+    def _move_across(self, move: Record) -> None:
+        """Copy to another file system, verified, then quarantine the original on its own."""
+        src, dst = str(move.src), str(move.dst)
+        try:
+            self.steps.copy(src, dst, move)
+        except (disk.Changed, disk.Unreadable) as problem:
+            self.leaving.leave([a for a in self.plan.actions if a.src == src], str(problem))
+            return
+        where = self.steps.quarantine_path(src)
+        known = self.journal.standing("quarantine", src)
+        self._quarantine([known or self._rename("quarantine", src, where, {"copy": dst})])
+
+    # --- what is made ---------------------------------------------------------------------------
+
+    def _copy(self, actions: Sequence[Action], packed: Sequence[Action]) -> None:
+        """Make all copies or none; then nothing is packed either: it would have no successor."""
+        together = [*actions, *packed] if actions else []
+        begun = any(self.journal.standing("create", str(a.dst)) for a in actions)
+        if self.leaving.any_left(together) or not (begun or self.leaving.ready(together)):
+            return
+        try:
+            for action in actions:
+                src, dst = str(action.src), str(action.dst)
+                if self.journal.state("create", dst) != "done":
+                    self.steps.copy(src, dst, self._rename("move", src, dst, {}))
+        except (disk.Changed, disk.Unreadable) as problem:
+            self.leaving.leave(together, f"nothing was done: {problem}")
+            for action in actions:
+                self.steps.take_back(str(action.dst))
+
+    def _restore(self, target: str, actions: Sequence[Action]) -> None:
+        members = [action for action in actions if not self.leaving.any_left([action])]
+        if members:
+            left = unpack(self.steps, self.root / manifest_of(target), members)
+            for action in members:
+                if why := left.get(str(action.dst)):
+                    self.leaving.leave([action], why)
+
+    def _document(self, action: Action) -> None:
+        target = str(action.dst)
+        if self.journal.state("create", target) == "done":
+            return
+        if not self.journal.standing("create", target) and os.path.lexists(self.root / target):
+            self.leaving.leave([action], "exists already: not written")
+            return
+        facts = dict(action.facts)
+        if production := facts.get("production"):
+            path = self.root / production
+            if not path.exists():
+                return  # left alone, so there is nothing to write about
+            facts |= dict(zip(("sha256", "size"), content.fingerprint(path), strict=True))
+        hashes = {r.id: r.sha256 for r in self.journal.latest() if r.op == "quarantine"}
+        context = {"run": self.past.id, "left": self.outcome.left, "hashes": hashes}
+        self.steps.create(
+            target, documents.render(action.document or "report", facts, self.plan, context)
+        )
+
+    def _remove_folders(self) -> None:
+        before = json.loads((self.past.folder / history.FOLDERS).read_bytes())
+        planned = self.plan.emptied
+        self.steps.remove_folders({path: before[path] for path in planned if path in before})
+
+
+def _grouped(
+    actions: Sequence[Action], key: Callable[[Action], str | None]
+) -> dict[str, list[Action]]:
+    groups = defaultdict(list)
+    for action in actions:
+        groups[str(key(action))].append(action)
+    return dict(groups)

@@ -1,0 +1,98 @@
+"""The runs of the recipes: each has a folder with its plan, its journal and its quarantine."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+
+from engine.changes import journal
+from engine.changes.journal import Record
+from engine.errors import UserError
+from engine.plans import plan
+from engine.project import Project
+
+PLAN, JOURNAL, FOLDERS, QUARANTINE = "plan.json", "journal.jsonl", "folders.json", "quarantine"
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """One run of a recipe, as its folder tells."""
+
+    id: str
+    folder: Path
+
+    @cached_property
+    def records(self) -> tuple[Record, ...]:
+        """Return the journal's records."""
+        return journal.read(self.folder / JOURNAL)
+
+    @cached_property
+    def plan(self) -> plan.Plan:
+        """Return the plan that was carried out. Raises UserError if it cannot be read."""
+        path = self.folder / PLAN
+        try:
+            return plan.from_json(path.read_bytes())
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path}: the plan of this run cannot be read: {error}") from error
+
+    @property
+    def phase(self) -> tuple[str, str]:
+        """Return what was done to the run last, ("apply" | "undo" | "purge", its state)."""
+        last = journal.last(self.folder / JOURNAL)  # a project may have had many and large runs
+        if last and last.op == "phase":
+            return last.id, last.state
+        phases = [record for record in self.records if record.op == "phase"]
+        return (phases[-1].id, phases[-1].state) if phases else ("apply", "intent")
+
+    @property
+    def unfinished(self) -> bool:
+        """Return whether it was interrupted."""
+        return self.phase[1] != "done"
+
+    @property
+    def undone(self) -> bool:
+        """Return whether it was taken back."""
+        return self.phase == ("undo", "done")
+
+
+def past_runs(project: Project) -> tuple[PastRun, ...]:
+    """Return all runs, oldest first."""
+    folder = project.root / project.folders.history
+    if not folder.is_dir():
+        return ()
+    return tuple(
+        PastRun(path.name, path)
+        for path in sorted(folder.iterdir())
+        if (path / PLAN).exists()  # a folder without a plan: interrupted before anything was done
+    )
+
+
+def find(project: Project, run: str | None) -> PastRun | None:
+    """Return the named run, or the last one that was not taken back; None if there is none."""
+    runs = past_runs(project)
+    if run is None:
+        open_runs = [past for past in runs if past.unfinished] or [p for p in runs if not p.undone]
+        return open_runs[-1] if open_runs else None
+    named = [past for past in runs if past.id == run]
+    if not named:
+        known = ", ".join(past.id for past in runs) or "none"
+        raise UserError(f"no run is called {run!r}; known runs: {known}")
+    return named[0]
+
+
+def refuse_unfinished(project: Project) -> None:
+    """Raise UserError if a run was interrupted: it comes first."""
+    for past in past_runs(project):
+        if past.unfinished:
+            raise UserError(
+                f"{past.id} was interrupted: `just resume` finishes it, `just undo` takes it back"
+            )
+
+
+def new_run_id(project: Project, recipe: str, now: datetime) -> str:
+    """Return a name for a new run that sorts after all others: "20250725T104438_cleanup"."""
+    last = max((past.id.partition("_")[0] for past in past_runs(project)), default="")
+    stamp = f"{now:%Y%m%dT%H%M%S}"
+    if stamp <= last:
+        stamp = f"{datetime.strptime(last, '%Y%m%dT%H%M%S') + timedelta(seconds=1):%Y%m%dT%H%M%S}"
+    return f"{stamp}_{recipe}"

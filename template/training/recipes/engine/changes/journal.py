@@ -1,0 +1,180 @@
+"""The journal of a run: what was about to be done to each file and what was done, synced.
+
+One JSON object a line: `{"seq", "op", "id", "state", "src", "dst", "sha256", "size", "mode",
+"mtime_ns", "kept", "crc"}`. `state` is `intent` before the disk is touched, `done` after it, and
+`undone` once it was taken back. `crc` is zlib's CRC-32 of the line without it.
+"""
+
+import errno
+import json
+import os
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from engine.changes import disk
+from engine.errors import UserError
+
+_SORTED = json.JSONEncoder(sort_keys=True).encode
+_LAST = 1 << 16  # bytes that surely hold the last line
+
+State = Literal["intent", "done", "undone"]
+Op = Literal[
+    "phase",  # id is "apply", "undo" or "purge": when it began, when it was finished
+    "checked",  # the originals of the archive `id` were hashed again, in quarantine
+    "folder",  # dst was made
+    "move",  # src was renamed to dst
+    "quarantine",  # src was renamed to dst, in quarantine; `kept` says where its bytes are as well
+    "create",  # dst was written: a document, an archive, a copy on another file system
+    "remove_folder",  # src, empty, was removed
+    "purge",  # src, in quarantine, was deleted for good
+    "left",  # src was left alone; `kept` says why
+]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One line of the journal. Paths are relative to the project root, or absolute outside it."""
+
+    op: Op
+    id: str  # the same for all states of one step
+    state: State
+    src: str | None = None
+    dst: str | None = None
+    sha256: str | None = None
+    size: int | None = None  # bytes
+    mode: int | None = None
+    mtime_ns: int | None = None
+    kept: Mapping[str, str] | None = (
+        None  # {"archive", "member"} | {"copy"} | {"delete"} | {"remote"} | {"why"}
+    )
+    seq: int = 0
+
+
+class Journal:
+    """An append-only file of records. Whoever holds one holds the project's lock."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the journal at `path`, new or existing; cuts off a last line that was torn."""
+        lines, whole = _read(path)
+        self.records = lines
+        self._last = {(record.op, record.id): record for record in lines}
+        self._intact = True
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        os.ftruncate(self._descriptor, whole)
+        disk.sync(self._descriptor)
+        disk.sync_folder(path.parent)
+
+    def close(self) -> None:
+        """Close the file; nothing is buffered."""
+        os.close(self._descriptor)
+
+    def last(self, op: Op, id_: str) -> Record | None:
+        """Return the last record of a step, None if it was never begun."""
+        return self._last.get((op, id_))
+
+    def standing(self, op: Op, id_: str) -> Record | None:
+        """Return the last record of a step that was begun or done, and not taken back."""
+        record = self.last(op, id_)
+        return record if record and record.state != "undone" else None
+
+    def state(self, op: Op, id_: str) -> State | None:
+        """Return the last state of a step, None if it was never begun."""
+        record = self.last(op, id_)
+        return record.state if record else None
+
+    def latest(self) -> tuple[Record, ...]:
+        """Return the last record of each step, in the order in which the steps began."""
+        return latest(self.records)
+
+    def write(self, records: Iterable[Record]) -> None:
+        """Append records and force them to the disk at once. Raises OSError.
+
+        After a failure nothing more is written, unless the disk was full and the record is off it.
+        """
+        numbered = [
+            replace(record, seq=len(self.records) + number)
+            for number, record in enumerate(records, 1)
+        ]
+        if not numbered:
+            return
+        if not self._intact:
+            raise OSError(errno.EIO, "the journal could not be written to before")
+        self._intact = False
+        end = os.lseek(self._descriptor, 0, os.SEEK_END)
+        try:
+            disk.write_all(self._descriptor, b"".join(map(_line, numbered)))
+            disk.sync(self._descriptor)
+        except OSError as problem:
+            os.ftruncate(self._descriptor, end)  # half a line in the middle would stop everything
+            self._intact = problem.errno in disk.FULL
+            raise
+        self._intact = True
+        for record in numbered:
+            self.records.append(record)
+            self._last[record.op, record.id] = record
+
+    def mark(self, records: Iterable[Record], state: State) -> None:
+        """Append the given records with another state."""
+        self.write(replace(record, state=state) for record in records)
+
+
+def latest(records: Iterable[Record]) -> tuple[Record, ...]:
+    """Return the last record of each step, in the order in which the steps began."""
+    return tuple({(record.op, record.id): record for record in records}.values())
+
+
+def read(path: Path) -> tuple[Record, ...]:
+    """Return the records of a journal. Raises UserError if one before the last is damaged."""
+    return tuple(_read(path)[0])
+
+
+def last(path: Path) -> Record | None:
+    """Return the last record without reading the others; None if there is none, or half of one."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _LAST))
+            lines = file.read().splitlines(keepends=True)
+    except OSError:
+        return None
+    return _parse(lines[-1]) if lines else None
+
+
+def _read(path: Path) -> tuple[list[Record], int]:
+    """Return the records and how many bytes of the file they take up."""
+    data = path.read_bytes() if path.exists() else b""
+    lines = data.splitlines(keepends=True)
+    records, whole = [], 0
+    for number, line in enumerate(lines, 1):
+        record = _parse(line)
+        if record is None or record.seq != number:
+            if number < len(lines):
+                raise UserError(
+                    f"{path}:{number}: the journal is damaged; nothing was changed. "
+                    f"Keep the folder and restore the journal from a backup"
+                )
+            break
+        records.append(record)
+        whole += len(line)
+    return records, whole
+
+
+def _line(record: Record) -> bytes:
+    fields = {key: value for key, value in vars(record).items() if value is not None}
+    fields["crc"] = _crc(fields)
+    return json.dumps(fields).encode("ascii") + b"\n"
+
+
+def _parse(line: bytes) -> Record | None:
+    try:
+        fields = json.loads(line)
+        crc = fields.pop("crc")
+        return Record(**fields) if line.endswith(b"\n") and crc == _crc(fields) else None
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def _crc(fields: Mapping[str, object]) -> int:
+    return zlib.crc32(_SORTED(fields).encode("ascii"))

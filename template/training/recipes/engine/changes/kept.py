@@ -1,0 +1,41 @@
+"""Where the bytes of a file are after the runs that moved, packed or dropped it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from engine.changes.journal import Record
+
+
+@dataclass(frozen=True)
+class Place:
+    """A file, or a member of an archive. Paths are relative to the project root."""
+
+    path: str
+    member: str | None = None
+
+
+def follow(runs: Iterable[Iterable[Record]], place: Place) -> Place | None:
+    """Return where the bytes are that lay at `place` before these runs, oldest first.
+
+    Each run is given as the last record of each of its steps. None if one of them took the file
+    away on request.
+    """
+    now: Place | None = place
+    for records in runs:
+        gone = {r.src: r for r in records if r.op in ("move", "quarantine") and r.state == "done"}
+        while now and (record := gone.pop(now.path, None)):
+            now = _after(record, now)
+    return now
+
+
+def _after(record: Record, place: Place) -> Place | None:
+    kept = record.kept or {}
+    if record.op == "move":
+        return replace(place, path=str(record.dst))
+    if "remote" in kept:
+        return place  # an archive, which may be fetched into its place again
+    if "copy" in kept:
+        return replace(place, path=kept["copy"])
+    if "archive" in kept and place.member is None:
+        return Place(kept["archive"], kept["member"])
+    return None

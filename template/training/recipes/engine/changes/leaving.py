@@ -1,0 +1,61 @@
+"""What a run leaves alone and why: whatever is not as it was planned, aloud, run by run."""
+
+import os
+from collections.abc import Sequence
+
+from engine.changes.journal import Record
+from engine.changes.steps import Steps
+from engine.plans.plan import Action
+
+LONGEST_PATH = 4096  # bytes with the closing zero: PATH_MAX of Linux
+
+
+class Leaving:
+    """Keeps `left`, which maps each path that was not dealt with to why, also in the journal.
+
+    A run that is resumed begins anew: what could not be read before may be readable now.
+    """
+
+    def __init__(self, steps: Steps) -> None:
+        self.steps = steps
+        self.left: dict[str, str] = {}
+
+    def leave(self, actions: Sequence[Action], why: str) -> None:
+        """Note that these are left alone."""
+        paths = [_name(action) for action in actions]
+        self.left |= dict.fromkeys(paths, why)
+        self.steps.journal.write(
+            Record("left", path, "done", src=path, kept={"why": why}) for path in paths
+        )
+
+    def any_left(self, actions: Sequence[Action]) -> bool:
+        """Return whether one of them is left alone."""
+        return any(_name(action) in self.left for action in actions)
+
+    def ready(self, actions: Sequence[Action]) -> bool:
+        """Return whether all are as they were planned; else leave them all alone."""
+        for action in actions:
+            if why := self._hindrance(action):
+                self.leave(actions, f"{action.src}: {why}")
+                return False
+        return True
+
+    def _hindrance(self, action: Action) -> str | None:
+        path = os.path.join(self.steps.root, str(action.src))  # noqa: PTH118 - for each of many files
+        try:
+            status = os.lstat(path)
+        except OSError as error:
+            return f"cannot be found: {error.strerror}"
+        if (status.st_size, status.st_mtime_ns) != (action.bytes, action.mtime_ns):
+            return "changed since it was planned"
+        if action.verb == "copy":
+            return None
+        if not os.access(os.path.dirname(path), os.W_OK | os.X_OK):  # noqa: PTH120 - same
+            return "its folder is write-protected"
+        waiting = f"{self.steps.root}/{self.steps.quarantine_path(str(action.src))}"
+        return "its path is too long" if len(os.fsencode(waiting)) >= LONGEST_PATH else None
+
+
+def _name(action: Action) -> str:
+    made = action.verb == "restore" or action.src is None
+    return str(action.dst if made else action.src)

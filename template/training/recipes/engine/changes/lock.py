@@ -1,0 +1,77 @@
+"""One recipe at a time may change a project."""
+
+import contextlib
+import os
+import platform
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from engine.changes import disk
+from engine.errors import UserError
+
+_FILE = "lock"
+_FAR = 1 << 30  # Windows forbids others to read what is locked, so a byte behind the text is
+
+
+class Held(UserError):
+    """Another recipe is at work on the project."""
+
+
+@contextlib.contextmanager
+def project_lock(history: Path) -> Iterator[None]:
+    """Holds the project's lock, whose file lies in `history`; makes that folder if need be.
+
+    Raises Held, which names the holder, if another process has it. The system releases it when its
+    holder ends, however that happens, so the file stays and its age says nothing.
+    """
+    _make(history)
+    path = history / _FILE
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+    descriptor = os.open(path, flags, 0o644)
+    try:
+        if not _try_lock(descriptor):
+            holder = _printable(os.read(descriptor, 1000)) or "another process"
+            raise Held(f"{path}: held by {holder}; wait until it ends")
+        with contextlib.suppress(OSError):  # a full disk, which a purge is to free
+            os.ftruncate(descriptor, 0)
+            disk.write_all(descriptor, _this_process())
+            disk.sync(descriptor)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _make(folder: Path) -> None:
+    there = folder.parent
+    while not there.exists():
+        there = there.parent
+    disk.make_folders(folder, there)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            os.lseek(descriptor, _FAR, os.SEEK_SET)
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+def _this_process() -> bytes:
+    text = f"process {os.getpid()} on {platform.node()} ({shlex.join(sys.argv)})"
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _printable(text: bytes) -> str:
+    """One line of it that does no harm on a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in text.decode("utf-8", "replace"))

@@ -1,0 +1,117 @@
+"""Pack the files of a plan: an archive, verified, and only then its originals into quarantine."""
+
+import stat
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from engine.archives import archive
+from engine.archives.archive import checksum_of, manifest_of
+from engine.changes import disk
+from engine.changes.journal import Record
+from engine.changes.leaving import Leaving
+from engine.changes.steps import Steps, is_same
+from engine.plans.plan import Action, Plan
+
+LARGE = 1 << 20  # bytes of a file for which a thread is worth its cost
+
+
+class Packing:
+    """Packs archive by archive. A run of which one member cannot be packed is left alone whole."""
+
+    def __init__(
+        self, steps: Steps, plan: Plan, leaving: Leaving, on_bytes: Callable[[int], None] | None
+    ) -> None:
+        self.steps, self.root, self.journal = steps, steps.root, steps.journal
+        self.plan, self.leaving, self.on_bytes = plan, leaving, on_bytes
+
+    def pack(self, target: str, actions: Sequence[Action]) -> list[Record]:
+        """Return the records of the originals, now in quarantine; none if they were left alone."""
+        if self.leaving.any_left(actions):
+            self._give_up(target, actions)
+        elif self._packed(target, actions):
+            members, _ = archive.read_manifest(self.root / manifest_of(target))
+            records = [self._record(target, member) for member in members]
+            if self.journal.state("checked", target) == "done":
+                return records
+            self.steps.quarantine(records)
+            # A writer that had a file open may have written to it after it was packed.
+            changed = self._changed(records)
+            if not changed:
+                self.journal.write([Record("checked", target, "done")])
+                return records
+            self.leaving.leave(actions, f"{changed[0].src}: was written to while it was packed")
+            self._give_up(target, actions)
+        return []
+
+    def _changed(self, records: Sequence[Record]) -> list[Record]:
+        """Return those whose bytes in quarantine are others; two large files are read at a time."""
+        large = [record for record in records if (record.size or 0) >= LARGE]
+        with ThreadPoolExecutor(2) as pool:
+            same = dict(zip([r.id for r in large], pool.map(self._is_same, large), strict=True))
+        return [r for r in records if not (same[r.id] if r.id in same else self._is_same(r))]
+
+    def _is_same(self, record: Record) -> bool:
+        return is_same(record, self.root / str(record.dst))
+
+    def _packed(self, target: str, actions: Sequence[Action]) -> bool:
+        """Return whether the archive is whole and in its place."""
+        if self.journal.state("create", target) == "done":
+            return True
+        self._remove(target)
+        if not self.leaving.ready(actions):
+            return False
+        self.steps.prepare(target)
+        record = Record("create", target, "intent", dst=target)
+
+        def note(verified: archive.Verified) -> None:
+            """From now on the archive may have its name, and is known by its hash."""
+            nonlocal record
+            size = verified.archive.lstat().st_size
+            record = replace(record, sha256=verified.sha256, size=size)
+            self.journal.write([record])
+
+        paths, path = [str(action.src) for action in actions], self.root / target
+        try:
+            members = archive.pack(self.root, paths, path, on_bytes=self.on_bytes, on_verified=note)
+        except (disk.Changed, disk.Unreadable) as problem:
+            self.leaving.leave(actions, f"its run was left alone: {problem}")
+            return False
+        about = {"archive": path.name, "created": self.plan.created, **self.plan.archives[target]}
+        self.steps.create(manifest_of(target), archive.manifest_bytes(members, about))
+        line = archive.checksum_line(str(record.sha256), path.name)
+        self.steps.create(checksum_of(target), line)
+        self.journal.mark([record], "done")
+        return True
+
+    def _record(self, target: str, member: archive.Member) -> Record:
+        if known := self.journal.standing("quarantine", member.path):
+            return known
+        kept = {"archive": target, "member": member.path}
+        if member.target is not None:
+            kept["target"] = member.target
+        status = (self.root / member.path).lstat()
+        return Record(
+            "quarantine",
+            member.path,
+            "intent",
+            member.path,
+            self.steps.quarantine_path(member.path),
+            member.sha256,
+            status.st_size,
+            stat.S_IMODE(status.st_mode),
+            status.st_mtime_ns,
+            kept,
+        )
+
+    def _give_up(self, target: str, actions: Sequence[Action]) -> None:
+        """Put the members back in their places, and take the archive away."""
+        begun = [self.journal.standing("quarantine", str(action.src)) for action in actions]
+        back = self.steps.put_back([record for record in begun if record])
+        for remark in back.remarks:  # at the least that something new is in a place
+            self.leaving.left[target] = remark
+        self._remove(target)
+
+    def _remove(self, target: str) -> None:
+        for path in (target, manifest_of(target), checksum_of(target)):
+            self.steps.take_back(path)

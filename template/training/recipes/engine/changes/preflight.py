@@ -1,0 +1,138 @@
+"""What must hold before a run begins: nothing is changed while any of it does not."""
+
+import os
+import stat
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path, PurePosixPath
+
+from engine.archives.archive import checksum_of, manifest_of
+from engine.changes import disk
+from engine.errors import UserError
+from engine.plans.plan import Action, Plan
+from engine.project import Project
+from engine.show import size
+
+RECORD_BYTES = 4096  # what journal, plan and report take for a file, generously
+GOING = ("move", "pack", "drop", "delete", "rewrite", "offload")
+BUSY_GIT = ("MERGE_HEAD", "rebase-merge", "rebase-apply", "CHERRY_PICK_HEAD", "REVERT_HEAD")
+
+
+@dataclass(frozen=True)
+class Space:
+    """What a run needs on one file system, in bytes, and what is free there."""
+
+    place: Path
+    needed: int
+    free: int
+
+
+def refuse_merge(root: Path) -> None:
+    """Raise UserError while git is in the middle of something that moves files itself."""
+    for folder in (root, *root.parents):
+        git = folder / ".git"
+        if git.is_file():  # a worktree or a submodule: the file names the folder
+            git = folder / git.read_text("utf-8", "surrogateescape").removeprefix("gitdir:").strip()
+        if git.is_dir():
+            if any((git / name).exists() for name in BUSY_GIT):
+                raise UserError(f"{root}: git is in the middle of a merge or rebase; end it first")
+            return
+
+
+def refuse_conflicts(project: Project, wanted: Plan) -> None:
+    """Raise UserError if something lies where the plan puts a file, or on the way there."""
+    folders: set[PurePosixPath] = set()
+    going = {a.src for a in wanted.actions if a.verb in GOING}
+    for path in made(wanted):
+        if path not in going and os.path.lexists(project.root / path):
+            raise UserError(f"{path}: is there already; move it away, or plan again")
+        folders.update(PurePosixPath(path).parents)
+    for folder in sorted(folders):
+        place = project.root / folder
+        if os.path.lexists(place) and not stat.S_ISDIR(place.lstat().st_mode):
+            if folder.is_absolute():
+                continue  # outside, where the user said so: links on the way are the system's
+            raise UserError(f"{folder}: is a link or a file, not a folder; move it away")
+
+
+def made(wanted: Plan) -> Iterator[str]:
+    """Yield each file that the plan makes, with those that come with an archive."""
+    archives: set[str] = set()
+    for action in wanted.actions:
+        if action.verb == "pack":
+            archives.add(str(action.dst))
+        elif action.verb not in ("skip", "drop", "delete", "folder", "offload"):
+            yield str(action.dst)
+    for target in sorted(archives):
+        yield from (target, manifest_of(target), checksum_of(target))
+
+
+def space(project: Project, wanted: Plan, purge_as_you_go: bool = False) -> tuple[Space, ...]:
+    """Return what the plan needs at most on each file system while it is carried out.
+
+    An archive may be a little larger than what it holds. With `purge_as_you_go` the originals of
+    one are freed before the next is begun.
+    """
+    history = disk.existing(project.root / project.folders.history)
+    places = {disk.volume(history): history}
+    used = defaultdict(int, {disk.volume(history): (1 << 20) + RECORD_BYTES * len(wanted.actions)})
+    peak = defaultdict(int, used)
+    for target, actions in groupby(sorted(_copied(project, wanted), key=_target), key=_target):
+        place = disk.existing(project.root / target)
+        there, freed = disk.volume(place), 0
+        for action in actions:
+            used[there] += action.bytes + action.bytes // 100 + 2048
+            if purge_as_you_go and action.verb == "pack" and _volume(project, action) == there:
+                freed += action.bytes
+        places[there] = place
+        peak[there] = max(peak[there], used[there])
+        used[there] -= freed
+    return tuple(Space(places[at], peak[at], disk.free_bytes(places[at])) for at in places)
+
+
+def _copied(project: Project, wanted: Plan) -> Iterator[Action]:
+    """Yield the actions that write the bytes of a file once more."""
+    for action in wanted.actions:
+        across = action.verb == "move" and not _is_rename(project, action)
+        if across or action.verb in ("pack", "restore", "copy"):
+            yield action
+
+
+def _is_rename(project: Project, action: Action) -> bool:
+    return _volume(project, action) == disk.volume(project.root / str(action.dst))
+
+
+def _target(action: Action) -> str:
+    return str(action.dst)
+
+
+def _volume(project: Project, action: Action) -> tuple[int, str]:
+    return disk.volume((project.root / str(action.src)).parent)
+
+
+def refuse_full_disk(spaces: Iterable[Space]) -> None:
+    """Raise UserError if a file system has less than is needed."""
+    for there in spaces:
+        if there.needed > there.free:
+            raise UserError(
+                f"{there.place}: {size(there.needed)} are needed and {size(there.free)} are free; "
+                "free some space, or pack with --purge-as-you-go"
+            )
+
+
+def folder_states(project: Project, wanted: Plan) -> dict[str, tuple[int, int]]:
+    """Return mode and time of each folder in which something will change, for undo."""
+    changed = {str(action.src) for action in wanted.actions if action.src}
+    changed |= {*made(wanted), *wanted.emptied, f"{project.folders.history}/run"}
+    nearest = {disk.existing((project.root / path).parent) for path in changed}
+    nearest |= {project.root / path for path in wanted.emptied}
+    states = {}
+    for folder in nearest:
+        if folder.is_dir():
+            status = folder.stat()
+            inside = folder.is_relative_to(project.root)
+            name = (folder.relative_to(project.root) if inside else folder).as_posix()
+            states[name] = (stat.S_IMODE(status.st_mode), status.st_mtime_ns)
+    return states

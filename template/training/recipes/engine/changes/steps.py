@@ -1,0 +1,280 @@
+"""The steps that change the disk, each journaled before and after, so that each can be resumed.
+
+A step is named by its operation and an id. One that is `done` is not done again; for one that was
+interrupted (`intent`) the disk decides what is left to do.
+"""
+
+import contextlib
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count, groupby
+from pathlib import Path, PurePosixPath
+
+from engine.changes import disk
+from engine.changes.history import QUARANTINE
+from engine.changes.journal import Journal, Op, Record
+from engine.errors import UserError
+from engine.project import Project
+
+BATCH = 500  # renames that share one synced journal entry
+ELSEWHERE = ".training_quarantine"  # at the top of another file system, for files that lie there
+
+
+@dataclass
+class PutBack:
+    """How many files are in their places again, what is to be said, and what was not found."""
+
+    files: int = 0
+    notes: list[str] = field(default_factory=list)  # of what is in its place
+    remarks: list[str] = field(default_factory=list)  # of what is not
+    gone: list[Record] = field(default_factory=list)
+
+
+class Steps:
+    """Carries out journaled steps for one run."""
+
+    def __init__(self, project: Project, folder: Path, journal: Journal) -> None:
+        self.project, self.root = project, project.root
+        self.folder, self.journal = folder, journal
+        self.quarantine_root = folder / QUARANTINE
+        self._waiting_below: dict[str, str] = {}  # where what lies in a folder waits
+
+    def folder_for(self, *paths: str) -> None:
+        """Make the missing folders above `paths`, which are relative to the project root."""
+        missing: set[PurePosixPath] = set()
+        for path in paths:
+            folder = PurePosixPath(path).parent
+            while folder not in missing and not os.path.lexists(self.root / folder):
+                missing.add(folder)
+                folder = folder.parent
+            if folder not in missing and not stat.S_ISDIR((self.root / folder).lstat().st_mode):
+                raise UserError(
+                    f"{folder}: is a link or a file where a folder is needed; move it away"
+                )
+        records = [Record("folder", str(new), "intent", dst=str(new)) for new in sorted(missing)]
+        self.journal.write(records)
+        for record in records:
+            folder_path = self.root / record.id
+            disk.make_folders(folder_path, folder_path.parent)
+        self.journal.mark(records, "done")
+
+    def move(self, op: Op, records: Sequence[Record]) -> list[Record]:
+        """Rename each `src` to its `dst`; return what is undone again: it lies across volumes."""
+        across: list[Record] = []
+        for batch in _batches([r for r in records if self.journal.state(op, r.id) != "done"]):
+            fresh = [r for r in batch if self.journal.state(op, r.id) != "intent"]
+            self.folder_for(*(_named(record.dst) for record in fresh))
+            self.journal.write(fresh)
+            with self._synced(batch):
+                stay = [record for record in batch if not self._rename(record)]
+            self.journal.mark([r for r in batch if r not in stay], "done")
+            self.journal.mark(stay, "undone")
+            across += stay
+        return across
+
+    def _rename(self, record: Record) -> bool:
+        """Rename without replacing, unless an interrupted attempt had; False across volumes."""
+        src, dst = self.root / _named(record.src), self.root / _named(record.dst)
+        here, there = os.path.lexists(src), os.path.lexists(dst)
+        if there and here and disk.identity(src) == disk.identity(dst):
+            src.unlink()  # two names of one file: the second half of a rename by hard link
+        elif there and here:
+            raise FileExistsError(
+                errno.EEXIST, "both exist; keeping both", str(src), None, str(dst)
+            )
+        elif there and not (_looks_same(record, dst) or is_same(record, dst)):
+            raise FileExistsError(errno.EEXIST, "was written to; `just undo` it", str(dst))
+        elif not there:
+            try:
+                disk.rename_no_replace(src, dst)
+            except OSError as problem:
+                if problem.errno == errno.EXDEV:
+                    return False
+                raise
+        return True
+
+    def quarantine(self, records: Sequence[Record]) -> None:
+        """Rename into quarantine. Raises OSError with EXDEV if that is on another volume."""
+        if across := self.move("quarantine", records):
+            raise OSError(errno.EXDEV, "its quarantine is on another volume", across[0].src)
+
+    def put_back(self, records: Sequence[Record]) -> PutBack:
+        """Rename each `dst` to its `src`, or to a name beside it if something new is there."""
+        result = PutBack()
+        for batch in _batches(records):
+            with self._synced(batch):
+                back = [record for record in batch if self._return(record, result)]
+            self.journal.mark(back, "undone")
+        return result
+
+    def _return(self, record: Record, result: PutBack) -> bool:
+        src, dst = self.root / _named(record.src), self.root / _named(record.dst)
+        here, there = os.path.lexists(src), os.path.lexists(dst)
+        if here and (_looks_same(record, src) or (record.state == "intent" and not there)):
+            return True  # never begun, or put back before an interruption
+        if not there:
+            result.gone.append(record)
+            return False
+        if not _looks_same(record, dst):
+            result.notes.append(f"{record.src}: was written to since; it comes back as it is now")
+        place = src
+        if here:
+            place = self.beside(src)
+            result.remarks.append(f"{record.src}: something new is there; the old is {place.name}")
+        if not src.parent.is_dir():
+            disk.make_folders(src.parent, self.root)
+        disk.rename_no_replace(dst, place)
+        result.files += 1
+        return True
+
+    def beside(self, path: Path) -> Path:
+        """Return a free name in the folder of `path` for what was there before this run."""
+        marks = (f"before_{self.folder.name}_{number or ''}" for number in count())
+        # no name is longer than 255 bytes
+        names = (os.fsdecode(os.fsencode(f"{mark}{path.name}")[:255]) for mark in marks)
+        return next(free for name in names if not os.path.lexists(free := path.with_name(name)))
+
+    def create(self, path: str, data: bytes) -> None:
+        """Write a new file."""
+        sha256 = hashlib.sha256(data).hexdigest()
+        record = Record("create", path, "intent", dst=path, sha256=sha256, size=len(data))
+        self.make(record, lambda: disk.write_new(self.root / path, data))
+
+    def make(self, record: Record, write: Callable[[], object]) -> None:
+        """Have `write` make the new file of which `record` tells the hash, once."""
+        if self.journal.state("create", record.id) == "done":
+            return
+        self.prepare(record.id)
+        self.journal.write([record])
+        write()
+        self.journal.mark([record], "done")
+
+    def copy(self, src: str, dst: str, known: Record) -> None:
+        """Copy a file, of which `known` tells size and hash. Raises Changed and Unreadable."""
+        record = Record(
+            "create", dst, "intent", src, dst, known.sha256, known.size, kept={"copy": src}
+        )
+        self.make(record, lambda: disk.copy_new(self.root / src, self.root / dst))
+
+    def prepare(self, path: str) -> None:
+        """Clear the place of a new file of an interrupted attempt. Raises FileExistsError."""
+        self.take_back(path)
+        self.folder_for(path)
+        if os.path.lexists(self.root / path):
+            raise FileExistsError(errno.EEXIST, "is already there", str(self.root / path))
+
+    def take_back(self, path: str) -> bool:
+        """Remove a file that this run made; return False, and leave it, if it is another now."""
+        record = self.journal.standing("create", path)
+        if record is None:
+            return True
+        place = self.root / path
+        if os.path.lexists(place):
+            if not is_same(record, place):
+                return False
+            discard(place)
+        self.journal.mark([record], "undone")
+        return True
+
+    def remove_folders(self, facts: Mapping[str, tuple[int, int]]) -> None:
+        """Remove the folders that are empty, the deepest first; `facts` are mode and mtime_ns."""
+        for _, level in groupby(sorted(facts, key=_depth, reverse=True), key=_depth):
+            records = [
+                Record("remove_folder", path, "intent", src=path, mode=mode, mtime_ns=mtime_ns)
+                for path in level
+                if self.journal.state("remove_folder", path) != "done"
+                if _is_empty(self.root / path)
+                for mode, mtime_ns in (facts[path],)
+            ]
+            self.journal.write(records)
+            for record in records:
+                if _is_empty(self.root / record.id):
+                    (self.root / record.id).rmdir()
+            for parent in sorted({record.id.rpartition("/")[0] for record in records}):
+                disk.sync_folder(self.root / parent)
+            self.journal.mark(records, "done")
+
+    def quarantine_path(self, path: str) -> str:
+        """Return where the original of `path` waits: on its own file system."""
+        folder = path.rpartition("/")[0]
+        if folder not in self._waiting_below:
+            below = self._quarantine_of(self.root / folder)
+            self._waiting_below[folder] = below.relative_to(self.root).as_posix()
+        return f"{self._waiting_below[folder]}/{path}"
+
+    def _quarantine_of(self, folder: Path) -> Path:
+        volume = disk.volume(folder)
+        if volume == disk.volume(self.folder):
+            return self.quarantine_root
+        while folder != self.root and disk.volume(folder.parent) == volume:
+            folder = folder.parent
+        return folder / ELSEWHERE / self.folder.name
+
+    def in_quarantine(self, path: str) -> bool:
+        """Return whether a path is one of those that `quarantine_path` makes up for this run."""
+        here = (self.root / path).is_relative_to(self.quarantine_root)
+        return here or ELSEWHERE in PurePosixPath(path).parts
+
+    @contextlib.contextmanager
+    def _synced(self, records: Sequence[Record]) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            paths = (_named(path) for r in records for path in (r.src, r.dst))
+            for parent in sorted({path.rpartition("/")[0] for path in paths}):
+                if (self.root / parent).is_dir():
+                    disk.sync_folder(self.root / parent)
+
+
+def is_same(record: Record, path: Path) -> bool:
+    """Return whether a file or symlink has the content that the record tells of."""
+    if not os.path.lexists(path):
+        return False
+    status = path.lstat()
+    if stat.S_ISLNK(status.st_mode):
+        return os.readlink(path) == (record.kept or {}).get("target")  # noqa: PTH115 - exact
+    if not stat.S_ISREG(status.st_mode) or status.st_size != record.size:
+        return False
+    return disk.sha256_of(path) == record.sha256
+
+
+def _looks_same(record: Record, path: Path) -> bool:
+    status = path.lstat()
+    return (status.st_size, status.st_mtime_ns) == (record.size, record.mtime_ns)
+
+
+def discard(path: Path) -> None:
+    """Remove a file that was made by an interrupted step from bytes that are still elsewhere."""
+    if os.path.lexists(path):
+        path.unlink()
+        disk.sync_folder(path.parent)
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Remove a folder that has nothing in it."""
+    if _is_empty(folder):
+        folder.rmdir()
+        disk.sync_folder(folder.parent)
+
+
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())
+
+
+def _depth(path: str) -> int:
+    return path.count("/")
+
+
+def _named(path: str | None) -> str:
+    if path is None:
+        raise ValueError("this step has no such path")
+    return path
+
+
+def _batches(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+    for start in range(0, len(records), BATCH):
+        yield records[start : start + BATCH]

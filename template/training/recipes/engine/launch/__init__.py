@@ -1,0 +1,1 @@
+"""A training: what is known when it begins, how it is run and recorded."""

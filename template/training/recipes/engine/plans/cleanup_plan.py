@@ -1,0 +1,415 @@
+"""Decide where each file of a mess goes. Pure: reads neither disk nor clock."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import PurePosixPath
+from typing import Any
+
+from engine import names
+from engine.plans.destinations import UNKNOWN, Destinations
+from engine.plans.plan import Action, Document, Plan, Verb, emptied
+from engine.project import Project
+from engine.readers.file_name import read_name
+from engine.recognition import identity
+from engine.recognition.attribution import Checkpoint
+from engine.recognition.evidence import Reading
+from engine.recognition.left_in_place import is_shipped
+from engine.recognition.runs import Run, is_pointer, output_folders, under
+from engine.recognition.scan import Inventory, matches
+from engine.recognition.selection import Group, groups
+from engine.reports.curves import ways
+from engine.reports.descriptions import describe, epochs
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user said on the command line, and the time."""
+
+    now: datetime
+    picks: tuple[str, ...] = ()
+    cutoff: date | None = None
+    keep_active_days: int | None = None
+    delete_redundant: bool = False
+
+
+@dataclass(frozen=True)
+class Mess:
+    """All that was found and read."""
+
+    inventory: Inventory
+    readings: Mapping[str, Reading]
+    runs: tuple[Run, ...]
+    checkpoints: tuple[Checkpoint, ...]  # of the mess
+    production: tuple[Checkpoint, ...]  # already in the production folder
+    duplicates: tuple[tuple[str, ...], ...]
+    in_use: Mapping[str, str] = field(default_factory=dict)  # path -> why
+    folders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # that are one checkpoint
+    left: tuple[Checkpoint, ...] = ()  # known, and left in place: their problem says why
+
+    def files_of(self, checkpoint: str) -> tuple[str, ...]:
+        """Return the files of a checkpoint: its own path, or what its folder holds."""
+        return self.folders.get(checkpoint, (checkpoint,))
+
+
+def cleanup(project: Project, mess: Mess, options: Options) -> Plan:
+    """Return the plan that brings the mess into the layout."""
+    return _Planner(project, mess, options).plan()
+
+
+class _Planner:
+    """Collects the actions. A path has one action: the first decision that claims it stands."""
+
+    def __init__(self, project: Project, mess: Mess, options: Options) -> None:
+        self.project, self.mess, self.options = project, mess, options
+        self.to = Destinations(project, mess.inventory.entries)
+        self.actions: dict[str, Action] = {}
+        self.documents: list[Action] = []
+        self.archives: dict[str, dict[str, Any]] = {}
+        self.notes: list[str] = []
+        self.by_path = {c.path: c for c in mess.checkpoints}
+        self.outputs = output_folders(self.by_path)
+        self.run_of = {path: run for run in reversed(mess.runs) for path in run.files}
+        self.folder_of = {f: folder for folder, files in mess.folders.items() for f in files}
+        self.picks = (*project.conventions.production.pick, *options.picks)
+        self.roles = {c.path: self._role(c) for c in mess.checkpoints}
+        self.busy = self._busy()
+        self.copies = self._copies()
+        self.groups = self._groups()
+        self.winners = [group.winner for group in self.groups if group.winner]
+        self.redundant = self._redundant() if options.delete_redundant else {}
+
+    def plan(self) -> Plan:
+        for path, why in self.busy.items():
+            if path not in self.mess.folders:
+                self._add("skip", path, None, why)
+        for copy, kept in self.copies.items():
+            if kept in self.redundant:
+                self._add_all("delete", copy, None, f"a copy of {kept}: {self.redundant[kept]}")
+            else:
+                self._add_all("drop", copy, kept, "the bytes are equal")
+        for group in self.groups:
+            self._promote(group)
+        for path, role in self.roles.items():
+            if role == "pretrained":
+                target = self.to.pretrained(path)
+                self._add_all("move", path, target, "weights that training starts from")
+        self._old_logs(self._cutoff())
+        for run in sorted(self.mess.runs, key=self._started):
+            self._settle(run)
+        self._remark()
+        actions = sorted(self.actions.values(), key=self._shown_order)
+        if any(action.verb != "skip" for action in actions):
+            day = self.options.now.date()
+            self._write("report", self.to.report(day), "of this clean-up", {"day": str(day)})
+        return Plan(
+            "cleanup",
+            self.options.now.isoformat(sep=" ", timespec="seconds"),
+            (*actions, *self.documents),
+            self.archives,
+            emptied(self.mess.inventory, self.actions, vars(self.project.folders).values()),
+            (
+                *(self._described(c) for c in self.mess.checkpoints),
+                *(describe(c, "ignored") for c in self.mess.left),
+            ),
+            tuple(self.notes),
+        )
+
+    # --- what each checkpoint is ---------------------------------------------------------------
+
+    def _role(self, checkpoint: Checkpoint) -> str:
+        path = checkpoint.path
+        if checkpoint.role != "model":
+            return "training_state" if checkpoint.role == "training_state" else "ignored"
+        if path in self.picks:
+            return "candidate"
+        if checkpoint.run and self._is_loaded_by_a_program(checkpoint.run):
+            return "ignored"
+        named = matches(path, self.project.conventions.pretrained.patterns)
+        is_published = named or identity.is_published(path)
+        return "pretrained" if is_published else "candidate"
+
+    def _copies(self) -> dict[str, str]:
+        """Return each copy that can go, with the equal file that stays."""
+        copies = {}
+        for equal in self.mess.duplicates:
+            kept = min(equal, key=self._staying)
+            for path in equal:
+                is_ours = path in self.by_path and self.roles[path] != "ignored"
+                if path != kept and is_ours and not {path, kept} & self.busy.keys():
+                    copies[path] = kept
+                    self.roles[path] = "duplicate"
+        return copies
+
+    def _staying(self, path: str) -> tuple[object, ...]:
+        """Sort first which of equal files stays.
+
+        It is the one in the layout, then what was picked, what training starts from, the one that
+        is plainly named, the one that most is told of.
+        """
+        known, picked = self.by_path.get(path), path in self.picks
+        pretrained = self.roles.get(path) == "pretrained"
+        copy, told = identity.is_copy(path), len(known.evidence) if known else 0
+        return known is not None, not picked, not pretrained, copy, -told, len(path), path
+
+    def _groups(self) -> tuple[Group, ...]:
+        candidates = [c for c in self.mess.checkpoints if self.roles[c.path] == "candidate"]
+        found = groups(
+            [*candidates, *self.mess.production],
+            self.picks,
+            self.project.conventions.production.group_by,
+        )
+        for group in found:
+            if group.winner and group.winner.path in self.roles:
+                self.roles[group.winner.path] = "production"
+        return found
+
+    # --- what becomes of it --------------------------------------------------------------------
+
+    def _busy(self) -> dict[str, str]:
+        """Return each file that is in use, or of a run that is, and why."""
+        why = {path: f"in use: {path} ({how})" for path, how in self.mess.in_use.items()}
+        busy: dict[str, str] = {}
+        for run in self.mess.runs:
+            own = self._own_files(run)
+            hindrance = next((why[path] for path in own if path in why), self._unreadable(run))
+            if hindrance:
+                busy |= dict.fromkeys((*own, *run.checkpoints), hindrance)
+        loose = (path for path in why if path not in self.run_of and self._is_log(path))
+        return busy | {path: why[path] for path in loose}
+
+    def _unreadable(self, run: Run) -> str | None:
+        """Return why a run's folder cannot be dealt with: something in it cannot be listed."""
+        closed = self.mess.inventory.closed.items() if run.whole else ()
+        told = (f"{path}: {why}" for path, why in closed if run.holds(path) and "cannot" in why)
+        return next(told, None)
+
+    def _promote(self, group: Group) -> None:
+        pick = group.winner
+        if pick is None:
+            self.notes.append(f"no winner among {len(group.members)} checkpoints: {group.reason}")
+        elif pick.path in self.busy:
+            self.notes.append(
+                f"{pick.path}: {group.reason}, but it is in use; plan again when it is not"
+            )
+        elif pick.path in self.by_path:
+            target = self.to.production(pick)
+            self._add_all("move", pick.path, target, group.reason)
+            self._document(pick, group, target, self._canonical_log(pick))
+
+    def _document(self, pick: Checkpoint, group: Group, target: str, log: str | None) -> None:
+        facts = self._described(pick) | {
+            "production": target,
+            "log": log,
+            "reason": group.reason,
+            "name": identity.stem(target),
+            "compared": [self._described(c) for c in group.members],
+            "config": dict(pick.config),
+            "facts": dict(pick.facts),
+            "epochs": epochs(pick, self.mess.readings),
+        }
+        self._write("metadata", self.to.beside_production(target), f"of {target}", facts)
+        self._write("summary", self.to.summary(pick), f"of {target}", facts)
+
+    def _canonical_log(self, pick: Checkpoint) -> str | None:
+        if pick.log is None:
+            self.notes.append(f"no training log was found for {pick.path}")
+            return None
+        name = PurePosixPath(pick.path).name
+        if pick.log not in self.actions:
+            self._add("move", pick.log, self.to.canonical_log(pick), f"canonical log of {name}")
+        return self.actions[pick.log].dst
+
+    def _cutoff(self) -> date:
+        """Return the day before which scattered logs are old: that of the newest winner."""
+        dates = [winner.date.date() for winner in self.winners if winner.date]
+        return self.options.cutoff or max(dates, default=self.options.now.date())
+
+    def _old_logs(self, cutoff: date) -> None:
+        """Deal with logs that lie in no run's folder: old ones, and those of no known run."""
+        archive = self.to.old_logs(cutoff)
+        about = {"name": "old logs", "before": cutoff.isoformat()}
+        for path, reading in sorted(self.mess.readings.items()):
+            run = self.run_of.get(path)
+            if not self._is_log(path) or (run and run.whole and run.holds(path)):
+                continue
+            written = last_written(reading, path)
+            if written is None or written.date() < cutoff:
+                day = f"of {written.date()}, before {cutoff}" if written else "of unknown date"
+                self._pack(path, archive, f"training log {day}", about)
+            elif run is None:
+                self._loose_log(path, reading, written)
+
+    def _loose_log(self, path: str, reading: Reading, written: datetime) -> None:
+        said = [names.slugify(note.value) for note in reading.notes if note.fact == "model_type"]
+        words = identity.variants(identity.stem(path))[-1:] or ((),)
+        model_type = next(filter(None, (*said, names.slugify("_".join(words[0])))), UNKNOWN)
+        target = self.to.training_log(model_type, written)
+        self._add("move", path, target, "training log, not old, of no checkpoint that was found")
+
+    def _settle(self, run: Run) -> None:
+        """Give the files of a run that nothing claimed a place: its archive, or its folder."""
+        left = [path for path in self._own_files(run) if path not in self.actions]
+        known = [self.by_path[path] for path in run.checkpoints]
+        ranked = [(c.role == "model", c.date or datetime.min, c.path, c) for c in known]
+        leader = max(ranked)[3] if ranked else None
+        if left and self._is_young(leader):
+            folder = self.to.active(run, leader)
+            for path in left:
+                target = self.to.inside(folder, run.inner(path))
+                self._add("move", path, target, "young: stays a folder")
+            return
+        for checkpoint in self.redundant.keys() & {*run.checkpoints}:
+            self._add_all("delete", checkpoint, None, self.redundant[checkpoint])
+        left = [path for path in left if path not in self.actions]
+        if left:
+            archive = self.to.archive(run, leader)
+            described = [self._described(c) for c in known]
+            about = {
+                "name": PurePosixPath(archive).name.removesuffix(".tar.gz"),
+                "folder": run.folder,
+                "curves": ways(leader, epochs(leader, self.mess.readings)) if leader else {},
+            }
+            for path in left:
+                self._pack(
+                    path, archive, self._why_packed(path), {**about, "checkpoints": described}
+                )
+            self.archives[archive]["elsewhere"] = self._elsewhere(run, archive)
+
+    def _is_young(self, leader: Checkpoint | None) -> bool:
+        days = self.options.keep_active_days
+        if days is None or leader is None or leader.date is None:
+            return False
+        return self.options.now - leader.date < timedelta(days=days)
+
+    def _redundant(self) -> dict[str, str]:
+        """Return the checkpoints that are worse than a winner which is or goes to production."""
+        return {
+            c.path: f"{c.metric} {c.value:.4f} is worse than {best:.4f}; deletion was asked for"
+            for group in self.groups
+            if group.winner and group.winner.path not in self.busy
+            if (best := group.winner.value) is not None and group.direction
+            for c in group.members
+            if c.value is not None and c.path in self.by_path
+            if (c.value < best if group.direction == "max" else c.value > best)
+        }
+
+    def _why_packed(self, path: str) -> str:
+        known = self.by_path.get(path) or self.by_path.get(self.folder_of.get(path, ""))
+        if known is None:
+            return "part of the run"
+        if known.problem:
+            return f"kept as it is: {known.problem}"
+        if known.role == "training_state":
+            return "training state, goes with its run"
+        if known.value is None:
+            return "metric unknown"
+        said = "is not the best" if known.direction else "cannot be compared"
+        return f"{known.metric} {known.value:.4f} {said}"
+
+    def _remark(self) -> None:
+        problems = ((path, reading.problem) for path, reading in self.mess.readings.items())
+        self.notes += [f"{path}: {problem}" for path, problem in sorted(problems) if problem]
+        self.notes += [
+            f"{entry.path}: is no file, folder or link; it stays where it is"
+            for entry in self.mess.inventory.entries.values()
+            if entry.kind == "special" and entry.zone is None
+        ]
+        moved = sum(action.tracked for action in self.actions.values())
+        if moved:
+            self.notes.append(
+                f"{moved} files that git tracks go where git may ignore them, and then out of your "
+                "colleagues' checkouts; `git add -A` records the moves"
+            )
+
+    # --- the run's files -----------------------------------------------------------------------
+
+    def _own_files(self, run: Run) -> list[str]:
+        """Return what goes with a run; what is not here stays where it is."""
+        return [path for path in run.files if self._goes_with(path, run)]
+
+    def _goes_with(self, path: str, run: Run) -> bool:
+        """Configs, and results that lie by no checkpoint, are evidence and stay; so do pointers."""
+        reading = self.mess.readings.get(path)
+        folder = self.mess.readings.get(self.folder_of.get(path, path))
+        if path in self.mess.folders or any(r and is_pointer(r) for r in (reading, folder)):
+            return False
+        if path not in self.mess.inventory.entries:  # in a tracker's store
+            return False
+        if self._is_loaded_by_a_program(run):
+            return False
+        if path in run.checkpoints or path in self.folder_of or (run.whole and run.holds(path)):
+            return True
+        if reading and reading.role == "results":
+            return run.is_beside(path) or under(path, self.outputs)
+        return self._is_log(path)
+
+    def _is_loaded_by_a_program(self, run: Run) -> bool:
+        """Return whether nothing tells of a training of these models, which programs ship."""
+        known = [self.by_path[path] for path in run.checkpoints]
+        is_told = any(self.mess.readings[path].role in ("log", "results") for path in run.records)
+        picked = any(path in self.picks for path in run.checkpoints)
+        untold = (is_shipped(c.format) and c.value is None for c in known)
+        return bool(known) and not is_told and not picked and all(untold)
+
+    def _is_log(self, path: str) -> bool:
+        reading = self.mess.readings.get(path)
+        return reading is not None and reading.role == "log"
+
+    def _elsewhere(self, run: Run, archive: str) -> list[dict[str, str]]:
+        """Return the files of the run that are not in its archive, so that restore finds them."""
+        others = [self.actions[path] for path in run.files if path in self.actions]
+        return [{"path": str(a.src), "now": a.dst} for a in others if a.dst and a.dst != archive]
+
+    def _started(self, run: Run) -> tuple[datetime, str, identity.Tokens]:
+        dates = [date for path in run.checkpoints if (date := self.by_path[path].date)]
+        return min(dates, default=datetime.min), run.folder, run.key
+
+    # --- writing it down -----------------------------------------------------------------------
+
+    def _add(self, verb: Verb, path: str, dst: str | None, reason: str) -> None:
+        if path in self.actions:
+            return
+        entry, run = self.mess.inventory.entries[path], self.run_of.get(path)
+        tracked = path in self.mess.inventory.tracked and verb != "skip"
+        heading = run.heading if run else "scattered files"
+        self.actions[path] = Action(
+            verb, path, dst, entry.size, reason, heading, entry.mtime_ns, tracked
+        )
+
+    def _add_all(self, verb: Verb, checkpoint: str, dst: str | None, reason: str) -> None:
+        """Add the action for each file of a checkpoint; a folder's keep their inner names."""
+        for path in self.mess.files_of(checkpoint):
+            inner = path.removeprefix(checkpoint)
+            self._add(verb, path, None if dst is None else f"{dst}{inner}", reason)
+
+    def _pack(self, path: str, archive: str, reason: str, about: Mapping[str, Any]) -> None:
+        if path not in self.actions:
+            self.archives.setdefault(archive, dict(about))
+            self._add("pack", path, archive, reason)
+
+    def _write(self, document: Document, dst: str, of: str, facts: Mapping[str, Any]) -> None:
+        action = Action(
+            "write", None, dst, 0, f"{document} {of}", "documents", document=document, facts=facts
+        )
+        self.documents.append(action)
+
+    def _described(self, checkpoint: Checkpoint) -> dict[str, Any]:
+        return describe(checkpoint, self.roles.get(checkpoint.path, "production"))
+
+    def _shown_order(self, action: Action) -> tuple[bool, str, str]:
+        """Sort first what goes to production."""
+        winning = {run.heading for w in self.winners if (run := self.run_of.get(w.path))}
+        return action.run not in winning, action.run, action.src or ""
+
+
+def last_written(reading: Reading, path: str) -> datetime | None:
+    """Return when a log was written to last, as it says itself, or else as its name does."""
+    found: Iterator[str] = (
+        note.value
+        for fact in ("finished", "started")
+        for note in (*reversed(reading.notes), *read_name(path).notes)
+        if note.fact == fact
+    )
+    text = next(found, None)
+    return datetime.fromisoformat(text).replace(tzinfo=None) if text else None

@@ -1,0 +1,148 @@
+"""A new experiment: its folder's name, and the config.yaml that it starts with."""
+
+import argparse
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from engine import names
+from engine.errors import UserError
+from engine.plans.plan import Action, Plan
+from engine.project import Project
+from log_paths import UNCLAIMED, create, numbered
+
+HEAD = """\
+# What this experiment is. Recipes read this file: fill in what is empty, and add what you like.
+# In YAML 1e-4 is a text; write 1.0e-4 or 0.0001.
+"""
+KNOWN = "\n# What was known when it began.\n"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the user said of a new experiment."""
+
+    model_type: str
+    name: str | None
+    started: datetime
+    seed: int | None = None
+    parent: str | None = None  # the experiment that it goes on from
+    command: tuple[str, ...] = ()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that `new` and `train` share."""
+    add = parser.add_argument
+    add("model_type", metavar="MODEL_TYPE", help="such as resnet50")
+    add("name", nargs="?", metavar="NAME", help="what is tried, such as wide_lr_warmup")
+    add("--seed", type=int, metavar="N", help="noted in config.yaml")
+    add("--parent", metavar="EXPERIMENT", help="the experiment that this one goes on from")
+    add("--python", metavar="FILE", help="the interpreter that trains, to note its packages")
+    add("--dry-run", action="store_true", help="only say what would be made")
+    add("--now", type=datetime.fromisoformat, metavar="TIME", help="begin as of this time")
+
+
+def of_arguments(arguments: argparse.Namespace, command: Sequence[str]) -> Wanted:
+    """Return what the arguments say."""
+    parent = Path(arguments.parent).name if arguments.parent else None
+    started = arguments.now or datetime.now()
+    return Wanted(
+        arguments.model_type, arguments.name, started, arguments.seed, parent, tuple(command)
+    )
+
+
+def wanted_name(project: Project, wanted: Wanted) -> str:
+    """Return what the folder is to be called. Raises UserError if that is no name, or no parent."""
+    if wanted.parent and not _exists(project, wanted.parent):
+        raise UserError(f"--parent {wanted.parent}: is no experiment; see {project.folders.active}")
+    try:
+        return names.build(
+            project.conventions.names.experiment,
+            model_type=wanted.model_type,
+            experiment_name=wanted.name,
+            date=wanted.started,
+            time=wanted.started,
+            metric=None,
+            ext="",
+        )
+    except ValueError as error:
+        raise UserError(f"{error}") from None
+
+
+def config_text(wanted: Wanted, facts: Mapping[str, Any]) -> str:
+    """Return the config.yaml: what the user says, filled in or to be filled in, then the facts."""
+    said: dict[str, Any] = {
+        "model_type": wanted.model_type,
+        "experiment_name": wanted.name,
+        "parent": wanted.parent,
+        "tags": [],
+        "notes": None,
+        "task": None,
+        "dataset": None,
+        "seed": wanted.seed,
+        "hyperparameters": dict.fromkeys(("learning_rate", "batch_size", "epochs", "optimizer")),
+    }
+    known = {
+        "started": wanted.started.isoformat(sep=" ", timespec="seconds"),
+        "command": shlex.join(wanted.command) or None,
+        **facts,
+    }
+    return HEAD + _yaml(said) + KNOWN + _yaml(known)
+
+
+def plan(project: Project, wanted: Wanted, facts: Mapping[str, Any]) -> Plan:
+    """Return the plan that makes the experiment under the first name that is free."""
+    base = wanted_name(project, wanted)
+    name = next(n for n in (numbered(base, i) for i in count(1)) if not _exists(project, n))
+    folder, called = f"{project.folders.active}/{name}", project.conventions.names
+    config = Action(
+        "write",
+        None,
+        f"{folder}/{called.experiment_config}",
+        0,
+        "what is known now, to be filled in",
+        folder,
+        document="text",
+        facts={"text": config_text(wanted, facts)},
+    )
+    inner = f"{folder}/{called.experiment_checkpoints}"
+    checkpoints = Action("folder", None, inner, 0, "for its checkpoints", folder)
+    return Plan("new", wanted.started.isoformat(sep=" ", timespec="seconds"), (config, checkpoints))
+
+
+def make(project: Project, wanted: Wanted, facts: Mapping[str, Any]) -> Path:
+    """Make the experiment's folder at once, and return it; its first user has yet to claim it.
+
+    It takes no lock and no journal: a training starts whatever else goes on in the project.
+    """
+
+    def claim(path: Path) -> None:
+        if _exists(project, path.name):
+            raise FileExistsError(path)
+        path.mkdir()
+
+    called = project.conventions.names
+    folder = create(project.root / project.folders.active, wanted_name(project, wanted), claim)
+    text = config_text(wanted, facts).encode("utf-8", "backslashreplace")
+    (folder / called.experiment_config).write_bytes(text)
+    (folder / called.experiment_checkpoints).mkdir()
+    (folder / UNCLAIMED).touch()
+    return folder
+
+
+def _exists(project: Project, name: str) -> bool:
+    archive = project.root / project.folders.archived / f"{name}.tar.gz"
+    return any(map(os.path.lexists, (project.root / project.folders.active / name, archive)))
+
+
+def _yaml(values: Mapping[str, Any]) -> str:
+    import yaml
+
+    # Non-ASCII is escaped: PyYAML would read some line ends otherwise than it wrote them.
+    text: str = yaml.safe_dump(dict(values), sort_keys=False, width=10_000)
+    return text

@@ -1,0 +1,136 @@
+"""Plan which members of archives come back, and where to."""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from engine.archives import catalog
+from engine.archives.archive import Member
+from engine.archives.catalog import Packed
+from engine.changes import disk
+from engine.errors import UserError
+from engine.plans.plan import Action, Plan
+from engine.project import Project
+from engine.recognition.scan import matches
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where a file of the run is packed."""
+
+    packed: Packed
+    member: Member
+
+
+def restore(
+    project: Project, packed: Packed, wanted: tuple[str, ...], to: Path | None, created: str
+) -> Plan:
+    """Return the plan that brings back an archived run, or the files that `wanted` names.
+
+    The files go to their original places, or below the folder `to` with their whole inner paths.
+    Files of the run that are in other archives, such as old logs, come along. Raises UserError for
+    what no archive holds, and if anything is in the way.
+    """
+    if packed.problem:
+        raise UserError(f"{packed.path}: cannot be restored: {packed.problem}")
+    sources, notes = _sources(project, packed)
+    chosen = _chosen(project, packed, sources, wanted)
+    base = "" if to is None else f"{_relative(project, to)}/"
+    actions = []
+    for path in chosen:
+        source = sources[path]
+        if to is None and source.packed is not packed and _is_there(project.root / path, source):
+            notes.append(f"{path}: is in its place already")
+            continue
+        _refuse_taken(project, Path(to or project.root), path)
+        reason = "of the run" if source.packed is packed else f"of the run, in {source.packed.name}"
+        actions.append(
+            Action(
+                "restore",
+                source.packed.path,
+                f"{base}{path}",
+                source.member.size,
+                reason,
+                packed.name,
+                facts={"member": path},
+            )
+        )
+    return Plan("restore", created, tuple(actions), notes=tuple(notes))
+
+
+def _sources(project: Project, packed: Packed) -> tuple[dict[str, _Source], list[str]]:
+    """Return each file of the run with its archive, and a note for each that is in none."""
+    sources = {path: _Source(packed, member) for path, member in packed.members.items()}
+    notes = []
+    others = {other.path: other for other in catalog.archives(project)} if packed.elsewhere else {}
+    for path, now in packed.elsewhere:
+        other = others.get(now)
+        if other and path in other.members:
+            sources.setdefault(path, _Source(other, other.members[path]))
+        elif now.endswith(catalog.SUFFIX):
+            notes.append(f"{path}: was packed into {now}, which does not hold it any more")
+        else:
+            notes.append(f"{path}: is no part of an archive; it was put at {now}")
+    return sources, notes
+
+
+def _chosen(
+    project: Project, packed: Packed, sources: Mapping[str, _Source], wanted: tuple[str, ...]
+) -> list[str]:
+    if not wanted:
+        return list(sources)
+    chosen: dict[str, None] = {}
+    for text in wanted:
+        spellings = tuple(_spellings(project, packed, text))
+        found = [s for s in spellings if s in sources][:1] or [
+            path for path in sources if matches(path, spellings)
+        ]
+        if not found:
+            raise UserError(
+                f"{text}: is none of the {len(sources)} files of {packed.name}; "
+                f"see {packed.manifest}"
+            )
+        chosen |= dict.fromkeys(found)
+    return list(chosen)
+
+
+def _spellings(project: Project, packed: Packed, text: str) -> Iterator[str]:
+    """Yield how a member that was typed may be spelled: as it is, from here, inside its run."""
+    yield PurePosixPath(text).as_posix()
+    yield from catalog.paths_meant(project, text)
+    if folder := packed.about.get("folder"):
+        yield f"{folder}/{PurePosixPath(text).as_posix()}"
+
+
+def _relative(project: Project, folder: Path) -> str:
+    inside = folder.is_relative_to(project.root)
+    return (folder.relative_to(project.root) if inside else folder).as_posix()
+
+
+def _is_there(path: Path, source: _Source) -> bool:
+    """Return whether a file lies in its place already: an archive of logs serves several runs."""
+    member = source.member
+    if path.is_symlink() or not path.is_file() or path.lstat().st_size != member.size:
+        return False
+    return disk.sha256_of(path) == member.sha256
+
+
+def _refuse_taken(project: Project, base: Path, path: str) -> None:
+    """Raise UserError if something is in the way, or if the place is not one for outputs."""
+    parts = PurePosixPath(path).parts
+    if any(part.casefold() == ".git" for part in parts) or _is_ours(project, base / path):
+        raise UserError(f"{path}: is no place for a training output; use --to DIR")
+    for depth in range(1, len(parts)):
+        folder = base.joinpath(*parts[:depth])
+        if os.path.lexists(folder) and (folder.is_symlink() or not folder.is_dir()):
+            raise UserError(f"{folder}: is a link or a file where a folder is needed; move it away")
+    if os.path.lexists(base / path):
+        raise UserError(f"{path}: is already there; move it away, or use --to DIR")
+
+
+def _is_ours(project: Project, path: Path) -> bool:
+    recipes = f"{project.conventions.folders.training}/recipes"
+    return any(
+        path.is_relative_to(project.root / folder) for folder in (project.folders.history, recipes)
+    )

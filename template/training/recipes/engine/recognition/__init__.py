@@ -1,0 +1,1 @@
+"""What is each file, from which training, and how good is it?"""

@@ -1,0 +1,529 @@
+"""Say of each checkpoint what it is: model type, metric, value and date, each with its evidence."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import PurePosixPath
+
+from engine.conventions import Conventions, MetricOfType, MetricTable
+from engine.names import slugify
+from engine.readers import WEIGHTS
+from engine.readers.file_name import read_name
+from engine.recognition import identity, metrics
+from engine.recognition.evidence import Measurement, Noted, Reading, Scalar
+from engine.recognition.runs import COLLECTIONS, Run
+
+# Which source is believed first; two that disagree are both shown.
+PRECEDENCE = ("inside", "results", "log", "name")
+TASK_FACTS = ("task", "dataset", "classes")
+# Notes that other fields of a checkpoint tell.
+_TOLD_ELSEWHERE = {"started", "finished", "model_type", "monitor", "direction", "epoch", "step"}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One fact about a checkpoint and the place where it was read."""
+
+    fact: str  # "metric", "model_type", "date", "task", ...
+    value: str
+    path: str
+    where: str  # "key val_auc", "line 812", "file name"
+    used: bool = True  # False: it was read but something that is believed first says otherwise
+
+    def __str__(self) -> str:
+        return f"{self.fact} {self.value} ({self.path}: {self.where})"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One file of weights, or of training state, and what is known of it; None is unknown."""
+
+    path: str
+    role: str  # the reader's: "model", "training_state", "unreadable"
+    run: Run | None
+    format: str = ""
+    model_type: str | None = None
+    metric: str | None = None
+    direction: str | None = None  # "max", "min"
+    value: float | None = None
+    epoch: int | None = None
+    date: datetime | None = None
+    dated_to_second: bool = False
+    of_test: bool = False  # the value was measured on test data, and no validation figure is known
+    facts: Mapping[str, str] = field(
+        default_factory=dict
+    )  # task, dataset, classes, parameters, ...
+    config: Mapping[str, Scalar] = field(default_factory=dict)
+    evidence: tuple[Evidence, ...] = ()
+    log: str | None = None  # the training log that tells of it
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class _Aim:
+    """By which metrics a run's checkpoints are judged: the user's, then that which the run kept."""
+
+    metric: str
+    direction: str | None
+    monitors: tuple[str, ...]  # canonical names
+    noted: str | None  # the direction that the run's files tell, of its monitor
+
+    @classmethod
+    def of(cls, rule: MetricTable | MetricOfType, notes: Iterable[Noted]) -> "_Aim":
+        noted = list(notes)
+        said = [metrics.plausible(n.value) for n in noted if n.fact == "monitor"]
+        directions = (n.value for n in noted if n.fact == "direction")
+        name = metrics.plausible(rule.name) or slugify(rule.name)
+        monitors = tuple(dict.fromkeys(filter(None, said)))
+        return cls(name, rule.direction, monitors, next(directions, None))
+
+    def direction_of(self, metric: str) -> str | None:
+        """Return whether more or less of a metric is better: as the user says, else as is known."""
+        if metric == self.metric:
+            return self.direction
+        told = self.noted if metric in self.monitors[:1] or not self.monitors else None
+        return metrics.direction(metric) or told
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """A measurement that may be this checkpoint's."""
+
+    source: str  # one of PRECEDENCE
+    path: str
+    measurement: Measurement
+
+    @property
+    def metric(self) -> str | None:
+        return metrics.plausible(self.measurement.name)
+
+    @property
+    def rank(self) -> tuple[bool, int, int]:
+        split = _split_rank(self.measurement)
+        return split >= _TEST, PRECEDENCE.index(self.source), split
+
+
+def attribute(
+    runs: Iterable[Run], readings: Mapping[str, Reading], conventions: Conventions
+) -> tuple[Checkpoint, ...]:
+    """Return one `Checkpoint` for each file of weights and training state, sorted by path."""
+    runs = tuple(runs)
+    readings = {path: _as_compared(reading) for path, reading in readings.items()}
+    vocabulary = _vocabulary(readings.values(), conventions)
+    found = [
+        _checkpoint(path, run, readings, conventions, vocabulary)
+        for run in runs
+        for path in run.checkpoints
+    ]
+    return tuple(sorted(found, key=lambda checkpoint: checkpoint.path))
+
+
+def _as_compared(reading: Reading) -> Reading:
+    found = tuple(map(_on_its_scale, reading.measurements))
+    return replace(reading, measurements=found)
+
+
+def _on_its_scale(m: Measurement) -> Measurement:
+    """Return the measurement with its value as it is compared; what it was stays in `where`."""
+    value, decimals = metrics.as_compared(m.name, m.value)
+    if value == m.value or math.isnan(value):
+        return m
+    digits = None if m.digits is None else m.digits + decimals
+    return replace(m, value=value, digits=digits, where=f"{m.where} ({m.value:g})")
+
+
+def _vocabulary(readings: Iterable[Reading], conventions: Conventions) -> tuple[str, ...]:
+    """Return the known model types, longest first: the user's, and those that files name."""
+    read = {_slug_of(note) for r in readings for note in r.notes if note.fact == "model_type"}
+    known = {*conventions.project.model_types, *read} - {""}
+    return tuple(sorted(known, key=lambda word: (-len(word), word)))
+
+
+def _checkpoint(
+    path: str,
+    run: Run,
+    readings: Mapping[str, Reading],
+    conventions: Conventions,
+    vocabulary: tuple[str, ...],
+) -> Checkpoint:
+    reading = readings[path]
+    model_type, typed = _model_type(path, run, readings, conventions, vocabulary)
+    rule = conventions.metric.by_model_type.get(model_type or "", conventions.metric)
+    aim = _Aim.of(rule, (n for source in (path, *run.records) for n in readings[source].notes))
+    claims = sorted(_claims(path, run, readings, aim), key=lambda claim: claim.rank)
+    chosen = _choose(claims, aim) if reading.role == "model" else None
+    metric = chosen.metric if chosen else None
+    logs = [record for record in run.records if readings[record].role == "log"]
+    told = _told(path, chosen, run, readings)
+    date, dated = _date(path, run, readings, told)
+    return Checkpoint(
+        path,
+        reading.role,
+        run,
+        reading.format,
+        model_type,
+        metric,
+        aim.direction_of(metric) if metric else None,
+        _full_value(chosen, claims) if chosen else None,
+        next((m.epoch for m in _said(chosen, claims) if m.epoch is not None), None),
+        date,
+        date is not None and (date.hour, date.minute, date.second) != (0, 0, 0),
+        chosen is not None and _split_rank(chosen.measurement) == _TEST,
+        _facts(path, run, readings, told),
+        _config(path, run, readings),
+        (*typed, *_metric_evidence(chosen, claims), *dated),
+        told.path if told else (logs[0] if len(logs) == 1 else None),
+        reading.problem,
+    )
+
+
+# --- which measurements may be this checkpoint's -------------------------------------------------
+
+
+def _claims(path: str, run: Run, readings: Mapping[str, Reading], aim: _Aim) -> Iterator[_Claim]:
+    inside, named = readings[path].measurements, read_name(path)
+    yield from (_Claim("inside", path, m) for m in inside if m.kind == "own")
+    models = [p for p in run.checkpoints if readings[p].role == "model"]
+    which = identity.selector(identity.stem(path)) or ("only" if len(models) == 1 else None)
+    rivals = [p for p in models if p == path or not identity.is_copy(p)]
+    alone = sum(identity.selector(identity.stem(p)) == which for p in rivals) <= 1
+    if which in _BEST:
+        yield from (_Claim("inside", path, m) for m in inside if m.kind == "best")
+    moment = _Moment.of(readings[path], path)
+    for record in run.records:
+        reading = readings[record]
+        source = {"results": "results", "log": "log"}.get(reading.role)
+        if source:
+            for measurement in _of_checkpoint(reading, path, which if alone else None, moment, aim):
+                yield _Claim(source, record, measurement)
+    for measurement in named.measurements:
+        yield _Claim("name", path, _on_its_scale(measurement))
+
+
+@dataclass(frozen=True)
+class _Moment:
+    """When in its training a checkpoint was written."""
+
+    epoch: int | None
+    step: int | None
+    named: tuple[Measurement, ...] = ()  # in the file's name
+    from_one: bool = False  # names count epochs from 1, whatever tables do
+
+    @classmethod
+    def of(cls, reading: Reading, path: str) -> "_Moment":
+        named = read_name(path)
+        own = (m.epoch for m in reading.measurements if m.kind == "own" and m.epoch is not None)
+        notes = (*reading.notes, *named.notes)
+        said = {note.fact: int(note.value) for note in reversed(notes) if note.fact in _WHEN}
+        values = tuple(map(_on_its_scale, named.measurements))
+        from_one = reading.format in _FROM_ONE
+        return cls(next(own, said.get("epoch")), said.get("step"), values, from_one)
+
+    def rows(self, measurements: Iterable[Measurement]) -> list[Measurement]:
+        """Return what was measured then: in that epoch, or where none is known, at that step."""
+        rows = [m for m in measurements if m.kind == "epoch"]
+        epoch = self._as_counted_in(rows)
+        of_epoch = [m for m in rows if epoch is not None and m.epoch == epoch]
+        at_step = [m for m in rows if self.step is not None and m.step == self.step]
+        return of_epoch or at_step
+
+    def _as_counted_in(self, rows: list[Measurement]) -> int | None:
+        """Return the epoch as these rows count: that whose value the name has, if it has one."""
+        if self.epoch is None or not rows:
+            return self.epoch
+        for epoch in (self.epoch, self.epoch - 1):
+            if any(m.epoch == epoch and self._is_named(m) for m in rows):
+                return epoch
+        from_zero = any(m.epoch == 0 for m in rows)
+        return self.epoch - 1 if self.from_one and from_zero else self.epoch
+
+    def _is_named(self, row: Measurement) -> bool:
+        claims = (_Claim("name", "", m) for m in self.named)
+        one = _Claim("results", "", row)
+        return any(_same_metric(claim, one) and _rounds_to(claim, one) for claim in claims)
+
+
+_FROM_ONE = ("Keras", "HDF5 (Keras)", "HDF5", "TensorFlow checkpoint")
+_WHEN = ("epoch", "step")
+_BEST = ("best", "only")  # the only checkpoint of a run is taken for its best
+
+
+def _of_checkpoint(
+    reading: Reading, path: str, which: str | None, moment: _Moment, aim: _Aim
+) -> Iterator[Measurement]:
+    """Yield what a record of the run says of this one checkpoint."""
+    name = PurePosixPath(path).name
+    named = [m for m in reading.measurements if m.checkpoint == name]
+    if named:  # the last run that wrote the file owns it
+        last = max(m.session for m in named)
+        yield from _latest(m for m in named if m.session == last)
+        return
+    last = max((m.session for m in reading.measurements), default=0)
+    ours = [m for m in reading.measurements if m.session == last and not m.checkpoint]
+    yield from moment.rows(ours)
+    if which in _BEST:
+        saved = _latest(m for m in ours if m.kind == "saved")
+        yield from saved
+        yield from _latest(m for m in ours if m.kind == "best")
+        if not saved:
+            yield from _best_rows(ours, aim)
+    if which == "only" and all(m.kind == "final" for m in ours):
+        yield from ours
+    if which == "last":
+        yield from (m for m in ours if m.kind == "final")
+        rows = [m for m in ours if m.kind == "epoch"]
+        yield from (m for m in rows if (m.epoch, m.step) == (rows[-1].epoch, rows[-1].step))
+
+
+def _latest(measurements: Iterable[Measurement]) -> list[Measurement]:
+    """Return the last value of each metric: what a file holds that was written several times."""
+    return list({m.name: m for m in measurements}.values())
+
+
+def _best_rows(measurements: list[Measurement], aim: _Aim) -> Iterator[Measurement]:
+    """Yield the epoch that was best by the run's monitor; if none is known, by each metric."""
+    rows: dict[str, list[Measurement]] = {}
+    for m in measurements:
+        if m.kind == "epoch" and math.isfinite(m.value):
+            rows.setdefault(m.name, []).append(m)
+    best = {}
+    for name, row in rows.items():
+        direction = aim.direction_of(metrics.plausible(name) or "")
+        if direction:
+            best[name] = (max if direction == "max" else min)(row, key=lambda m: m.value)
+    kept = [m for m in best.values() if metrics.plausible(m.name) in aim.monitors]
+    kept = [m for m in kept if metrics.split(m.name) != "train"]
+    at = {(m.epoch, m.step) for m in kept[:1]}
+    yield from (m for row in rows.values() for m in row if (m.epoch, m.step) in at)
+    if not at:
+        yield from best.values()
+
+
+# --- which of them is believed -------------------------------------------------------------------
+
+
+def _choose(claims: list[_Claim], aim: _Aim) -> _Claim | None:
+    """Return the claim that is believed: the wanted metric if any source has it.
+
+    Then that by which the run kept its best, then another that is known. A name that nobody knows
+    for a metric's is none, unless one of these says so; a bare `best_score` is one of no direction.
+    """
+    usable = [claim for claim in claims if _usable(claim)]
+    for metric in (aim.metric, *aim.monitors):
+        for claim in usable:
+            if claim.metric == metric:
+                return claim
+    known = [claim for claim in usable if metrics.canonical(claim.measurement.name)]
+    unnamed = [claim for claim in usable if (claim.source, claim.metric) == ("inside", "score")]
+    return min(
+        known or unnamed[:1], key=lambda claim: claim.metric in _RARELY_DECISIVE, default=None
+    )
+
+
+_RARELY_DECISIVE = ("loss", "precision", "recall", "specificity", "npv")
+
+
+def _usable(claim: _Claim) -> bool:
+    measurement, metric = claim.measurement, claim.metric
+    if metric is None or metrics.split(measurement.name) == "train":
+        return False
+    return metrics.comparable(metric, measurement.value)
+
+
+def _split_rank(measurement: Measurement) -> int:
+    """Validation picks a model; test figures only where there is nothing else."""
+    return {"val": 0, None: 1, "test": _TEST, "train": 3}[metrics.split(measurement.name)]
+
+
+_TEST = 2
+
+
+def _agreeing(chosen: _Claim | None, claims: list[_Claim]) -> Iterator[_Claim]:
+    """Yield the chosen claim and those which say the same value, within their rounding."""
+    if chosen is None:
+        return
+    yield chosen
+    for claim in claims:
+        if claim is not chosen and _same_metric(claim, chosen) and _rounds_to(claim, chosen):
+            yield claim
+
+
+def _said(chosen: _Claim | None, claims: list[_Claim]) -> Iterator[Measurement]:
+    return (claim.measurement for claim in _agreeing(chosen, claims))
+
+
+def _full_value(chosen: _Claim, claims: list[_Claim]) -> float:
+    """Return the value with the most digits among those that agree with the chosen one."""
+    return max(_said(chosen, claims), key=lambda m: 99 if m.digits is None else m.digits).value
+
+
+def _same_metric(one: _Claim, other: _Claim) -> bool:
+    """Return whether both may mean the same: what names no split may be of validation."""
+    if one.metric != other.metric:
+        return False
+    splits = {_split_rank(one.measurement), _split_rank(other.measurement)}
+    return len(splits) == 1 or max(splits) < _TEST
+
+
+def _rounds_to(one: _Claim, other: _Claim) -> bool:
+    digits = [d for d in (one.measurement.digits, other.measurement.digits) if d is not None]
+    tolerance = 0.5 * 10 ** -min(digits) * 1.0001 if digits else 1e-9
+    return abs(one.measurement.value - other.measurement.value) <= tolerance
+
+
+def _metric_evidence(chosen: _Claim | None, claims: list[_Claim]) -> Iterator[Evidence]:
+    """Yield one line for each source: the strongest claim of each file, and what disagrees."""
+    agreeing = list(_agreeing(chosen, claims))
+    seen = set()
+    for claim in [*agreeing, *claims]:
+        if chosen and not _same_metric(claim, chosen):
+            continue
+        if (claim.source, claim.path) in seen or claim.metric is None:
+            continue
+        seen.add((claim.source, claim.path))
+        m = claim.measurement
+        text = f"{m.name} {m.value:.6g}"
+        yield Evidence("metric", text, claim.path, m.where, claim in agreeing)
+
+
+# --- model type, date, facts ---------------------------------------------------------------------
+
+
+def _model_type(
+    path: str,
+    run: Run,
+    readings: Mapping[str, Reading],
+    conventions: Conventions,
+    vocabulary: tuple[str, ...],
+) -> tuple[str | None, tuple[Evidence, ...]]:
+    """Return the model type: the user's own if a name starts with one, else what a file says."""
+    names = [(source, "folder name", words) for source, words in _folder_names(run)]
+    if readings[path].role != "training_state":
+        names.insert(0, (path, "file name", identity.run_key(identity.without_hash(path))))
+    for known in (conventions.project.model_types, vocabulary):
+        for source, where, words in names:
+            if match := _starts_with(words, known):
+                return match, (Evidence("model_type", match, source, where),)
+        for note_path, note in _notes(path, run, readings, "model_type"):
+            slug = _slug_of(note)
+            if slug in known:
+                return slug, (Evidence("model_type", slug, note_path, note.where),)
+    for source, where, words in names:
+        words = identity.without_counters(words)
+        slug = slugify("_".join(words)) if not run.whole or where == "folder name" else ""
+        if slug:
+            return slug, (Evidence("model_type", slug, source, where),)
+    return None, ()
+
+
+def _folder_names(run: Run) -> Iterator[tuple[str, identity.Tokens]]:
+    """Yield the run's folder with its words, and folders above it: `resnet50/version_0` says more.
+
+    Folders that hold many things, or are called after a date, tell nothing.
+    """
+    folder = PurePosixPath(run.folder)
+    for place in (folder, *folder.parents[:3]) if run.whole else ():
+        words = identity.run_key(place.name)
+        if place.name.lower() not in COLLECTIONS and not identity.is_counter(words):
+            yield str(place), identity.without_values(words)
+
+
+def _slug_of(note: Noted) -> str:
+    """Return the model type in a note: `yolov8n` of "yolov8n.pt", `vit` of "google/vit"."""
+    name = note.value.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    is_file = name.lower().endswith((*WEIGHTS, ".yaml", ".yml", ".json", ".py"))
+    return slugify(identity.stem(name) if is_file else name)
+
+
+def _starts_with(words: identity.Tokens, known: Iterable[str]) -> str | None:
+    text = slugify("_".join(words)) + "_"
+    return max((k for k in known if text.startswith(k + "_")), key=len, default=None)
+
+
+def _notes(
+    path: str, run: Run, readings: Mapping[str, Reading], fact: str
+) -> Iterator[tuple[str, Noted]]:
+    for source in (path, *run.records):
+        yield from ((source, note) for note in readings[source].notes if note.fact == fact)
+
+
+def _told(
+    path: str, chosen: _Claim | None, run: Run, readings: Mapping[str, Reading]
+) -> _Claim | None:
+    """Return the log line at which a checkpoint with the chosen value was saved or scored."""
+    if chosen is None:
+        return None
+    lines = [
+        _Claim("log", record, m)
+        for record in run.records
+        if readings[record].role == "log"
+        for m in readings[record].measurements
+        if m.checkpoint in (None, PurePosixPath(path).name)
+    ]
+    order, value = ("saved", "epoch", "best", "final", "own"), chosen.measurement.value
+
+    def distance(claim: _Claim) -> tuple[float, int, int]:
+        m = claim.measurement
+        return abs(m.value - value), order.index(m.kind), -m.session
+
+    same = [c for c in lines if _same_metric(c, chosen) and _rounds_to(c, chosen)]
+    return min(same, key=distance, default=None)
+
+
+def _date(
+    path: str, run: Run, readings: Mapping[str, Reading], told: _Claim | None
+) -> tuple[datetime | None, tuple[Evidence, ...]]:
+    """Return when it was trained. File times are no evidence: a checkout resets them."""
+    found = next(_dates(path, run, readings, told), None)
+    if found is None:
+        return None, ()
+    date, source, where = found
+    return date, (Evidence("date", date.isoformat(sep=" "), source, where),)
+
+
+def _dates(
+    path: str, run: Run, readings: Mapping[str, Reading], told: _Claim | None
+) -> Iterator[tuple[datetime, str, str]]:
+    yield from _noted_dates(path, reversed(readings[path].notes))
+    if told and told.measurement.time:
+        yield told.measurement.time, told.path, told.measurement.where
+    for role in ("results", "log"):
+        for record in run.records:
+            if readings[record].role == role:
+                yield from _noted_dates(record, reversed(readings[record].notes))
+    for source in (path, *run.records):
+        yield from _noted_dates(source, read_name(source).notes)
+
+
+def _noted_dates(source: str, notes: Iterable[Noted]) -> Iterator[tuple[datetime, str, str]]:
+    noted = tuple(notes)
+    for fact in ("finished", "started"):
+        for note in noted:
+            if note.fact == fact:
+                yield datetime.fromisoformat(note.value).replace(tzinfo=None), source, note.where
+
+
+def _facts(
+    path: str, run: Run, readings: Mapping[str, Reading], told: _Claim | None
+) -> dict[str, str]:
+    facts: dict[str, str] = {}
+    for source in (path, *run.records):
+        in_log = readings[source].role == "log"
+        for note in readings[source].notes:
+            if note.fact in _TOLD_ELSEWHERE:
+                continue
+            if told and source == told.path and note.session != told.measurement.session:
+                continue
+            # Prose does not tell tasks apart: two scripts may greet with other words.
+            fact = f"{note.fact} in log" if in_log and note.fact in TASK_FACTS else note.fact
+            facts.setdefault(fact, note.value)
+    return facts
+
+
+def _config(path: str, run: Run, readings: Mapping[str, Reading]) -> dict[str, Scalar]:
+    config: dict[str, Scalar] = {}
+    for source in (path, *run.records):
+        for key, value in readings[source].config.items():
+            config.setdefault(key, value)
+    return config

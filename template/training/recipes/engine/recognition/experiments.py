@@ -1,0 +1,263 @@
+"""The experiments in the active folder, with what the retention rules need to know of each."""
+
+import os
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path, PurePosixPath
+
+from engine import names
+from engine.changes import disk
+from engine.conventions import Conventions
+from engine.errors import UserError
+from engine.plans.retention import Experiment
+from engine.project import Project
+from engine.readers import config_file, dates, read
+from engine.recognition import in_use, metrics
+from engine.recognition.attribution import Checkpoint, attribute
+from engine.recognition.evidence import Reading
+from engine.recognition.findings import read_metadata
+from engine.recognition.identity import folder_key
+from engine.recognition.runs import Run, is_weights
+from engine.recognition.scan import Entry, Inventory, matches
+from engine.recognition.selection import groups, task_of
+from engine.reports.curves import ways
+from engine.reports.descriptions import epochs
+
+Product = tuple[Entry, tuple[str, ...]]  # a file in production, and what it came from
+
+
+@dataclass(frozen=True)
+class Found:
+    """The files of an experiment, and what is known of its checkpoints."""
+
+    run: Run
+    checkpoints: tuple[Checkpoint, ...]
+    best: Checkpoint  # one of them, or what the records tell of the best
+    curves: Mapping[str, Sequence[float]]
+
+
+def active(
+    project: Project, inventory: Inventory, only: Sequence[str] = ()
+) -> dict[Experiment, Found]:
+    """Return the experiments in the active folder, or `only` those of these names.
+
+    Raises UserError if one of these does not exist, or if the folder lies outside the project,
+    where nothing can be packed.
+    """
+    folder = project.folders.active
+    if PurePosixPath(folder).is_absolute():
+        raise UserError(f"{folder}: lies outside the project; its experiments cannot be packed")
+    parts = _by_home(inventory, folder)
+    for name in only:
+        if f"{folder}/{name}" not in parts:
+            raise UserError(f"{name}: is no experiment in {folder}")
+    if only:
+        parts = {f"{folder}/{name}": parts[f"{folder}/{name}"] for name in only}
+    runs = {home: folder_run(project, part, home) for home, part in sorted(parts.items())}
+    window = project.conventions.scan.in_use_minutes * 60
+    files = [path for run, _ in runs.values() for path in run.files]
+    used = in_use.in_use(project.root, files, time.time(), window)
+    production = [
+        (entry, tuple(_sources(project.root, entry)))
+        for entry in inventory.below(project.folders.production)
+    ]
+    return dict(_found(project, parts[home], *run, used, production) for home, run in runs.items())
+
+
+def _by_home(inventory: Inventory, folder: str) -> dict[str, Inventory]:
+    """Return for each experiment's folder what is in it, so that each entry is looked at once."""
+    parts: dict[str, dict[str, Entry]] = defaultdict(dict)
+    for entry in inventory.below(folder):
+        name = entry.path.removeprefix(f"{folder}/").partition("/")[0]
+        if not name.startswith("."):
+            parts[f"{folder}/{name}"][entry.path] = entry
+    return {
+        home: Inventory(entries, inventory.tracked, inventory.closed)
+        for home, entries in parts.items()
+        if entries[home].kind == "folder"
+    }
+
+
+def folder_run(project: Project, inventory: Inventory, home: str) -> tuple[Run, dict[str, Reading]]:
+    """Return the files of the experiment in the folder `home`, and what those say that are read."""
+    files = [e.path for e in inventory.below(home) if e.kind in ("file", "link")]
+    readings = _readings(project, inventory, files)
+    weights = tuple(sorted(p for p, reading in readings.items() if is_weights(p, reading)))
+    records = tuple(sorted(set(readings) - set(weights)))
+    others = tuple(sorted(set(files) - set(readings)))
+    key = folder_key(PurePosixPath(home).name)
+    return Run(home, key, True, weights, records, others), readings
+
+
+def _found(
+    project: Project,
+    inventory: Inventory,
+    run: Run,
+    readings: Mapping[str, Reading],
+    used: Mapping[str, str],
+    production: Sequence[Product],
+) -> tuple[Experiment, Found]:
+    name, rules = PurePosixPath(run.folder).name, project.conventions
+    checkpoints = attribute([run], _all_trained(readings, run), rules)
+    best = _best(checkpoints, rules) or _told(run, readings, checkpoints, rules)
+    fields = names.parse(rules.names.experiment, name, model_types=rules.project.model_types)
+    over, ended = _end(project, inventory, run.folder)
+    experiment = Experiment(
+        name,
+        fields["model_type"] if fields else best.model_type,
+        _started(fields, best),
+        best.metric,
+        best.direction,
+        best.value,
+        task_of(best, rules.production.group_by),
+        next(_reasons_to_stay(project, inventory, run, readings, used), None) or over,
+        _in_production(project, inventory, run, production),
+        ended,
+        _tags(project, inventory, f"{run.folder}/{rules.names.experiment_config}"),
+        sum(inventory.entries[path].size for path in run.files),
+    )
+    return experiment, Found(run, checkpoints, best, ways(best, epochs(best, readings)))
+
+
+def _readings(project: Project, inventory: Inventory, files: list[str]) -> dict[str, Reading]:
+    found = {
+        path: read(project.root / path, PurePosixPath(path).name)
+        for path in files
+        if inventory.entries[path].kind == "file"
+    }
+    return {path: reading for path, reading in found.items() if reading is not None}
+
+
+# --- how good it was ----------------------------------------------------------------------------
+
+
+def _all_trained(readings: Mapping[str, Reading], run: Run) -> dict[str, Reading]:
+    """Return the readings with weights that cannot be read as models: a log may tell of them."""
+    damaged = (path for path in run.checkpoints if readings[path].role == "unreadable")
+    return {**readings, **{path: replace(readings[path], role="model") for path in damaged}}
+
+
+def _best(checkpoints: Iterable[Checkpoint], rules: Conventions) -> Checkpoint | None:
+    """Return the best by the metric that decides, if any has it, else by another."""
+
+    def is_other(checkpoint: Checkpoint) -> bool:
+        wanted = rules.metric.by_model_type.get(checkpoint.model_type or "", rules.metric)
+        return checkpoint.metric != metrics.plausible(wanted.name)
+
+    winners = [g.winner for g in groups(checkpoints, (), rules.production.group_by) if g.winner]
+    return min(winners, key=is_other, default=None)
+
+
+def _told(
+    run: Run,
+    readings: Mapping[str, Reading],
+    checkpoints: tuple[Checkpoint, ...],
+    rules: Conventions,
+) -> Checkpoint:
+    """Return what logs and results tell of the best checkpoint, whatever became of it."""
+    path = f"{run.folder}/best"
+    stand_in = replace(run, checkpoints=(path,))
+    (told,) = attribute([stand_in], {**readings, path: Reading("", "model")}, rules)
+    if told.value is None and checkpoints:
+        return checkpoints[0]
+    # evidence names files that are there: the folder, whose name the stand-in's path holds
+    found = (replace(e, path=run.folder) if e.path == path else e for e in told.evidence)
+    return replace(told, path=run.folder, evidence=tuple(found))
+
+
+# --- when it was, and what may be done with it ----------------------------------------------------
+
+
+def _started(fields: dict[str, str] | None, best: Checkpoint) -> date | None:
+    if fields and fields["date"].isdigit():
+        return date.fromisoformat(fields["date"])
+    return best.date.date() if best.date else None
+
+
+def _end(project: Project, inventory: Inventory, home: str) -> tuple[str | None, date | None]:
+    """Return why the training is not over, if it is not, and the day on which it ended."""
+    path = f"{home}/{project.conventions.names.experiment_record}"
+    if path not in inventory.entries:
+        return None, None  # made by hand, or older than the record
+    ended = dates.of_value(read_metadata(project.root / path).get("ended"))
+    if ended is None:
+        return f"unfinished: {path} tells of no end", None
+    return None, date.fromisoformat(ended[:10])
+
+
+def _tags(project: Project, inventory: Inventory, config: str) -> tuple[str, ...] | None:
+    """Return the `tags` of an experiment's config; None if it cannot be read."""
+    entry = inventory.entries.get(config)
+    if entry is None:
+        return ()
+    if entry.kind != "file":
+        return None
+    try:
+        content = config_file.load(project.root / config, config)
+    except (OSError, ValueError, RecursionError):
+        return None
+    tags = content.get("tags") if isinstance(content, dict) else None
+    return tuple(map(str, tags if isinstance(tags, list) else [tags] if tags else []))
+
+
+def _reasons_to_stay(
+    project: Project,
+    inventory: Inventory,
+    run: Run,
+    readings: Mapping[str, Reading],
+    used: Mapping[str, str],
+) -> Iterator[str]:
+    globs = project.conventions.scan.leave_alone
+    yield from (f"in use: {path} ({used[path]})" for path in run.files if path in used)
+    for path in (run.folder, *run.files):
+        if matches(path, globs):
+            yield f"left alone on request: {path}"
+    for path, why in inventory.closed.items():
+        if path == run.folder or run.holds(path):
+            yield f"{path}: {why}"
+    for entry in inventory.below(run.folder):
+        if entry.kind == "special":
+            yield f"{entry.path}: neither a file nor a folder"
+    for path, reading in readings.items():
+        if "git-lfs pointer" in (reading.problem or ""):
+            yield f"{path}: {reading.problem}"
+    if not run.files:
+        yield "it holds no files"
+
+
+# --- which of them a production model came from ---------------------------------------------------
+
+
+def _in_production(
+    project: Project, inventory: Inventory, run: Run, production: Iterable[Product]
+) -> str | None:
+    """Return the file in production that came from this experiment: as it says, or by its bytes."""
+    by_size = defaultdict(list)
+    for path in run.checkpoints:
+        by_size[inventory.entries[path].size].append(path)
+    for entry, sources in production:
+        if any(map(run.holds, sources)):
+            return entry.path
+        if entry.kind == "file" and entry.size:
+            for path in by_size[entry.size]:
+                if _is_copy(project.root / entry.path, project.root / path):
+                    return entry.path
+    return None
+
+
+def _sources(root: Path, entry: Entry) -> Iterator[str]:
+    """Yield what a link in production leads to, or what metadata names, relative to the root."""
+    if entry.kind == "link":
+        yield os.path.relpath(os.path.realpath(root / entry.path), root)
+    elif entry.path.endswith(".json"):
+        yield str(read_metadata(root / entry.path).get("source"))
+
+
+def _is_copy(path: Path, other: Path) -> bool:
+    with suppress(OSError):  # what cannot be read cannot be packed either
+        return disk.same_bytes(path, other)
+    return False

@@ -1,0 +1,183 @@
+"""Look at a project: scan it, read what may be evidence, and attribute the checkpoints."""
+
+import json
+import math
+import stat
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+
+from engine import names
+from engine.errors import UserError
+from engine.plans.cleanup_plan import Mess
+from engine.project import Project
+from engine.readers import dates, read
+from engine.recognition import (
+    duplicates,
+    folder_checkpoints,
+    in_use,
+    left_in_place,
+    metrics,
+    trackers,
+)
+from engine.recognition.attribution import TASK_FACTS, Checkpoint, Evidence, attribute
+from engine.recognition.evidence import Reading
+from engine.recognition.runs import group, under
+from engine.recognition.scan import DVC, Inventory, matches, scan
+
+METADATA_LIMIT = 1 << 20  # bytes
+
+
+def look(project: Project, leave_alone: tuple[str, ...] = ()) -> Mess:
+    """Return all that is found in the project; nothing is written."""
+    inventory = scan(project, leave_alone)
+    left_in_place.mark(project.root, inventory)
+    everything = {
+        entry.path: reading
+        for entry in inventory.entries.values()
+        if entry.kind == "file" and entry.zone in (None, DVC)
+        if (reading := _read(project, entry.path))
+    }
+    readings, left = left_in_place.split(inventory, everything)
+    folders = folder_checkpoints.find(inventory, readings)
+    readings = folder_checkpoints.readings_with(folders, readings)
+    tracked = trackers.tracked_runs(project.root, inventory, project.conventions)
+    runs = trackers.with_records(group(inventory, readings, folders), tracked)
+    readings |= {run.source: run.told for run in tracked}
+    checkpoints = attribute(runs, readings, project.conventions)
+    production = in_production(project, inventory)
+    models = [c.path for c in (*checkpoints, *production) if c.role == "model"]
+    files = sorted(
+        {
+            *(p for p in readings if p in inventory.entries),
+            *(path for run in runs for path in run.files),
+        }
+        - folders.keys()
+    )
+    window = project.conventions.scan.in_use_minutes * 60
+    return Mess(
+        inventory,
+        readings,
+        runs,
+        checkpoints,
+        production,
+        _duplicates(project, inventory, models, folders),
+        in_use.in_use(project.root, files, time.time(), window),
+        folders,
+        (
+            *_left(project, inventory, everything, left),
+            *(c for t in tracked for c in t.checkpoints),
+        ),
+    )
+
+
+def _read(project: Project, path: str) -> Reading | None:
+    """Return what a file says; data is none of ours unless the user says that it is weights."""
+    reading = read(project.root / path, PurePosixPath(path).name)
+    if reading and reading.role == "data":
+        rules = project.conventions
+        is_weights = matches(path, (*rules.pretrained.patterns, *rules.production.pick))
+        return replace(reading, role="model") if is_weights else None
+    return reading
+
+
+def _left(
+    project: Project, inventory: Inventory, readings: Mapping[str, Reading], left: Mapping[str, str]
+) -> tuple[Checkpoint, ...]:
+    """Return the checkpoints that stay where they are, each with the reason as its problem."""
+    runs = group(inventory, readings) if left else ()
+    found = attribute(runs, readings, project.conventions)
+    return tuple(replace(c, problem=f"stays: {left[c.path]}") for c in found if c.path in left)
+
+
+def _duplicates(
+    project: Project,
+    inventory: Inventory,
+    models: list[str],
+    folders: dict[str, tuple[str, ...]],
+) -> tuple[tuple[str, ...], ...]:
+    """Return groups of equal models: of files, and of folders that are one checkpoint."""
+    members = {path for files in folders.values() for path in files}
+    known = sorted({*models, *members} & inventory.entries.keys())  # a prefix of several is none
+    entries = (inventory.entries[path] for path in known)
+    equal = duplicates.find(project.root, (entry for entry in entries if entry.kind == "file"))
+    alone = (tuple(path for path in group if path not in members) for group in equal)
+    return (
+        *(group for group in alone if len(group) > 1),
+        *folder_checkpoints.equal_folders(folders, equal),
+    )
+
+
+def inside(project: Project, argument: str) -> str:
+    """Return a path that the user typed, relative to the project root. Raises UserError."""
+    path = Path(argument)
+    absolute = path if path.is_absolute() else Path.cwd() / path
+    for candidate in (absolute, project.root / path):
+        lexical = candidate.parent.resolve() / candidate.name
+        if lexical.is_relative_to(project.root) and lexical.exists():
+            return lexical.relative_to(project.root).as_posix()
+    raise UserError(f"{argument}: there is no such file in {project.root}")
+
+
+def in_production(project: Project, inventory: Inventory) -> tuple[Checkpoint, ...]:
+    """Return the models that are in production already, by their names and metadata."""
+    templates = project.conventions.names
+    found: list[Checkpoint] = []
+    for entry in inventory.below(project.folders.production):
+        name = PurePosixPath(entry.path).name
+        fields = names.parse(templates.production, name) or names.parse(templates.model, name)
+        extension = fields.get("ext", "") if fields else "json"
+        is_model = extension != "json" if entry.kind == "folder" else extension not in ("", "json")
+        is_model = is_model and not name.endswith(".dvc")  # which says what the model beside it is
+        if fields and is_model and not any(under(entry.path, {c.path}) for c in found):
+            found.append(_in_production(project, entry.path, fields))
+    return tuple(found)
+
+
+def _in_production(project: Project, path: str, fields: dict[str, str]) -> Checkpoint:
+    rules = project.conventions.metric
+    wanted = rules.by_model_type.get(fields["model_type"], rules)
+    metadata = read_metadata(project.root / f"{path.removesuffix('.' + fields['ext'])}.json")
+    said = _number(metadata.get("value"))
+    value = _number(fields.get("metric")) if said is None else said
+    metric, direction = metadata.get("metric"), metadata.get("direction")
+    if not isinstance(metric, str) or direction not in ("max", "min", None):
+        metric, direction = metrics.plausible(wanted.name) or wanted.name, wanted.direction
+    where = "file name" if said is None else "key value of its metadata"
+    date = dates.of_value(metadata.get("date")) or dates.of_value(fields.get("date"))
+    return Checkpoint(
+        path,
+        "model",
+        None,
+        model_type=fields["model_type"],
+        metric=metric,
+        direction=str(direction) if direction else None,
+        value=value,
+        date=datetime.fromisoformat(date) if date else None,
+        facts={k: v for k in TASK_FACTS if isinstance(v := metadata.get(k), str)},
+        evidence=(Evidence("metric", f"{metric} {value}", path, where),),
+    )
+
+
+def _number(value: object) -> float | None:
+    """Return a finite number, or None; "unknown" in a name is none."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def read_metadata(path: Path) -> dict[str, object]:
+    """Return what the metadata of a production model says; nothing if it cannot be read."""
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode) or path.stat().st_size > METADATA_LIMIT:
+            return {}
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -1,0 +1,299 @@
+"""Put checkpoints, logs, results and configs together that come from one training."""
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from engine.readers import WEIGHTS
+from engine.recognition import identity
+from engine.recognition.evidence import Reading
+from engine.recognition.scan import Entry, Inventory
+
+# Folders that hold a run's checkpoints, so that the run is the folder above.
+CONTAINERS = frozenset({"checkpoints", "checkpoint", "weights", "ckpt", "ckpts", "snapshots"})
+# Folders that hold many runs, or other things: a checkpoint in one does not make it a run's own.
+COLLECTIONS = frozenset(
+    "runs experiments outputs output results logs artifacts archive saved trained docs "
+    "lightning_logs multirun work_dirs".split()
+)
+MOMENT = re.compile(r"\d{8}_\d{6}")
+MOVES_ALONG = (
+    "hidden",
+    "tests and fixtures",
+    "data sets",
+)  # zones of what lies in a run's own folder
+SOURCE = frozenset({".py", ".ipynb", ".c", ".cc", ".cpp", ".cu", ".rs", ".go", ".js", ".ts"})
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training. `whole` says that the folder is the run's own and moves with all it holds."""
+
+    folder: str
+    key: identity.Tokens
+    whole: bool
+    checkpoints: tuple[str, ...]  # models and training state
+    records: tuple[str, ...] = ()  # logs, results, configs, wherever they lie
+    others: tuple[str, ...] = ()  # what else lies in a folder that moves whole
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Return every file of the run, sorted."""
+        return tuple(sorted({*self.checkpoints, *self.records, *self.others}))
+
+    @property
+    def name(self) -> str:
+        """Return what the run is called in its folder or file names."""
+        return PurePosixPath(self.folder).name if self.whole else "_".join(self.key)
+
+    @property
+    def heading(self) -> str:
+        """Return what the run is shown as: its folder, or its folder and its name."""
+        shown = self.folder if self.whole else f"{self.folder}/{self.name}"
+        return shown.removeprefix("./")
+
+    def holds(self, path: str) -> bool:
+        """Return whether a path lies in the run's folder."""
+        return path.startswith(f"{self.folder}/")
+
+    def is_beside(self, path: str) -> bool:
+        """Return whether a path lies in the folder of the run's checkpoints, or deeper."""
+        return self.holds(path) or str(PurePosixPath(path).parent) == self.folder
+
+    def inner(self, path: str) -> str:
+        """Return a path as it will be in a folder of the run's own."""
+        inside = self.holds(path) and (self.whole or path in {*self.others, *self.records})
+        return path.removeprefix(f"{self.folder}/") if inside else PurePosixPath(path).name
+
+
+def group(
+    inventory: Inventory,
+    readings: Mapping[str, Reading],
+    folders: Mapping[str, tuple[str, ...]] | None = None,
+) -> tuple[Run, ...]:
+    """Return the runs. A log that no run is found for is in none of them.
+
+    `folders` are those that are one checkpoint, with their files; these are the run's, too.
+
+    `readings` holds what was recognised outside the layout. A log that several runs may have
+    written (they append to one file) is a record of each.
+    """
+    weights = [path for path, reading in readings.items() if is_weights(path, reading)]
+    places = _Places(folders or {})
+    own = _own_folders(inventory, readings, weights, places)
+    runs = [*_folder_runs(inventory, weights, own), *_file_runs(readings, weights, own, places)]
+    members = {path for run in runs for path in (*run.checkpoints, *run.others)}
+    records = [path for path in readings if path not in members]
+    owners = {path: _owners(path, readings[path], runs) for path in records}
+    joined = tuple(_with_records(run, owners, readings) for run in runs)
+    outputs = output_folders(weights)
+    loose = [path for path in records if not owners[path]]
+    alone = tuple(
+        Run(
+            str(PurePosixPath(path).parent),
+            identity.variants(identity.stem(path))[-1],
+            False,
+            (),
+            (path,),
+        )
+        for path in loose
+        if readings[path].role == "results" and under(path, outputs)
+    )
+    return joined + alone
+
+
+def is_weights(path: str, reading: Reading) -> bool:
+    """Return whether a file is a checkpoint or training state, be it a damaged one."""
+    if reading.role == "unreadable":
+        return path.lower().endswith(WEIGHTS)
+    return reading.role in ("model", "training_state")
+
+
+def is_pointer(reading: Reading) -> bool:
+    """Return whether a file only stands for a checkpoint that git-lfs has."""
+    return "git-lfs pointer" in (reading.problem or "")
+
+
+class _Places:
+    """Where checkpoints lie, be they files or folders."""
+
+    def __init__(self, folders: Mapping[str, tuple[str, ...]]) -> None:
+        self.folders = folders
+        self._folder_of = {path: folder for folder, files in folders.items() for path in files}
+
+    def checkpoint(self, path: str) -> str:
+        """Return the folder that is the checkpoint which the file belongs to, or the file."""
+        return self._folder_of.get(path, path)
+
+    def home(self, path: str) -> str:
+        """Return the folder of the run that wrote it; empty if that is the project's root.
+
+        A folder that is a checkpoint and holds others, or has a name of its own, is the run's.
+        """
+        path = self.checkpoint(path)
+        if path in self.folders and self.is_run(path):
+            return path
+        folder = PurePosixPath(path).parent
+        while _is_container(folder) and folder.parent != PurePosixPath():
+            folder = folder.parent
+        return "" if folder == PurePosixPath() else str(folder)
+
+    def is_run(self, folder: str) -> bool:
+        """Return whether a folder that is a checkpoint is the folder of the run as well."""
+        if not self.folders[folder][:1] or not self.folders[folder][0].startswith(f"{folder}/"):
+            return False  # files whose names start alike
+        holds_others = any(other.startswith(f"{folder}/") for other in self.folders)
+        return holds_others or not identity.starts_generic(PurePosixPath(folder).name)
+
+
+def _is_container(folder: PurePosixPath) -> bool:
+    return folder.name.lower() in CONTAINERS or identity.is_half_a_name(folder.name)
+
+
+def _own_folders(
+    inventory: Inventory, readings: Mapping[str, Reading], weights: Iterable[str], places: _Places
+) -> dict[str, str]:
+    """Return for each checkpoint that lies in its run's own folder that folder."""
+    by_home = defaultdict(list)
+    for path in weights:
+        by_home[places.home(path)].append(path)
+    return {
+        path: home
+        for home, paths in by_home.items()
+        if home and _is_own(inventory, readings, home, paths)
+        for path in paths
+    }
+
+
+def _is_own(
+    inventory: Inventory, readings: Mapping[str, Reading], home: str, paths: list[str]
+) -> bool:
+    models = [path for path in paths if readings[path].role != "training_state"]
+    if all(is_pointer(readings[path]) for path in models):
+        return False  # pointers stay, so what lies beside them stays, too
+    if not all(identity.starts_generic(identity.stem(p)) for p in models if p != home):
+        return False
+    if PurePosixPath(home).name.lower() in CONTAINERS | COLLECTIONS | identity.NOUNS:
+        return False
+    return not any(
+        _is_written_by_hand(inventory, entry, home)
+        for entry in inventory.below(home)
+        if entry.path not in readings
+    )
+
+
+def _is_written_by_hand(inventory: Inventory, entry: Entry, home: str) -> bool:
+    """Return whether a file that no reader knows is someone's work: then its folder is no run's.
+
+    A config that was written as Python, as mmengine does, is called like the run or the moment.
+    """
+    if inventory.tracked:
+        return entry.path in inventory.tracked and entry.zone != "hidden"
+    path = PurePosixPath(entry.path)
+    is_config = path.stem in ("config", PurePosixPath(home).name) or MOMENT.fullmatch(path.stem)
+    return path.suffix in SOURCE and not is_config
+
+
+def _folder_runs(inventory: Inventory, weights: list[str], own: dict[str, str]) -> Iterator[Run]:
+    homes = sorted(set(own.values()))
+    for home in homes:
+        inner = [other + "/" for other in homes if other.startswith(home + "/")]
+        files = [
+            entry.path
+            for entry in inventory.below(home)
+            if entry.kind in ("file", "link")
+            and entry.zone in (None, *MOVES_ALONG)
+            and not any(entry.path.startswith(prefix) for prefix in inner)
+        ]
+        checkpoints = tuple(sorted(path for path in weights if own.get(path) == home))
+        others = tuple(sorted(set(files) - set(checkpoints)))
+        key = identity.folder_key(PurePosixPath(home).name)
+        yield Run(home, key, True, checkpoints, (), others)
+
+
+def _file_runs(
+    readings: Mapping[str, Reading], weights: list[str], own: dict[str, str], places: _Places
+) -> Iterator[Run]:
+    folders: dict[str, dict[identity.Tokens, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for path in weights:
+        if path not in own:
+            place = places.checkpoint(path)
+            key = identity.run_key(identity.stem(place))
+            folders[str(PurePosixPath(place).parent)][key].append(path)
+    for folder, by_key in sorted(folders.items()):
+        unnamed = by_key.get((), [])
+        if len(by_key) == 2 and all(readings[p].role == "training_state" for p in unnamed):
+            only = max(by_key)  # "optimizer.pt" beside the checkpoints of a single run
+            by_key[only] += by_key.pop((), [])
+        for key, paths in sorted(by_key.items()):
+            inside = {file for path in paths for file in places.folders.get(path, ())}
+            others = tuple(sorted(inside - set(paths)))
+            yield Run(folder, key, False, tuple(sorted(paths)), (), others)
+
+
+def _owners(path: str, reading: Reading, runs: list[Run]) -> frozenset[tuple[str, identity.Tokens]]:
+    """Return the runs whose record this is: those that match its text or name best."""
+    scored = [(score, run) for run in runs if (score := _distance(path, reading, run)) is not None]
+    best = min((score for score, _ in scored), default=None)
+    closest = [run for score, run in scored if score == best]
+    if best is not None and best[0] >= _LOOSE and len(closest) > 1:
+        return frozenset()
+    return frozenset((run.folder, run.key) for run in closest)
+
+
+_LOOSE = 100  # matches from here on count only when a single run has them
+
+
+def _distance(path: str, reading: Reading, run: Run) -> tuple[int, int, bool] | None:
+    """Return how far a record is from a run, smaller is closer; None if it is not of the run."""
+    folder = str(PurePosixPath(path).parent)
+    elsewhere = folder != run.folder
+    said = {m.checkpoint for m in reading.measurements if m.checkpoint}
+    if said & {PurePosixPath(checkpoint).name for checkpoint in run.checkpoints}:
+        generic = not run.key or run.whole
+        return (_LOOSE if generic else -1, 0, elsewhere)
+    names = [run.name, *(identity.stem(checkpoint) for checkpoint in run.checkpoints)]
+    wanted = identity.variants(identity.stem(path))
+    shared = -len(
+        {w for w in identity.tokens(path) if w.isdigit()} & set(identity.tokens(run.name))
+    )
+    steps = [
+        wanted.index(variant) + number
+        for name in ([run.name] if run.whole else names)
+        for number, variant in enumerate(identity.variants(name))
+        if variant in wanted and not identity.is_counter(variant) | (variant == wanted[-1] == ())
+    ]
+    if steps:
+        return (min(steps), shared, elsewhere)
+    core = wanted[-1] if wanted else ()
+    beside = not elsewhere or reading.role == "log"  # results are written beside the checkpoint
+    if beside and run.key and len(core) > len(run.key) and core[: len(run.key)] == run.key:
+        return (50 - len(run.key), shared, elsewhere)
+    if core and run.key[: len(core)] == core and not identity.is_counter(core):
+        return (_LOOSE, shared, elsewhere)
+    generic = not identity.without_values(core) or core[-1] in identity.RECORDS | identity.NOUNS
+    return (_LOOSE + 1, shared, elsewhere) if generic and not elsewhere else None
+
+
+def _with_records(
+    run: Run,
+    owners: Mapping[str, frozenset[tuple[str, identity.Tokens]]],
+    readings: Mapping[str, Reading],
+) -> Run:
+    inside = [path for path in run.others if path in readings]
+    scattered = [path for path, keys in owners.items() if (run.folder, run.key) in keys]
+    others = tuple(path for path in run.others if path not in inside)
+    records = tuple(sorted({*inside, *scattered}))
+    return Run(run.folder, run.key, run.whole, run.checkpoints, records, others)
+
+
+def output_folders(weights: Iterable[str]) -> frozenset[str]:
+    """Return the folders that checkpoints lie in. The root of a project holds other things, too."""
+    return frozenset(str(PurePosixPath(path).parent) for path in weights) - {"."}
+
+
+def under(path: str, folders: Collection[str]) -> bool:
+    """Return whether a path lies in one of the folders, or deeper."""
+    return any(str(parent) in folders for parent in PurePosixPath(path).parents)

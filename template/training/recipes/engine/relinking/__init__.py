@@ -1,0 +1,1 @@
+"""Which references name what has moved, and how they read afterwards."""

@@ -1,0 +1,1 @@
+"""What is told: summaries, metadata, the overview and its page."""
