@@ -1,9 +1,10 @@
 """A real S3 server on loopback (moto) that can be told to fail, and how rclone reaches it."""
 
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from moto.moto_api._internal.models import moto_api_backend
@@ -42,11 +43,8 @@ class Store:
             "RCLONE_CONFIG_STORE_REGION": "us-east-1",
             "AWS_CA_BUNDLE": "",  # rclone 1.60 cannot have one
             "RCLONE_RETRIES": "1",
-            "RCLONE_LOW_LEVEL_RETRIES": "1",
+            "RCLONE_LOW_LEVEL_RETRIES": "2",  # the second finds that nobody listens
             "RCLONE_TRANSFERS": "1",
-            # a connection that the server had taken when it went away is answered by nobody
-            "RCLONE_TIMEOUT": "5s",
-            "RCLONE_CONTIMEOUT": "5s",
         }
 
     def _answer(self, environ: dict[str, Any], start: Answer) -> Iterable[bytes]:
@@ -55,7 +53,8 @@ class Store:
         self.uploads += upload
         if self.uploads > self.dies_after:
             self.close()
-            return []
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)  # else it is kept alive
+            raise ConnectionResetError
         if method == self.denies:
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
             start("403 Forbidden", [("Content-Type", "application/xml")])
@@ -64,8 +63,13 @@ class Store:
         return found
 
     def close(self) -> None:
-        """Stop; from now on connections are refused."""
-        self._server.socket.close()
+        """Stop; from now on connections are refused.
+
+        Closing alone would not do: the thread that waits on the socket keeps it alive, and the
+        system goes on taking connections that nobody answers.
+        """
+        with suppress(OSError):  # it was closed before
+            self._server.socket.shutdown(socket.SHUT_RDWR)
         threading.Thread(target=self._server.shutdown, daemon=True).start()
 
 

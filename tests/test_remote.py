@@ -20,12 +20,9 @@ from packed_project import ARCHIVED, MESS, NOTES, ONE, WEIGHTS, flip, opened, pa
 from projects import Tree, changed, just, just_json, tree
 from s3_store import Store, s3_store
 
-pytestmark = [
-    pytest.mark.skipif(
-        not shutil.which("rclone"), reason="rclone is not on the path: apt install rclone"
-    ),
-    pytest.mark.flaky(reruns=2),  # a real server that goes away
-]
+pytestmark = pytest.mark.skipif(
+    not shutil.which("rclone"), reason="rclone is not on the path: apt install rclone"
+)
 NAME, LOGS, TWO = "2025-01-01_pat_conv_l_one", "logs_before_20250725", "undated_pat_conv_l_two"
 SUFFIXES = (".json", ".sha256", ".tar.gz")
 ALL = {f"{name}{suffix}" for name in (NAME, LOGS, TWO) for suffix in SUFFIXES}
@@ -106,7 +103,7 @@ def test_a_push_that_broke_off_goes_on_by_running_again(project: Path, tmp_path:
     with s3_store() as broken:
         broken.dies_after = 1
         failed = at(broken.environ, project, "push", status=1)
-    assert re.search("refused|timeout|EOF|reset", failed.stderr)
+    assert "refused" in failed.stderr
     assert len(lines(failed.stderr)) == 1
     assert not list((project / ARCHIVED).glob("*.remote"))
     with s3_store(empty=False) as again:
