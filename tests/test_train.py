@@ -24,7 +24,6 @@ from engine.readers import read
 from projects import RECIPES, just
 from template_fixture import GIT_ENVIRONMENT, JUST, commit_all, copy_of_template, generate
 
-pytestmark = pytest.mark.flaky(reruns=2)  # real terminals, signals and clocks
 ACTIVE = "training/experiments/active"
 NOW = ("--now", "2025-07-25T10:44:38")
 SCRIPT = """\
