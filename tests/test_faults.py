@@ -8,7 +8,9 @@ import os
 import shutil
 import tarfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -28,6 +30,8 @@ FAULTS = (*CRASHES, "ENOSPC", "EIO", "EACCES", "EXDEV")
 NOW = datetime(2025, 7, 25, 12, 0)
 OLD = 1_752_000_000_000_000_000  # July 2025, in nanoseconds
 ONE, OLD_LOGS = "training/experiments/archived/one.tar.gz", "training/experiments/archived/l.tar.gz"
+DELETED = "weights/worse.pt"  # as the plan was asked to
+Act = Callable[[Project], object]
 WAYS_OUT = {"resume": resume.main, "undo": undo.main}
 
 FILES = {
@@ -92,6 +96,10 @@ def plan_of(project: Project) -> Plan:
     return Plan("cleanup", "2025-07-25 12:00:00", (*actions, text), about, emptied)
 
 
+def cleanup(project: Project) -> None:
+    apply(project, plan_of(project), NOW)
+
+
 def carried_out(project: Project) -> Tree:
     assert apply(project, plan_of(project), NOW).left == {}
     return after(project)
@@ -107,10 +115,54 @@ def after(project: Project) -> Tree:
     return {path: (content, mode, 0) for path, (content, mode, _) in tree(project.root).items()}
 
 
-def cases(fault: str, every: int = 3) -> Iterator[tuple[int, str]]:
-    """Yield the number of a change, and a way out; each fault begins with another number."""
-    for number in count(1 + FAULTS.index(fault) % every, every):
-        yield number, ("undo", "resume")[number % 2]
+@dataclass(frozen=True)
+class Struck:
+    """A project in which one change failed, its tree before all, and the way out to try."""
+
+    project: Project
+    original: Tree
+    way_out: str
+
+    def leave(self) -> int:
+        """Go the way out, and return its exit status."""
+        return run(WAYS_OUT[self.way_out], self.project)
+
+    def changed(self) -> set[str]:
+        return changed(self.original, tree(self.project.root))
+
+
+Strike = Callable[..., Iterator[Struck]]
+
+
+@pytest.fixture
+def strike(faults: Faults, fresh: Callable[[], Project]) -> Strike:
+    """Yields a project for each change that fails, until none is left to fail.
+
+    At its end nothing may be lost but what was deleted on request, and nothing lie half written.
+    """
+
+    def strike(
+        fault: str,
+        act: Act,
+        before: Act = lambda _: None,
+        every: int = 3,
+        asked: tuple[str, ...] = (),
+        least: int = 10,
+    ) -> Iterator[Struck]:
+        for number in count(1 + FAULTS.index(fault) % every, every):
+            project = fresh()
+            original = tree(project.root)
+            before(project)
+            with faults.at(fault, number, project.root):
+                act(project)
+            if not faults.struck:
+                assert number > least
+                return
+            assert not lost(project, asked), number
+            yield Struck(project, original, ("undo", "resume")[number % 2])
+            assert not partials(project), number
+
+    return strike
 
 
 def lost(project: Project, without: tuple[str, ...] = ()) -> set[str]:
@@ -140,142 +192,93 @@ def partials(project: Project) -> list[Path]:
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_failing_apply_loses_nothing(
-    fault: str, faults: Faults, fresh: Callable[[], Project]
+    fault: str, strike: Strike, fresh: Callable[[], Project]
 ) -> None:
     """Resume ends as if nothing had happened; undo gives the original tree, times included."""
     finished = carried_out(fresh())
-    for number, way_out in cases(fault, every=1 if fault == "kill" else 3):
-        project = fresh()
-        original = tree(project.root)
-        with faults.at(fault, number, project.root):
-            apply(project, plan_of(project), NOW)
-        if not faults.struck:
-            break
-        assert not lost(project), number
-        assert run(WAYS_OUT[way_out], project) == 0, number
-        if not began(project):
-            assert changed(original, tree(project.root)) <= {"training"}, number
-        elif way_out == "undo":
-            assert not changed(original, tree(project.root)), number
+    for struck in strike(fault, cleanup, every=1 if fault == "kill" else 3):
+        assert struck.leave() == 0
+        if not began(struck.project):
+            assert struck.changed() <= {"training"}
+        elif struck.way_out == "undo":
+            assert not struck.changed()
         else:
-            assert not changed(finished, after(project)), number
-        assert not partials(project), number
-    assert number > 10
+            assert not changed(finished, after(struck.project))
 
 
 @pytest.mark.parametrize("fault", ["kill", "power cut", "EIO"])
-def test_a_failing_undo_loses_nothing(
-    fault: str, faults: Faults, fresh: Callable[[], Project]
-) -> None:
+def test_a_failing_undo_loses_nothing(fault: str, strike: Strike) -> None:
     """An undo that was interrupted is finished by either."""
-    for number, way_out in cases(fault):
-        project = fresh()
-        original = tree(project.root)
-        carried_out(project)
-        with faults.at(fault, number, project.root):
-            run(undo.main, project)
-        if not faults.struck:
-            break
-        assert not lost(project), number
-        assert run(WAYS_OUT[way_out], project) == 0, number
-        run(undo.main, project)  # where resume found that the undo had not begun
-        assert not changed(original, tree(project.root)), number
-        assert not partials(project), number
-    assert number > 10
+    for struck in strike(fault, partial(run, undo.main), before=carried_out):
+        assert struck.leave() == 0
+        run(undo.main, struck.project)  # where resume found that the undo had not begun
+        assert not struck.changed()
 
 
 @pytest.mark.parametrize("fault", ["kill", "torn write", "ENOSPC"])
 def test_a_failing_resume_loses_nothing(
-    fault: str, faults: Faults, fresh: Callable[[], Project]
+    fault: str, strike: Strike, faults: Faults, fresh: Callable[[], Project]
 ) -> None:
     """What is interrupted twice is finished, or taken back, the third time."""
     finished = carried_out(fresh())
-    for number, way_out in cases(fault):
-        project = fresh()
-        original = tree(project.root)
+
+    def interrupted(project: Project) -> None:
         with faults.at("kill", 60, project.root):
-            apply(project, plan_of(project), NOW)
-        with faults.at(fault, number, project.root):
-            run(resume.main, project)
-        if not faults.struck:
-            break
-        assert not lost(project), number
-        assert run(WAYS_OUT[way_out], project) == 0, number
-        expected, found = (
-            (original, tree(project.root)) if way_out == "undo" else (finished, after(project))
-        )
-        assert not changed(expected, found), number
-        assert not partials(project), number
-    assert number > 10
+            cleanup(project)
+
+    for struck in strike(fault, partial(run, resume.main), before=interrupted):
+        assert struck.leave() == 0
+        if struck.way_out == "undo":
+            assert not struck.changed()
+        else:
+            assert not changed(finished, after(struck.project))
+
+
+def purge_all(project: Project) -> int:
+    return run(purge.main, project, "--apply")
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_failing_purge_deletes_nothing_else(
-    fault: str, faults: Faults, fresh: Callable[[], Project]
-) -> None:
+def test_a_failing_purge_deletes_nothing_else(fault: str, strike: Strike) -> None:
     """It is resumed or not, and all but what was deleted on request can still be taken back."""
-    for number, way_out in cases(fault):
-        project = fresh()
-        original = tree(project.root)
-        carried_out(project)
-        with faults.at(fault, number, project.root):
-            run(purge.main, project, "--apply")
-        if not faults.struck:
-            break
-        asked = ("weights/worse.pt",)
-        assert not lost(project, asked), number
-        if way_out == "resume":
-            assert run(resume.main, project) == 0, number
+    for struck in strike(fault, purge_all, before=carried_out, asked=(DELETED,), least=1):
+        project = struck.project
+        if struck.way_out == "resume":
+            assert struck.leave() == 0
         status = run(undo.main, project)
-        assert changed(original, tree(project.root)) <= {*asked, "weights"}, number
-        assert not partials(project), number
-        assert status == (not (project.root / asked[0]).exists()), number
-    assert number > 1
+        assert struck.changed() <= {DELETED, "weights"}
+        assert status == (not (project.root / DELETED).exists())
+
+
+def purged(project: Project) -> None:
+    carried_out(project)
+    assert purge_all(project) == 0
 
 
 @pytest.mark.parametrize("fault", ["kill", "power cut", "EIO"])
-def test_a_failing_undo_after_a_purge_loses_nothing(
-    fault: str, faults: Faults, fresh: Callable[[], Project]
-) -> None:
+def test_a_failing_undo_after_a_purge_loses_nothing(fault: str, strike: Strike) -> None:
     """What is being rebuilt from archives and copies is rebuilt the next time."""
-    for number, way_out in cases(fault):
-        project = fresh()
-        original = tree(project.root)
-        carried_out(project)
-        assert run(purge.main, project, "--apply") == 0
-        with faults.at(fault, number, project.root):
-            run(undo.main, project)
-        if not faults.struck:
-            break
-        asked = ("weights/worse.pt",)
-        assert not lost(project, asked), number
-        run(WAYS_OUT[way_out], project)
-        run(undo.main, project)  # where resume found that the undo had not begun
-        assert changed(original, tree(project.root)) <= {*asked, "weights"}, number
-        assert not partials(project), number
-    assert number > 10
+    for struck in strike(fault, partial(run, undo.main), before=purged, asked=(DELETED,)):
+        struck.leave()
+        run(undo.main, struck.project)  # where resume found that the undo had not begun
+        assert struck.changed() <= {DELETED, "weights"}
+
+
+def purge_as_you_go(project: Project) -> None:
+    apply(project, plan_of(project), NOW, purge_as_you_go=True)
 
 
 @pytest.mark.parametrize("fault", ["kill", "power cut", "ENOSPC"])
 def test_a_failing_purge_as_you_go_loses_nothing(
-    fault: str, faults: Faults, fresh: Callable[[], Project]
+    fault: str, strike: Strike, fresh: Callable[[], Project]
 ) -> None:
     """Originals that are freed archive by archive come back, or the run is finished without."""
     project = fresh()
-    apply(project, plan_of(project), NOW, purge_as_you_go=True)
+    purge_as_you_go(project)
     finished = after(project)
-    for number, way_out in cases(fault):
-        project = fresh()
-        original = tree(project.root)
-        with faults.at(fault, number, project.root):
-            apply(project, plan_of(project), NOW, purge_as_you_go=True)
-        if not faults.struck:
-            break
-        asked = ("weights/worse.pt",)
-        assert not lost(project, asked), number
-        run(WAYS_OUT[way_out], project)
-        if way_out == "undo" or not began(project):
-            assert changed(original, tree(project.root)) <= {*asked, "weights", "training"}, number
+    for struck in strike(fault, purge_as_you_go, asked=(DELETED,)):
+        struck.leave()
+        if struck.way_out == "undo" or not began(struck.project):
+            assert struck.changed() <= {DELETED, "weights", "training"}
         else:
-            assert not changed(finished, after(project)), number
-    assert number > 10
+            assert not changed(finished, after(struck.project))

@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 from datetime import datetime
@@ -18,24 +17,11 @@ from engine.launch import start_facts
 from engine.plans.new_experiment import Wanted, config_text
 from engine.readers import read
 from projects import just, just_json, tree
-from template_fixture import commit_all, copy_of_template, generate, git
+from template_fixture import commit_all, git
 
 ACTIVE = "training/experiments/active"
 NOW = ("--now", "2025-07-25T10:44:38")
 HERE = f"{ACTIVE}/2025-07-25_resnet50_wide"
-
-
-@pytest.fixture(scope="module")
-def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    template = copy_of_template(tmp_path_factory.mktemp("template"))
-    folder = tmp_path_factory.mktemp("generated") / "project"
-    return generate(template, folder, project_name="p", model_types=["resnet50"])
-
-
-@pytest.fixture
-def project(generated: Path, tmp_path: Path) -> Path:
-    """A project whose folder has a space in its name."""
-    return Path(shutil.copytree(generated, tmp_path / "my project"))
 
 
 def config_of(experiment: Path) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from engine import crontab
 from engine.errors import UserError
 from projects import just, just_json
-from template_fixture import copy_of_template, generate
 
 # Keeps the table in a file, and talks as vixie's cron does.
 CRONTAB = """\
@@ -28,13 +27,6 @@ case "$1" in
 esac
 """
 OWN = b"SHELL=/bin/bash\n# my jobs\n\n*/5 * * * * echo '100\\%' >> /tmp/x\r\n@reboot \xff\n"
-
-
-@pytest.fixture(scope="module")
-def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    template = copy_of_template(tmp_path_factory.mktemp("template"))
-    folder = tmp_path_factory.mktemp("generated") / "project"
-    return generate(template, folder, project_name="p", model_types=["resnet50"])
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from engine.changes.lock import project_lock
 from engine.launch import interpreter, teed_command
 from engine.readers import read
 from projects import RECIPES, just
-from template_fixture import GIT_ENVIRONMENT, JUST, commit_all, copy_of_template, generate
+from template_fixture import GIT_ENVIRONMENT, JUST, commit_all
 
 ACTIVE = "training/experiments/active"
 NOW = ("--now", "2025-07-25T10:44:38")
@@ -35,19 +35,6 @@ for epoch in (1, 2):
     logger.info("Epoch %d: val auc=%.4f", epoch, 0.5 + epoch / 100)
     get_checkpoint_path(experiment, f"epoch_{epoch:03}.pth").write_bytes(b"weights %d" % epoch)
 """
-
-
-@pytest.fixture(scope="module")
-def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    template = copy_of_template(tmp_path_factory.mktemp("template"))
-    folder = tmp_path_factory.mktemp("generated") / "project"
-    return generate(template, folder, project_name="p", model_types=["resnet50"])
-
-
-@pytest.fixture
-def project(generated: Path, tmp_path: Path) -> Path:
-    """A project whose folder has a space in its name."""
-    return Path(shutil.copytree(generated, tmp_path / "my project"))
 
 
 def python(code: str) -> list[str]:
