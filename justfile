@@ -39,11 +39,18 @@ archive repo *args:
 test *args:
     @uv run pytest "$@"
 
-# Measure ours and the tools that people use, in turn; write the table to docs/bench.md.
+# Measure ours and the tools that people use, in turn; write the table to docs/reference/bench.md.
 [group('maintain')]
 [positional-arguments]
 bench *args:
     @uv run python scripts/bench.py "$@"
+
+# Write what the documentation takes from the code, and build the site in build/site.
+[group('maintain')]
+docs:
+    uv run python scripts/write_docs.py
+    uv run python -m sphinx -W -n -q -d build/doctrees docs build/site
+    @echo "open build/site/index.html"
 
 # Check style, format, types and every justfile.
 [group('maintain')]

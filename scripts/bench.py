@@ -1,4 +1,4 @@
-"""Measure ours and the tools that people use, in turn; write the table to docs/bench.md."""
+"""Measure ours and the tools that people use, in turn; write the table into the docs."""
 
 import argparse
 import os
@@ -15,7 +15,7 @@ from bench_contests import KINDS, PACKAGES, SIZES, Ground
 from bench_measure import Contest, Measured
 
 QUIET = 0.5  # load of the last minute
-TABLE = Path(__file__).resolve().parents[1] / "docs" / "bench.md"
+TABLE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "bench.md"
 ROW = "| {:<40} | {:>8} | {:>6} | {:>8} | {:>6} | {:>7} | {:>7} |"
 
 
@@ -70,6 +70,13 @@ def _conditions(arguments: argparse.Namespace) -> Iterator[str]:
         f"start{'' if load < QUIET else ' (**not quiet**: read nothing into it)'}."
     )
     yield "`/ ours` is a multiple of ours: more than 1 is slower than ours. CPU s is of all cores."
+    yield ""
+    yield (
+        "Packing is: these files into an archive that is hashed, read back and compared, and the "
+        "originals renamed into quarantine, with the journal that `just undo` goes by. The peers "
+        "do what their names say. `just archive` is the whole recipe: it reads logs and tables for "
+        "their metrics first."
+    )
 
 
 def _able(contest: Contest) -> tuple[Contest, set[str]]:

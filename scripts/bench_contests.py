@@ -81,22 +81,27 @@ def pack(ground: Ground) -> Iterator[Contest]:
     ):
         root = ground.folder / "packing"
         fill(root / ACTIVE / EXPERIMENT, size)
-        planned = ground.recipe("archive", root, EXPERIMENT, "--json")
-        plan = Contender("its plan alone, --json", [planned], root)
-        ours = [_archive(ground, root), plan]
-        yield Contest(f"pack {kind}", [*ours, *_packers(ground, root / ACTIVE)])
+        yield Contest(f"pack {kind}", [*_archive(ground, root), *_packers(ground, root / ACTIVE)])
         yield Contest(f"restore {kind}", [_restore(ground, root), _untar(ground, root / ACTIVE)])
         shutil.rmtree(root)
 
 
-def _archive(ground: Ground, root: Path) -> Contender:
-    return Contender(
-        "just archive, verified, in quarantine",
-        [ground.recipe("archive", root, EXPERIMENT, "--apply")],
-        root,
-        after=lambda: _quietly(ground.recipe("undo", root)),
-        makes=root / ARCHIVED / f"{EXPERIMENT}.tar.gz",
-    )
+def _archive(ground: Ground, root: Path) -> Iterator[Contender]:
+    """Yield packing what is given, the whole recipe, which reads it for its metrics, and its plan.
+
+    All but the plan pack, hash, verify by reading back, and put the originals into quarantine.
+    """
+    made = root / ARCHIVED / f"{EXPERIMENT}.tar.gz"
+
+    def after() -> None:
+        _quietly(ground.recipe("undo", root))
+
+    for name, part in (("ours: pack, verify, quarantine", "pack"), ("ours, --fast", "pack_fast")):
+        packed = [ground.part(part, root)]
+        yield Contender(name, packed, root, after=after, makes=made, environment=ENGINE_PATH)
+    recipe = ground.recipe("archive", root, EXPERIMENT)
+    yield Contender("just archive --apply", [(*recipe, "--apply")], root, after=after, makes=made)
+    yield Contender("just archive, the plan alone", [(*recipe, "--json")], root)
 
 
 def _restore(ground: Ground, root: Path) -> Contender:
@@ -191,7 +196,7 @@ def duplicates(ground: Ground) -> Iterator[Contest]:
 
 def _finders(ground: Ground, root: Path) -> Iterator[Contender]:
     ours = ground.part("duplicates", root)
-    yield Contender("ours, bytes compared", [ours], root, environment=ENGINE_PATH)
+    yield Contender("ours, all bytes compared", [ours], root, environment=ENGINE_PATH)
     yield Contender("jdupes", [("jdupes", "-r", "-q", root)], root, ["jdupes"])
     rmlint = ("rmlint", "--types=df", "-o", f"json:{ground.folder / 'rmlint.json'}", root)
     yield Contender("rmlint", [rmlint], root, ["rmlint"])

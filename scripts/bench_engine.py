@@ -1,30 +1,45 @@
-"""One part of the engine alone, for the bench: `duplicates DIR` or `scan DIR`."""
+"""One part of the engine alone, for the bench: `duplicates`, `scan`, `pack` or `pack_fast` DIR."""
 
 import sys
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
-from engine.changes import disk
+from engine.changes.apply import apply
+from engine.plans.plan import Action, Plan
 from engine.project import Project, open_project
 from engine.recognition import duplicates
-from engine.recognition.scan import scan
+from engine.recognition.scan import Inventory, scan, scan_layout
 
 
 def main(argv: list[str]) -> int:
     """Do one part; prints what it found. Returns the exit status."""
     part, folder, conventions = argv
     project = open_project(Path(folder), Path(conventions))
+    if part.startswith("pack"):
+        plan = replace(_packing(project, scan_layout(project)), fast=part == "pack_fast")
+        return len(apply(project, plan, datetime.now()).left)
     print(_duplicates(project) if part == "duplicates" else len(scan(project).entries))
     return 0
 
 
 def _duplicates(project: Project) -> int:
-    """Return how many files are copies, each compared byte by byte with the first of its kind."""
-    entries = scan(project).entries.values()
-    return sum(
-        disk.same_bytes(project.root / group[0], project.root / copy)
-        for group in duplicates.find(project.root, entries)
-        for copy in group[1:]
+    """Return how many files are copies, by their bytes."""
+    groups = duplicates.find(project.root, scan(project).entries.values())
+    return sum(len(group) - 1 for group in groups)
+
+
+def _packing(project: Project, inventory: Inventory) -> Plan:
+    """Return the plan to pack the one experiment there is, of which nothing is read."""
+    (folder,) = (project.root / project.folders.active).iterdir()
+    target = f"{project.folders.archived}/{folder.name}.tar.gz"
+    files = (entry for entry in inventory.entries.values() if entry.kind == "file")
+    actions = (
+        Action("pack", entry.path, target, entry.size, "", mtime_ns=entry.mtime_ns)
+        for entry in files
     )
+    about = {"name": folder.name}
+    return Plan("archive", datetime.now().isoformat(), tuple(actions), {target: about})
 
 
 if __name__ == "__main__":

@@ -1,12 +1,18 @@
 """Make the samples of Keras, of what is not neural and of stores, with the frameworks themselves.
 
-TensorFlow's are made by its public source, without it.
-
     python3.12 -m venv /tmp/classic
     /tmp/classic/bin/pip install keras==3.15.1 jax==0.12.0.1 h5py==3.16.0 \
         scikit-learn==1.9.1 xgboost-cpu==3.4.1 lightgbm==4.7.0 \
         catboost==1.2.10 onnx==1.23.2 mlflow-skinny==3.17.2
-    /tmp/classic/bin/python scripts/make_samples_classic.py tests/samples
+    /tmp/classic/bin/python scripts/make_samples_classic.py tests/samples \
+        keras sklearn xgboost lightgbm catboost onnx mlflow
+    python3.11 -m venv /tmp/arrays
+    /tmp/arrays/bin/pip install tensorflow-cpu==2.21.0 tensorboard==2.21.0 flax==0.12.8 \
+        orbax-checkpoint==0.12.8 paddlepaddle==3.3.1
+    for one in tensorflow keras_log flax paddle; do  # they do not live in one process
+        KERAS_BACKEND=tensorflow /tmp/arrays/bin/python scripts/make_samples_classic.py \
+            tests/samples $one
+    done
 
 The numbers of the histories are made up, so that what is best is known; everything else is as the
 framework writes it, but for paths and names. Nothing is downloaded. Each DEST/<framework> is
@@ -23,7 +29,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-os.environ["KERAS_BACKEND"] = "numpy"
+os.environ.setdefault("KERAS_BACKEND", "numpy")
 
 import numpy as np
 
@@ -191,23 +197,88 @@ def _forest() -> Any:
 
 
 def tensorflow(folder: Path) -> None:
-    """By source, without TensorFlow: checkpoints of several files, and a SavedModel.
+    """Checkpoints that a CheckpointManager keeps, a SavedModel, and summaries of both parts."""
+    import tensorflow as tf
 
-    tensorflow/core/util/tensor_bundle (an index, which is a table, and the data) and
-    tensorflow/python/saved_model.
+    os.chdir(folder)
+    net = tf.Module(name="unet")
+    net.w = tf.Variable([[0.0, 0.0]])
+    net.call = tf.function(lambda x: x @ tf.transpose(net.w), [tf.TensorSpec((None, 2))])
+    state = tf.train.Checkpoint(model=net, epoch=tf.Variable(0))
+    manager = tf.train.CheckpointManager(state, "unet/tf_ckpts", 3, checkpoint_name="ckpt")
+    parts = {name: tf.summary.create_file_writer(f"unet/logs/{name}") for name in ("train", "val")}
+    for epoch, auc in enumerate(AUCS, start=1):
+        net.w.assign_add([[1.0, auc]])
+        state.epoch.assign(epoch)
+        for name, writer in parts.items():
+            with writer.as_default(step=epoch):
+                tf.summary.scalar("epoch_auc", auc if name == "val" else 0.99)
+        manager.save()
+        if auc == max(AUCS):
+            state.write("unet/best/cp-0002-val_auc_0.6432.ckpt")
+            tf.saved_model.save(net, "export/unet_auc_0.6432")
+    for writer in parts.values():
+        writer.close()
+
+
+def keras_log(folder: Path) -> None:
+    """What Keras prints while it trains for real, in a file; its own history goes to the terminal.
+
+    It needs a backend that trains: run it with KERAS_BACKEND=tensorflow.
     """
-    home = folder / "unet"
-    home.mkdir()
-    for number, auc in ((2, 0.6432), (4, 0.6107)):
-        prefix = f"cp-{number:04d}-val_auc_{auc}.ckpt"
-        (home / f"{prefix}.index").write_bytes(bytes(40) + bytes.fromhex("57fb808b247547db"))
-        (home / f"{prefix}.data-00000-of-00001").write_bytes(bytes([number]) * 64)
-    (home / "checkpoint").write_text(f'model_checkpoint_path: "{prefix}"\n')
-    saved = folder / "export/unet_auc_0.6432"
-    (saved / "variables").mkdir(parents=True)
-    (saved / "saved_model.pb").write_bytes(b"\x08\x01\x12\x02\n\x00")
-    (saved / "variables/variables.index").write_bytes(bytes(8) + bytes.fromhex("57fb808b247547db"))
-    (saved / "variables/variables.data-00000-of-00001").write_bytes(bytes(64))
+    import contextlib
+
+    import keras
+
+    keras.utils.set_random_seed(1)
+    (folder / "tiny_net").mkdir()
+    net = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, activation="sigmoid")])
+    auc = keras.metrics.AUC(name="auc")
+    net.compile(keras.optimizers.SGD(1.0), "binary_crossentropy", metrics=["accuracy", auc])
+    name = str(folder / "tiny_net/weights.{epoch:02d}-{val_loss:.2f}.weights.h5")
+    save = keras.callbacks.ModelCheckpoint(name, save_weights_only=True, verbose=1)
+    wanted = (X[:, 0] + RANDOM.normal(size=80) > 0).astype(int)
+    with (folder / "tiny_net/train.log").open("w") as log, contextlib.redirect_stdout(log):
+        print("2025-07-21 10:44:38 training tiny_net")
+        held_out = (X[60:], wanted[60:])
+        done = net.fit(X[:60], wanted[:60], 20, 4, callbacks=[save], validation_data=held_out)
+    print(done.history)
+
+
+def flax(folder: Path) -> None:
+    """Steps of an Orbax CheckpointManager with their metrics, and bytes of MessagePack."""
+    import orbax.checkpoint as ocp
+    from flax import serialization
+    from jax import numpy as jnp
+
+    options = ocp.CheckpointManagerOptions(max_to_keep=2, best_fn=lambda m: m["val_auc"])
+    with ocp.CheckpointManager((folder / "tiny_mlp/ckpts").resolve(), options=options) as manager:
+        for step, auc in enumerate(AUCS):
+            tree = {"params": {"w": jnp.full((2, 2), step)}}
+            manager.save(step, args=ocp.args.StandardSave(tree), metrics={"val_auc": auc})
+    (folder / "mlp_best.msgpack").write_bytes(serialization.to_bytes(tree))
+
+
+def paddle(folder: Path) -> None:
+    """Weights and optimizer of three epochs, as PaddleClas calls them, with its lines of log."""
+    import paddle as pd
+
+    home = folder / "output/ResNet_tiny"
+    home.mkdir(parents=True)
+    net = pd.nn.Linear(2, 1)
+    steps = pd.optimizer.Momentum(0.1, parameters=net.parameters())
+    lines = []
+    for epoch, auc in enumerate(AUCS[:3], start=1):
+        net.weight.set_value(pd.full([2, 1], float(epoch)))
+        names = [f"epoch_{epoch}", "latest", *(["best_model"] if auc == max(AUCS) else [])]
+        for name in names:
+            pd.save(net.state_dict(), str(home / f"{name}.pdparams"))
+            pd.save(steps.state_dict(), str(home / f"{name}.pdopt"))
+        lines.append(
+            f"[2025/07/2{epoch} 10:44:38] ppcls INFO: [Eval][Epoch {epoch}][Avg]CELoss: "
+            f"{1 - auc:.5f}, loss: {1 - auc:.5f}, top1: {auc:.5f}, top5: 1.00000"
+        )
+    (home / "train.log").write_text("\n".join(lines) + "\n")
 
 
 SAMPLES: tuple[Callable[[Path], None], ...] = (
@@ -219,6 +290,9 @@ SAMPLES: tuple[Callable[[Path], None], ...] = (
     onnx,
     mlflow,
     tensorflow,
+    keras_log,
+    flax,
+    paddle,
 )
 
 

@@ -124,7 +124,10 @@ def huggingface(folder: Path) -> None:
     trainer.save_metrics("train", {"train_loss": 0.4, "epoch": 3.0})
     trainer.save_metrics("eval", {"eval_auc": AUCS[1], "eval_loss": 0.69, "epoch": 3.0})
     lora = peft.LoraConfig(task_type="SEQ_CLS", r=1, target_modules=["query"])
-    train(peft.get_peft_model(BertForSequenceClassification(config), lora), "lora_out")
+    based = BertForSequenceClassification(config)
+    based.name_or_path = "google-bert/bert-base-uncased"  # as if it had been loaded from there
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    train(peft.get_peft_model(based, lora), "lora_out")
     BertForSequenceClassification(config).save_pretrained("sharded_model", max_shard_size=500)
 
 

@@ -7,6 +7,8 @@ format = 1
 name = "my-project"
 model_types = ["pat_conv_l"]
 
+[project.renamed]
+
 [folders]
 training = "training"
 active = "training/experiments/active"

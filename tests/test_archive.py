@@ -368,6 +368,21 @@ def test_special_files_are_not_packed(tmp_path: Path) -> None:
         pack(tmp_path, ["fifo"], tmp_path / "x.tar.gz")
 
 
+@pytest.mark.parametrize("size", [0, 1, 0xFFFF, 0x10000, disk.BLOCK, disk.BLOCK + 70_000])
+def test_fast_stores_what_does_not_compress(size: int, tmp_path: Path) -> None:
+    """Others unpack it, it is verified as any other, and what compresses is compressed still."""
+    data = {"dense": random.Random(1).randbytes(size), "log": b"epoch 1\n" * 400_000}
+    names = make(tmp_path, data)
+    members = pack(tmp_path, names, tmp_path / "x.tar.gz", fast=True)
+    packed = (tmp_path / "x.tar.gz").stat().st_size
+    assert size < packed < size + disk.BLOCK + 100_000
+    extract(tmp_path / "x.tar.gz", {"dense": tmp_path / "back"}, members)
+    (tmp_path / "out").mkdir()
+    subprocess.run(["tar", "xzf", tmp_path / "x.tar.gz", "-C", tmp_path / "out"], check=True)
+    for path in (tmp_path / "back", tmp_path / "out/dense"):
+        assert path.read_bytes() == (tmp_path / "dense").read_bytes()
+
+
 def test_hard_links_are_packed_as_files(tmp_path: Path) -> None:
     """Each name has its bytes, so that each can be restored alone."""
     make(tmp_path, {"a": b"weights"})

@@ -223,6 +223,14 @@ def test_archive_and_undo_are_a_round_trip(project: Path) -> None:
     assert not changed(before, tree(project))
 
 
+@pytest.mark.parametrize("how", [("--apply",), ("--auto",)])
+def test_fast_is_kept_in_the_plan(project: Path, how: tuple[str, ...]) -> None:
+    """A run that is resumed goes on as it began."""
+    just(project, "archive", "--older-than", "30d", "--fast", *how, *NOW)
+    (plan,) = (project / "training/.history").glob("*_archive/plan.json")
+    assert json.loads(plan.read_bytes())["fast"] is True
+
+
 def test_the_manifest_carries_the_metric_and_its_evidence(project: Path) -> None:
     """What is known of an experiment can be read without opening its archive."""
     just(project, "archive", *NOW, "--apply")

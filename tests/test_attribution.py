@@ -226,6 +226,17 @@ def test_the_last_run_that_wrote_a_file_owns_it() -> None:
     assert found["w/v_best.pt"].value == 0.9
 
 
+def test_a_file_of_an_earlier_run_does_not_get_the_settings_of_the_last() -> None:
+    """Two runs in one log said their learning rates; what is read is that of the last."""
+    lines = [
+        measured("auc", 0.8, "saved", checkpoint="u_1.pt", session=0),
+        measured("auc", 0.6, "saved", checkpoint="u_2.pt", session=1),
+    ]
+    files = {"w/u_1.pt": model(), "w/u_2.pt": model(), "w/u.log": log(*lines, config={"lr": 0.1})}
+    found = attributed(files)
+    assert [found[path].config for path in ("w/u_1.pt", "w/u_2.pt")] == [{}, {"lr": 0.1}]
+
+
 def test_without_names_the_last_run_in_a_log_counts() -> None:
     """An earlier run's better value was overwritten."""
     lines = (*curve("Val AUC", 0.9, session=0), *curve("Val AUC", 0.5, 0.6, session=1))

@@ -63,6 +63,7 @@ def test_the_best_goes_to_production_and_the_rest_into_archives() -> None:
     }
     assert [a.dst for a in plan.actions if a.verb == "write"] == [
         "model_weights/production/pat_conv_l_v0.5929.json",
+        "training/results/pat_conv_l_v0.5929_summary.svg",
         "training/results/pat_conv_l_v0.5929_summary.md",
         "training/results/cleanup_20250725.md",
     ]
@@ -335,6 +336,17 @@ def test_pointers_stay_and_damaged_files_are_kept_and_named() -> None:
     assert of(plan, "w/b.pth").reason == "kept as it is: truncated"
     for said in ("w/a.pth: git-lfs", "w/b.pth: truncated", "w/b_results.json: not valid"):
         assert any(note.startswith(said) for note in plan.notes)
+
+
+def test_what_names_a_checkpoint_that_goes_elsewhere_is_said_aloud() -> None:
+    """`last_checkpoint` stays right in its run's archive, but not if it names the best."""
+    files = {"r/best.pt": model(measured("auc", 0.9)), "r/last.pt": model(measured("auc", 0.8))}
+    for named, said in (("last.pt", 0), ("best.pt", 1)):
+        pointer = Reading("pointer", "config", (), (noted("names", named),))
+        plan = planned({**files, "r/last_checkpoint": pointer})
+        told = [note for note in plan.notes if note.startswith("r/last_checkpoint: names best.pt")]
+        assert len(told) == said
+        assert all("model_weights/production" in note for note in told)
 
 
 def test_training_state_goes_with_its_run() -> None:

@@ -52,7 +52,7 @@ def raising(error: BaseException) -> Callable[[Sequence[str]], int]:
         (OSError(28, "No space left on device", "x"), 1, "just resume"),
         (Damaged("x.tar.gz: a: differs"), 1, "just undo"),
         (KeyboardInterrupt(), 1, "interrupted"),
-        (ModuleNotFoundError("gone", name="blake3"), 2, "blake3 is missing"),
+        (ModuleNotFoundError("gone", name="isal"), 2, "isal is missing"),
     ],
 )
 def test_a_mistake_is_one_line_on_standard_error(

@@ -4,7 +4,9 @@ import errno
 import os
 import random
 import stat
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -266,9 +268,63 @@ def test_free_bytes_of_a_folder_to_come(tmp_path: Path) -> None:
     assert disk.free_bytes(tmp_path / "not/yet") > 0
 
 
-def test_link_new_keeps_what_is_there(tmp_path: Path) -> None:
-    """A symlink is made with its target as given, and replaces nothing."""
-    disk.link_new(tmp_path / "link", "./a//b/")
+def test_new_files_keep_what_is_there(tmp_path: Path) -> None:
+    """A symlink is made with its target as given, and neither it nor a file replaces anything."""
+    with disk.NewFiles() as new:
+        new.link(tmp_path / "link", "./a//b/", 10**18)
+        new.write(tmp_path / "file", [b"we", b"ights"], 0o4640, 10**18)
     assert os.readlink(tmp_path / "link") == "./a//b/"  # noqa: PTH115 - exact
-    with pytest.raises(FileExistsError):
-        disk.link_new(tmp_path / "link", "other")
+    assert (tmp_path / "file").read_bytes() == b"weights"
+    assert disk.identity(tmp_path / "file").mtime_ns == 10**18
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o640
+    with pytest.raises(FileExistsError), disk.NewFiles() as new:
+        new.link(tmp_path / "link", "other", 0)
+    with pytest.raises(FileExistsError), disk.NewFiles() as new:
+        new.write(tmp_path / "file", [b"other"], 0o600, 0)
+    assert names(tmp_path) == ["file", "link"]
+    assert (tmp_path / "file").read_bytes() == b"weights"
+
+
+def test_new_files_without_names_go_when_something_fails(tmp_path: Path) -> None:
+    """Of a batch that could not be written nothing stays."""
+    with pytest.raises(RuntimeError), disk.NewFiles() as new:
+        new.write(tmp_path / "a", [b"1"], 0o600, 0)
+        new.link(tmp_path / "b", "a", 0)
+        raise RuntimeError
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [3, disk.FEW])
+def test_many_new_files_are_synced_before_they_get_their_names(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No file has its name before its content is on the disk, be it one by one or all at once."""
+    seen: list[list[str]] = []
+    real, sync_each = disk.rename_no_replace, disk._sync_each
+
+    def sync(paths: list[Path], sync_one: Callable[[Path], None]) -> None:
+        seen.append(sorted(path.name for path in paths))
+        sync_each(paths, sync_one)
+
+    def rename(src: disk.Name, dst: disk.Name) -> None:
+        assert Path(src).name in seen[0]
+        real(src, dst)
+
+    monkeypatch.setattr(disk, "_sync_each", sync)
+    monkeypatch.setattr(disk, "rename_no_replace", rename)
+    with disk.NewFiles() as new:
+        for name in range(number):
+            new.write(tmp_path / f"{name}", [b"x"], 0o600, 0)
+    assert len(names(tmp_path)) == number
+    assert seen[1:] == [[tmp_path.name]]
+
+
+def test_a_file_system_that_cannot_be_synced_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one call that syncs many files fails as aloud as that for each of them."""
+    failing = SimpleNamespace(syncfs=lambda _: -1)
+    monkeypatch.setattr(disk, "_system", lambda: failing)
+    monkeypatch.setattr("sys.platform", "linux")
+    with pytest.raises(OSError, match="could not be synced"):
+        disk.sync_folders([tmp_path] * disk.FEW)

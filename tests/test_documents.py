@@ -154,8 +154,7 @@ def test_the_summary_gives_the_commands_that_reproduce_it() -> None:
         "sh",
         "git checkout abc1234",
         "uv venv --python 3.11.7",
-        "uv pip install -r requirements.txt",
-        "just train pat_conv_l -- python train.py --lr 1e-4",
+        "just train pat_conv_l --seed 7 -- python train.py --lr 1e-4",
     ]
     assert "seed 7." in texts(facts)["summary"]
 
@@ -179,19 +178,14 @@ def test_a_command_that_a_file_tells_is_but_words(said: Any, shown: str | None) 
 
 
 def test_the_summary_has_the_curve_as_a_picture() -> None:
-    """Of the metric, thinned, in the form that GitHub draws; whatever the metric is called."""
-    name = 'Val "AUC"\n```'
+    """Of the metric and the losses, whatever they are called; the card links it."""
     files = winner()
     files["w/pat_conv_l.log"] = log(
-        *curve(name, *([0.5] * 99), 0.5929), *curve("loss", 1, 2), TODAY
+        *curve('Val "AUC"\n]]>', 0.5, 0.5929), *curve("loss", 1, 2), TODAY
     )
-    block = re.search(r"^```mermaid\n(.*?)^```$", texts(files)["summary"], re.DOTALL | re.MULTILINE)
-    assert block
-    assert '"epoch" 1 --> 100' in block[1]
-    (line,) = re.findall(r"line \[(.*)\]", block[1])
-    assert len(line.split(", ")) == 60
-    assert line.endswith(" 0.592900")
-    assert 'title "Val  AUC "' in block[1]
+    found = texts(files)
+    assert found["text"].count("<polyline") == 2
+    assert "![auc by epoch](pat_conv_l_v0.5929_summary.svg)" in found["summary"]
 
 
 @pytest.mark.parametrize("values", [(), (0.5929,), (math.inf, 0.5929)])
@@ -199,7 +193,9 @@ def test_what_is_no_curve_is_not_drawn(values: tuple[float, ...]) -> None:
     """A point, nothing, or numbers that no chart can hold."""
     files = winner()
     files["w/pat_conv_l.log"] = log(*curve("Val AUC", *values), TODAY)
-    assert "mermaid" not in texts(files)["summary"]
+    found = texts(files)
+    assert "text" not in found
+    assert "![" not in found["summary"]
 
 
 def test_the_summary_tells_its_limits() -> None:

@@ -231,8 +231,8 @@ def test_a_failing_read_leaves_its_run_alone(
     place.settle()
     real = disk.read_stable
 
-    def read(path: Path, before: disk.Identity, size: int = disk.BLOCK) -> Iterator[bytes]:
-        if path.match("runs/one/last.pt"):
+    def read(path: disk.Name, before: disk.Identity, size: int = disk.BLOCK) -> Iterator[bytes]:
+        if Path(path).match("runs/one/last.pt"):
             raise problem
         return real(path, before, size)
 

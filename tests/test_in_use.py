@@ -13,6 +13,7 @@ import pytest
 import engine
 from engine.recognition import in_use as module
 from engine.recognition.in_use import in_use
+from template_fixture import commit_all
 
 RECIPES = Path(engine.__file__).parents[1]
 NOW = 1_750_000_000.0
@@ -40,6 +41,18 @@ def test_a_recent_change_is_a_reason(age: float, reason: str | None, tmp_path: P
     """What changed within the window, or after now, is in use; what is as old as it is not."""
     old(tmp_path / "file", age)
     assert in_use(tmp_path, ["file"], NOW, 600).get("file") == reason
+
+
+def test_what_a_clone_brought_is_not_in_use(tmp_path: Path) -> None:
+    """A checkout gives all its files one time; only what differs from it is being worked on."""
+    for name in ("same", "changed"):
+        old(tmp_path / name)
+    commit_all(tmp_path)
+    for name in ("same", "changed", "new"):
+        old(tmp_path / name, 1)
+    (tmp_path / "changed").write_bytes(b"trained on")
+    os.utime(tmp_path / "changed", (NOW - 1, NOW - 1))
+    assert in_use(tmp_path, ["same", "changed", "new"], NOW, 600).keys() == {"changed", "new"}
 
 
 @linux

@@ -1,5 +1,6 @@
 """No proof, no delete."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import undo
 from engine.changes import disk
 from engine.changes import purge as checks
 from engine.changes.journal import Record
-from engine.changes.kept import Place, follow
+from engine.changes.kept import Place, follow, taken
 from engine.changes.purge import Proof
 from place import Place as Repository
 
@@ -47,9 +48,11 @@ def test_only_a_check_makes_a_proof() -> None:
 
 
 def test_without_apply_nothing_goes(place: Repository) -> None:
-    """The plan names each file and where its bytes are."""
-    status, said = place.run(purge.main)
-    assert (status, "last.pt" in said, "archived/" in said) == (0, True, True)
+    """The plan names each file and where its bytes are by now."""
+    status, said = place.run(purge.main, "--json")
+    actions = {action["src"]: action["dst"] for action in json.loads(said)["actions"]}
+    assert (status, {"runs/one/last.pt", "runs/one/best (copy).pt"} - {*actions}) == (0, set())
+    assert not [kept for kept in actions.values() if not (place.root / kept).exists()]
     assert quarantined(place, "last.pt").exists()
 
 
@@ -119,12 +122,15 @@ def test_bytes_are_found_where_newer_runs_put_them() -> None:
     asked = Record("quarantine", "p", "done", "p", kept={"delete": "worse"})
     first = [moved("kept", "p"), moved("other", "kept")]
     archives = [packed, moved("x.tar.gz", "y.tar.gz")]
-    assert follow([first], Place("kept")) == Place("p")
-    assert follow([first, archives], Place("kept")) == Place("y.tar.gz", "p")
-    assert follow([first, [dropped]], Place("kept")) == Place("twin")
-    assert follow([first, [asked]], Place("kept")) is None
-    assert follow([[replace(first[0], state="undone")]], Place("kept")) == Place("kept")
-    assert follow([[moved("a", "b"), moved("b", "a")]], Place("a")) == Place("a")
+    for runs, place in (
+        ([first], Place("p")),
+        ([first, archives], Place("y.tar.gz", "p")),
+        ([first, [dropped]], Place("twin")),
+        ([first, [asked]], None),
+        ([[replace(first[0], state="undone")]], Place("kept")),
+        ([[moved("kept", "b"), moved("b", "kept")]], Place("kept")),
+    ):
+        assert follow(map(taken, runs), Place("kept")) == place
 
 
 def test_a_quarantine_that_someone_emptied_is_rebuilt(place: Repository) -> None:

@@ -90,10 +90,50 @@ def test_what_is_only_named_like_weights_is_unreadable(
     assert reading and (reading.role, reading.problem) == ("unreadable", problem)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "role"),
+    [
+        ("a.pdparams", b"\x80\2}q\0.", "model"),
+        ("a.pdopt", b"\x80\2}q\0.", "training_state"),
+        ("a.gguf", b"GGUF\3\0\0\0", "model"),
+        ("a.tflite", b"\x1c\0\0\0TFL3", "model"),
+        ("a.msgpack", b"\x81\xa1w\xc7\x1c\1\x93\x92\2\2\xa5int32", "model"),
+        ("a.msgpack", b"\x81\xa1w\xa5int32", None),
+        ("a.pdparams", b"hello", None),
+    ],
+)
+def test_weights_that_tell_nothing_are_known_by_their_first_bytes(
+    tmp_path: Path, name: str, content: bytes, role: str | None
+) -> None:
+    """The name alone is not enough; where both agree there is nothing else to read."""
+    reading = given_file(tmp_path, name, content)
+    assert (reading and reading.role) == role
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "named"),
+    [
+        ("last_checkpoint", b"model_final.pth", "model_final.pth"),
+        ("last_checkpoint", b"/home/x/work_dirs/toy/epoch_4.pth\n", "epoch_4.pth"),
+        ("checkpoint", b'model_checkpoint_path: "ckpt-4"\nall_model_c', "ckpt-4"),
+        ("latest", b"global_step10", "global_step10"),
+        ("checkpoint", b"\x93weights", None),
+        ("latest", b"two\nlines\n", None),
+    ],
+)
+def test_a_pointer_names_the_checkpoint_to_resume_from(
+    tmp_path: Path, name: str, content: bytes, named: str | None
+) -> None:
+    """It is a file of one path, or TensorFlow's; whatever is more than that is none."""
+    reading = given_file(tmp_path, name, content)
+    assert [note.value for note in reading.notes] == [named] if reading else named is None
+
+
 def test_other_files_are_nobodys(tmp_path: Path) -> None:
     """Sources, images and raw data have no reader, and are not even opened."""
     assert read(tmp_path / "not there.py", "not there.py") is None
     assert given_file(tmp_path, "a.bin", b"raw data") is None
+    assert given_file(tmp_path, "a.bin", b"\x80") is None  # an empty map of MessagePack
     assert given_file(tmp_path, "a.png", b"\x89PNG") is None
 
 
@@ -116,6 +156,8 @@ NAMES = [f"a{suffix}" for row in TABLE for suffix in row.suffixes] + [
     "config.yaml",
     "hparams.json",
     "results.json",
+    "metrics",
+    "checkpoint",
 ]
 HEADS = [
     b"",

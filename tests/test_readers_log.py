@@ -109,6 +109,9 @@ def test_metrics_on_the_lines_after_an_epoch_belong_to_it(tmp_path: Path) -> Non
         ("Saved checkpoint to 'my models/best model.pt'", "best model.pt"),
         ("Epoch 00002: val_auc improved from 0.5 to 0.6, saving model to w.02.h5", "w.02.h5"),
         (r"Model saved: C:\runs\best.ckpt (val_auc: 0.6)", "best.ckpt"),
+        ("Saved out/epoch_002.pth (Val auc=0.6)", "epoch_002.pth"),
+        ("Saving 'out/epoch_2.pth', Val AUC: 0.6", "epoch_2.pth"),
+        ("Saved out/best_model.pdparams (auc: 0.6)", "best_model.pdparams"),
     ],
 )
 def test_a_saved_checkpoint_is_named(tmp_path: Path, lines: str, checkpoint: str | None) -> None:
@@ -177,6 +180,47 @@ def test_the_last_state_of_a_progress_bar_counts(tmp_path: Path) -> None:
     """Bars are overwritten with carriage returns; what they showed last is the epoch's."""
     bar = "".join(f"Epoch 1: {i}/9 loss=0.{9 - i}\r" for i in range(10))
     assert said(given_log(tmp_path, bar + "\n")) == [("loss", 0.0, "epoch", 1)]
+
+
+def test_lines_that_differ_in_digits_alone_are_of_their_own_epochs(tmp_path: Path) -> None:
+    """Of each epoch the last line of a kind counts, also where 1 is how 11 begins."""
+    for form in ("val_auc: 0.{} epoch {}\n", "Epoch {1}/12 step {0} val_auc: 0.{0}\n"):
+        lines = [form.format(step, epoch) for epoch in (1, 11, 12) for step in (3, 5, 4)]
+        read = given_log(tmp_path, "".join(lines))
+        assert said(read) == [("val_auc", 0.4, "epoch", epoch) for epoch in (1, 11, 12)]
+
+
+def test_a_run_that_was_appended_begins_anew(tmp_path: Path) -> None:
+    """What its first lines say is its own, though they are shaped like lines of the run before."""
+    run = "Training net_a\nfinal val_auc: 0.{0}\nEpoch 1: val_auc: 0.{1}\nfinal val_auc: 0.{2}\n"
+    read = given_log(tmp_path, run.format(1, 2, 3) + run.format(4, 5, 6))
+    assert read
+    finals = [(m.value, m.session) for m in read.measurements if m.kind == "final"]
+    assert finals == [(0.1, 0), (0.3, 0), (0.4, 1), (0.6, 1)]
+
+
+def test_a_run_ends_with_a_time_of_its_own(tmp_path: Path) -> None:
+    """The last time of the run before it in the file is not when a run without times ended."""
+    text = f"Training net_a\n{STAMP}Epoch 1: val_auc: 0.5\nTraining net_b\nEpoch 1: val_auc: 0.6\n"
+    read = given_log(tmp_path, text)
+    assert read
+    assert [(n.fact, n.session) for n in read.notes if n.fact == "finished"] == [("finished", 0)]
+
+
+def test_a_validation_that_is_told_after_the_saving_counts(tmp_path: Path) -> None:
+    """Keras saves before the last state of its progress bar, and that has the validation."""
+    epochs = (
+        f"Epoch {n}/2\r1/4 - auc: 0.3 - loss: 0.9\nEpoch {n}: saving model to w.0{n}.h5\n"
+        f"\b\b\b\r4/4 - 2s - auc: 0.5 - loss: 0.8 - val_auc: 0.{n + 5} - val_loss: 0.7\n"
+        for n in (1, 2)
+    )
+    reading = given_log(tmp_path, "".join(epochs))
+    assert reading
+    saved = [m for m in reading.measurements if m.kind == "saved" and m.name == "val_auc"]
+    assert [(m.checkpoint, m.value, m.where) for m in saved] == [
+        ("w.01.h5", 0.6, "line 5"),
+        ("w.02.h5", 0.7, "line 10"),
+    ]
 
 
 def test_steps_without_epochs_are_read(tmp_path: Path) -> None:

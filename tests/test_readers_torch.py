@@ -153,6 +153,10 @@ def test_the_config_is_flattened(tmp_path: Path, legacy: bool) -> None:
         ({"last_epoch": 3, "_step_count": 4, "base_lrs": [0.1]}, "training_state"),
         ({"scale": 65536.0, "growth_factor": 2.0}, "training_state"),
         ({"python": (3, (1, 2), None), "cpu": Tensor((5056,), "uint8")}, "training_state"),
+        (
+            {"numpy_random_seed": ("MT19937",), "torch_manual_seed": Tensor((5056,), "uint8")},
+            "training_state",
+        ),
         ({"x": Tensor((9, 3)), "y": Tensor((9,))}, None),
         ([Tensor((9, 3)), Tensor((9,))], None),
         ({"vocabulary": ["a", "b"]}, None),

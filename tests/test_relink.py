@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -268,7 +270,10 @@ def test_the_recipe_shows_a_diff_and_changes_nothing(project: Path) -> None:
     assert "-W = torch.load('models/best.pth')" in shown
     assert "+W = torch.load('model_weights/production/net_v0.9000.pth')" in shown
     assert "not rewritten: train.py:3: */models/best.pth: a variable is a part of it" in shown
-    assert "mlruns/1/meta.yaml: names models/best.pth; it is the tracker's, and stays" in shown
+    assert (
+        "mlruns/1/meta.yaml: artifact_uri names models/best.pth; it is the tracker's, and stays"
+        in shown
+    )
     assert shown.rstrip().endswith("Next: just relink --apply")
     assert not changed(before, tree(project, without=()))
 
@@ -332,6 +337,83 @@ def test_settings_inside_a_model_are_reported(project: Path) -> None:
     """A path that a checkpoint holds cannot be rewritten; who wrote it can save it again."""
     notes = just_json(project, "relink")["notes"]
     assert any("net_v0.9000.pth: says" in note and "inside" in note for note in notes), notes
+
+
+def test_stores_of_trackers_are_reported_by_file_and_key(project: Path) -> None:
+    """MLflow's files and database, and W&B's: each value that names what moved; nothing changes."""
+    stores = {
+        "mlruns/0/abc/params/init": "models/best.pth",
+        "mlruns/0/abc/tags/note": f"is {project}/models/best.pth.",
+        "mlruns/0/abc/params/other": "models/best.pth.bak",
+        "wandb/run-1/files/config.yaml": "ckpt:\n  value: models/best.pth\n",
+        "wandb/run-1/files/wandb-metadata.json": '{"args": [\n"--w",\n"models/best.pth"]}',
+    }
+    make_files(project, stores)
+    with closing(sqlite3.connect(project / "mlflow.db")) as database:
+        database.execute("CREATE TABLE params (key TEXT, value TEXT, run_uuid TEXT)")
+        database.execute("INSERT INTO params VALUES ('init', 'models/best.pth', 'abc')")
+        database.commit()
+    before = tree(project, without=())
+    notes = just_json(project, "relink")["notes"]
+    told = {note.partition("; it is")[0] for note in notes if "tracker's" in note}
+    assert told == {
+        "mlflow.db: params.value in row 1 names models/best.pth",
+        "mlruns/0/abc/params/init: init names models/best.pth",
+        "mlruns/0/abc/tags/note: note names models/best.pth",
+        "mlruns/1/meta.yaml: artifact_uri names models/best.pth",
+        "wandb/run-1/files/config.yaml: value names models/best.pth",
+        "wandb/run-1/files/wandb-metadata.json: wandb-metadata.json names models/best.pth",
+    }
+    assert not changed(before, tree(project, without=()))
+
+
+def test_a_database_that_is_none_is_no_error(project: Path) -> None:
+    """What only bears the name of MLflow's is passed over."""
+    (project / "mlflow.db").write_bytes(b"SQLite format 3\0 and no more")
+    just(project, "relink")
+
+
+def test_a_symlinked_source_is_left_alone(project: Path) -> None:
+    """Neither the link nor, through it, a file elsewhere is rewritten."""
+    outside = make_files(project.parent / "elsewhere", {"run.sh": "cp models/best.pth x\n"})
+    (project / "linked.sh").symlink_to(outside / "run.sh")
+    git(project, "add", "linked.sh")
+    git(project, "commit", "-qm", "a link")
+    just(project, "relink", "--apply")
+    assert (project / "linked.sh").is_symlink()
+    assert (outside / "run.sh").read_text() == "cp models/best.pth x\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Dockerfile", "COPY {} /app/m.pth\nENV W={}\n"),
+        ("docker/train.dockerfile", "RUN test -f {}\n"),
+        ("Makefile", "w: {}\n\tcp $< x\n"),
+        ("rules.mk", "W := {}\n"),
+        ("justfile", "w:\n    cp {} x\n"),
+        ("job.sbatch", "#!/bin/bash\n#SBATCH -J a\npython e.py --w={}\n"),
+        ("run.bash", 'W={} ; cp "{}" x\n'),
+        ("conf/c.yaml", "model:\n  init: {}\n  all: [{}, b]\n"),
+        ("conf/c.yml", "init: '{}'\n"),
+        ("conf/c.toml", 'w = "{}"\n'),
+        ("conf/c.json", '{{"w": "{}", "l": ["{}"]}}'),
+        ("conf/c.ini", "[a]\nw = {}\n"),
+        ("docker-compose.yml", "volumes:\n  - ./{}:/m.pth:ro\n"),
+        ("README.md", "`{}` and [w]({})\n"),
+        ("doc/a.rst", "See ``{}``.\n"),
+        ("eval.py", "A = '{}'\n"),
+        ("a.ipynb", '{{"cells": [{{"cell_type": "code", "source": ["A = \'{}\'"]}}]}}'),
+    ],
+)
+def test_each_kind_of_file_is_rewritten(project: Path, name: str, text: str) -> None:
+    """Docker, make, just, Slurm, shell, YAML, TOML, JSON, INI, Markdown, Python, Jupyter."""
+    make_files(project, {name: text.format("models/best.pth", "models/best.pth")})
+    commit_all(project)
+    actions = just_json(project, "relink", "--apply")["actions"]
+    assert name in {action["src"] for action in actions}
+    new = MOVED["models/best.pth"]
+    assert (project / name).read_text() == text.format(new, new)
 
 
 def test_a_project_without_runs_has_nothing_to_rewrite(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -438,3 +437,19 @@ def test_an_interrupted_drop_is_finished_without_the_store(
     monkeypatch.undo()
     just(project, "resume")
     assert archives_here(project) == set()
+
+
+@pytest.mark.parametrize("said", [None, "7m"])
+def test_a_silent_store_is_given_up_earlier_unless_the_user_says_otherwise(
+    said: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """rclone alone waits for five minutes."""
+    rclone = tmp_path / "rclone"
+    rclone.write_text(
+        """#!/bin/sh\necho "[{\\"Path\\": \\"$RCLONE_TIMEOUT\\", \\"Size\\": 1}]"\n"""
+    )
+    rclone.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    if said:
+        monkeypatch.setenv("RCLONE_TIMEOUT", said)
+    assert Remote("store:", "store:").sizes() == {said or "1m": 1}

@@ -21,7 +21,7 @@ from engine.checks.subject import Violation
 from engine.project import open_project
 from engine.reports import report_html
 from engine.reports.curves import Curve
-from engine.reports.overview import Archive, Experiment, Overview
+from engine.reports.overview import Archive, Experiment, Overview, Told
 from projects import changed, just, just_json, tree
 from trained_project import new_project, train
 
@@ -30,7 +30,6 @@ FIRST, SECOND = "2025-07-25_net_first", "2025-08-01_net_second"
 AT = ("--now", "2025-08-02T12:00:00")
 RUNS = "document.title='ran'"
 EVIL = f'<script>{RUNS}</script><img src=x onerror="{RUNS}">\'"&\x1b\u202e'
-pytestmark = pytest.mark.flaky(reruns=2)  # a real browser
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 needs_browser = pytest.mark.skipif(
     not (CHROMIUM and DRIVER), reason="no chromium and chromedriver on this machine"
@@ -67,7 +66,7 @@ SEEN = overview(
     run("d_unknown"),
     run(EVIL, 0.2, model_type=EVIL),
     archives=[
-        Archive("e_packed", "x/e_packed.tar.gz", 7, None, EVIL, {"metric": "auc", "value": 0.7})
+        Archive("e_packed", "x/e_packed.tar.gz", 7, None, EVIL, Told(metric="auc", value=0.7))
     ],
 )
 RANKED = ["b_best", "e_packed", "a_middle", EVIL, "c_worst", "d_unknown"]
@@ -208,6 +207,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
     profile = tmp_path_factory.mktemp("profile")
     for word in (
         *("headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-sync"),
+        "force-prefers-reduced-motion",  # what is to be clicked stands still
         *("disable-background-networking", "disable-component-update", "disable-dev-shm-usage"),
         *(f"user-data-dir={profile}", "window-size=1280,900"),
     ):
@@ -303,6 +303,35 @@ def test_a_name_leads_to_the_run_in_detail(shown: webdriver.Chrome) -> None:
 
 
 @needs_browser
+def test_a_screen_reader_has_a_name_for_everything(shown: webdriver.Chrome) -> None:
+    """The browser's own accessibility tree: what can be reached or is shown is called something."""
+    roles = {"button", "link", "searchbox", "combobox", "image", "table", "region", "navigation"}
+    tree = shown.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    named = [
+        (node["role"]["value"], node["name"]["value"])
+        for node in tree
+        if not node["ignored"] and node["role"]["value"] in roles
+    ]
+    assert {role for role, name in named if not name.strip()} == set()
+    assert {"button", "link", "searchbox", "combobox", "table", "region"} <= dict(named).keys()
+
+
+@needs_browser
+def test_the_keyboard_alone_is_enough(shown: webdriver.Chrome) -> None:
+    """The first stop skips to the content; from a name it is one key to its run."""
+
+    def press(key: str) -> str:
+        webdriver.ActionChains(shown).send_keys(key).perform()
+        return shown.switch_to.active_element.text
+
+    assert press(Keys.TAB) == "Skip to the content"
+    press(Keys.ENTER)
+    assert "b_best" in (press(Keys.TAB) for _ in range(60))
+    press(Keys.ENTER)
+    assert shown.find_element(By.CSS_SELECTOR, ".run:target h3").text.startswith("b_best")
+
+
+@needs_browser
 def test_it_is_of_use_without_javascript(browser: webdriver.Chrome, file: Path) -> None:
     """All is there and in order; only the filters, which would do nothing, are not."""
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
@@ -394,7 +423,8 @@ def test_the_recipe_writes_a_report(trained: Path) -> None:
         *("model_weights/production/net_v0.5929.pth", "(0.5929)", "learning_rate"),
     ):
         assert fact in said
-    assert len([svg for svg in outline.all("svg") if svg.get("role") == "img"]) == 6
+    assert len([svg for svg in outline.all("svg") if svg.get("role") == "img"]) == 8
+    assert "No curve" not in said  # not even of the model that was superseded
     assert json.loads(just(trained, "status", "--json", *AT).stdout)["production"]
 
 

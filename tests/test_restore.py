@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.archives import archive, catalog
+from engine.changes import disk
 from engine.changes.apply import Outcome, apply
 from engine.errors import UserError
 from engine.plans.restore_plan import restore
@@ -258,15 +259,15 @@ def test_an_interrupted_restore_is_finished_or_taken_back(
     """Stopped after the first file: resume ends like an undisturbed run, undo like none at all."""
     before, setting = tree(project), opened(project)
     plan = restore(setting, catalog.find(setting, NAME), (), None, "now")
-    real, calls = archive._put_back, []
+    real, calls = disk.rename_no_replace, []
 
-    def stop_at_the_third(*args: object) -> None:
-        calls.append(args)
-        if len(calls) == 3:
+    def stop_at_the_third(src: disk.Name, dst: disk.Name) -> None:
+        calls.append(src)
+        if str(src).endswith(".partial") and len(calls) > 2:
             raise KeyboardInterrupt
-        real(*args)  # type: ignore[arg-type]
+        real(src, dst)
 
-    monkeypatch.setattr(archive, "_put_back", stop_at_the_third)
+    monkeypatch.setattr(disk, "rename_no_replace", stop_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         apply(setting, plan, datetime(2026, 1, 1))
     monkeypatch.undo()

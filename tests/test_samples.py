@@ -1,7 +1,8 @@
 """What frameworks really leave behind is understood: tests/samples, with the answers beside them.
 
 They are made by scripts/make_samples_*.py. A sample's expected.json says which metric its
-conventions name and what each checkpoint is.
+conventions name and what each checkpoint is; `inside` is the value by the checkpoint alone, where
+what lies beside it tells another.
 """
 
 import json
@@ -57,6 +58,7 @@ def test_a_sample_is_understood(name: str, tmp_path: Path) -> None:
     found = by_path(plan)
     assert found.keys() == expected["checkpoints"].keys()
     for path, wanted in expected["checkpoints"].items():
+        wanted.pop("inside", None)
         told = {key: found[path][key] for key in wanted}
         if wanted["value"] is not None and told["value"] is not None:
             assert math.isclose(told.pop("value"), wanted.pop("value"), rel_tol=1e-6), path
@@ -76,13 +78,33 @@ def test_every_file_of_a_sample_has_one_place(name: str, tmp_path: Path) -> None
     )
     assert len({action.dst for action in moved}) == len(moved)
     for folder in (path for path in by_path(plan) if (root / path).is_dir()):
-        files = {p.relative_to(root).as_posix() for p in (root / folder).iterdir() if p.is_file()}
+        inner = (p for p in (root / folder).iterdir() if p.is_file() and p.suffix != ".log")
+        files = {p.relative_to(root).as_posix() for p in inner}
         ways = {
             (a.verb, str(a.dst).removesuffix(str(a.src).removeprefix(folder)))
             for a in plan.actions
             if a.src in files
         }
         assert len(ways) == 1, folder
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs"),
+    [
+        ("mlflow", ("mlruns/",)),
+        ("wandb", ("wandb/",)),
+        ("dvc", (".dvc", "dvc.", "models/net_best.pt", "models/zoo", "staged.pt")),
+    ],
+)
+def test_what_a_tracker_holds_by_path_stays(
+    name: str, theirs: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Nothing in a store, and nothing that DVC tracks, is in the plan; the rest is."""
+    root, expected = sample(name, tmp_path)
+    touched = {str(a.src) for a in planned(root, *expected["metric"]).changes if a.src}
+    assert not {path for path in touched if path.startswith(theirs)}
+    known = expected["checkpoints"].items()
+    assert {path for path, wanted in known if wanted["role"] != "ignored"} <= touched
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -117,9 +139,50 @@ def test_renamed_checkpoints_keep_what_is_inside_them(name: str, tmp_path: Path)
             (root / old).rename(root / new)
             renamed[new] = wanted
     for path, known in by_path(planned(root, *expected["metric"])).items():
-        if (
-            path in renamed
-            and known["value"] is not None
-            and known["metric"] == renamed[path]["metric"]
-        ):
-            assert math.isclose(known["value"], renamed[path]["value"], rel_tol=1e-6), path
+        if path in renamed:
+            assert says(known, renamed[path]) or inside(known, renamed[path]), path
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_checkpoints_that_are_cut_off_say_what_is_still_known(name: str, tmp_path: Path) -> None:
+    """Weights of which half is missing are unreadable, or what lies beside them tells the same."""
+    root, expected = sample(name, tmp_path)
+    for path in expected["checkpoints"]:
+        if (root / path).is_file():
+            (root / path).write_bytes(
+                (root / path).read_bytes()[: (root / path).stat().st_size // 2]
+            )
+    for path, known in by_path(planned(root, *expected["metric"])).items():
+        wanted = expected["checkpoints"].get(path, known)
+        assert known["role"] == "ignored" or says(known, wanted), path
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_log_that_holds_a_training_twice_says_the_same(name: str, tmp_path: Path) -> None:
+    """Where logs, tables and JSON lines are appended to, the last of two equal runs is told of."""
+    root, expected = sample(name, tmp_path)
+    for file in filter(is_appended_to, root.rglob("*")):
+        file.write_bytes(2 * file.read_bytes())
+    for path, known in by_path(planned(root, *expected["metric"])).items():
+        assert says(known, expected["checkpoints"][path]), path
+
+
+def is_appended_to(path: Path) -> bool:
+    """Return whether a file is a log, a table, or JSON lines: a second training adds to it."""
+    if not path.is_file() or path.suffix not in (".log", ".txt", ".csv", ".tsv", ".json"):
+        return False
+    return path.suffix != ".json" or b"}\n{" in path.read_bytes()
+
+
+def says(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Return whether a checkpoint has the wanted value, another metric, or none."""
+    if known["value"] is None or known["metric"] != wanted.get("metric", known["metric"]):
+        return True
+    return wanted["value"] is not None and math.isclose(
+        known["value"], wanted["value"], rel_tol=1e-6
+    )
+
+
+def inside(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Return whether a checkpoint has the value that it tells itself."""
+    return "inside" in wanted and math.isclose(known["value"], wanted["inside"], rel_tol=1e-6)

@@ -130,7 +130,7 @@ def entry(root: Path, name: str) -> Entry:
 
 
 def test_files_of_equal_bytes_are_found(tmp_path: Path) -> None:
-    """Sizes, samples and hashes are compared in this order."""
+    """Sizes, samples and all bytes are compared in this order."""
     data = os.urandom(50_000)
     changed = data[:20_000] + b"x" + data[20_001:]  # beyond all samples
     assert found(tmp_path, a=data, b=data, c=changed, d=data[:-1], e=b"1", f=b"1") == (

@@ -1,5 +1,6 @@
 """What people and programs get to see."""
 
+import codecs
 import json
 import re
 from dataclasses import replace
@@ -8,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import show
-from engine.plans.plan import Action, Plan
+from engine import plan_text, show
+from engine.plans.plan import Action, Plan, Verb
 from mess import curve, log, measured, model, noted, planned
 
 EVIL = "w/\x1b[31mred\x07\u202e\n\udcff" + "long" * 40 + "_best.pth"
@@ -54,7 +55,7 @@ def test_sizes_are_decimal_with_one_digit(count: int, shown: str) -> None:
 
 def test_a_plan_fits_the_page_and_is_plain_text(capsys: pytest.CaptureFixture[str]) -> None:
     """Where no terminal is, no line is longer than 100 columns and nothing is coloured."""
-    show.print_plan(some_plan(), "just cleanup --apply")
+    plan_text.print_plan(some_plan(), "just cleanup --apply")
     out = capsys.readouterr().out
     assert "\x1b" not in out
     assert all(line.isprintable() and len(line) <= 100 for line in out.splitlines())
@@ -65,7 +66,7 @@ def test_a_plan_shows_reasons_evidence_totals_and_the_next_step(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """What is tracked and what disagrees is marked; the last line is the next command."""
-    show.print_plan(some_plan(), "just cleanup --apply")
+    plan_text.print_plan(some_plan(), "just cleanup --apply")
     out = capsys.readouterr().out
     assert "highest auc of 2 comparable checkpoints; git tracks it" in out
     assert "val_auc 0.6: here" in out
@@ -74,11 +75,66 @@ def test_a_plan_shows_reasons_evidence_totals_and_the_next_step(
     assert out.splitlines()[-1] == "Nothing was changed yet. Next: just cleanup --apply"
 
 
+def many(count: int, verb: Verb, dst: str | None = "x.tar.gz") -> Plan:
+    """Return a plan of two runs with so many files in a folder, and notes."""
+    files = [f"runs/{run}/ckpt/{n:05}.pth" for run in "ab" for n in range(count)]
+    actions = [Action(verb, path, dst, 2000, "old", path[:6]) for path in files]
+    return Plan("cleanup", "", tuple(actions), notes=tuple(files))
+
+
+def test_a_large_plan_is_folded_aloud(capsys: pytest.CaptureFixture[str]) -> None:
+    """The first files of each folder stand for the others, which are counted."""
+    plan = many(500, "pack")
+    plan_text.print_plan(plan, "just cleanup --apply")
+    out = capsys.readouterr().out
+    assert len(out.splitlines()) < 60
+    assert "pack 497 more in runs/b/ckpt, 994.0 kB" in out
+    assert "Not shown: 994 more files, 2.0 MB; 980 more notes. --all shows each." in out
+    assert re.search("^  1,000  pack +2.0 MB", out, re.MULTILINE)
+    plan_text.print_plan(plan, "just cleanup --apply", everything=True)
+    out = capsys.readouterr().out
+    assert all(out.count(note) >= 1 for note in plan.notes)
+    assert "Not shown" not in out
+
+
+def test_no_deletion_is_folded(capsys: pytest.CaptureFixture[str]) -> None:
+    """What will be gone for good is named, file by file; not so what is kept elsewhere."""
+    plan_text.print_plan(many(150, "delete", None), "just cleanup --apply")
+    assert capsys.readouterr().out.count("  DELETE  ckpt/") == 300
+    plan_text.print_plan(many(150, "delete", "kept.tar.gz"), "just purge --apply")
+    assert capsys.readouterr().out.count("  DELETE  ckpt/") == 6
+
+
+def test_of_many_runs_the_first_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """The others are counted; a small plan is shown whole, however its files are spread."""
+    files = [f"runs/{n:03}/a.pth" for n in range(300)]
+    actions = tuple(Action("pack", path, "x.tar.gz", 1, "old", path[:8]) for path in files)
+    plan_text.print_plan(Plan("cleanup", "", actions), "just cleanup --apply")
+    out = capsys.readouterr().out
+    assert out.count("because old") == 20
+    assert "Not shown: 280 more files" in out
+    plan_text.print_plan(Plan("cleanup", "", actions[:100]), "just cleanup --apply")
+    assert capsys.readouterr().out.count("because old") == 100
+
+
+@pytest.mark.parametrize("columns", [80, 100, 120])
+def test_the_next_command_is_never_broken(
+    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long it is: it is there to be copied."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    command = f"just cleanup {' '.join(f'--pick weights/model_{n}.pth' for n in range(9))} --apply"
+    plan_text.print_plan(some_plan(), command)
+    *others, last = capsys.readouterr().out.splitlines()
+    assert last == f"Nothing was changed yet. Next: {command}"
+    assert max(map(len, others)) <= min(columns, 100)
+
+
 def test_an_empty_plan_says_that_there_is_nothing_to_do(capsys: pytest.CaptureFixture[str]) -> None:
     """And names no next step, also where all is left alone."""
     skip = Action("skip", "a", None, 1, "in use: a (open)", "a")
     for plan in (Plan("cleanup", "", ()), Plan("cleanup", "", (skip,))):
-        show.print_plan(plan, "just cleanup --apply")
+        plan_text.print_plan(plan, "just cleanup --apply")
         assert capsys.readouterr().out.splitlines()[-1] == "Nothing to do."
 
 
@@ -92,7 +148,7 @@ def test_colour_follows_the_usual_variables(
     """Names still cannot colour anything."""
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv(variable, "1")
-    show.print_plan(some_plan(), "just cleanup --apply")
+    plan_text.print_plan(some_plan(), "just cleanup --apply")
     out = capsys.readouterr().out
     assert ("\x1b[" in out) is coloured
     assert "\x1b[31mred" not in out
@@ -119,13 +175,20 @@ def test_the_outcome_names_what_was_left_and_the_way_back(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Nothing waits where nothing was packed."""
-    show.print_outcome(some_plan(), {EVIL: "changed"})
+    plan_text.print_outcome(some_plan(), {EVIL: "changed"})
     out = capsys.readouterr().out
     assert re.search(r"left alone: \s*w/\\x1b\[31mred", out)
     assert out.splitlines()[-1] == "Take it back: just undo. Free the space: just purge"
     moves = tuple(a for a in some_plan().actions if a.verb == "move")
-    show.print_outcome(replace(some_plan(), actions=moves), {})
+    plan_text.print_outcome(replace(some_plan(), actions=moves), {})
     assert capsys.readouterr().out.splitlines()[-1] == "Take it back: just undo."
+
+
+def test_ascii_stands_for_what_a_stream_cannot_encode() -> None:
+    """As wide as it was, if it is ours; a name keeps its characters as escapes."""
+    codecs.register_error("plain", show.plain)
+    assert "▁▄█ cut…".encode("ascii", "plain") == b"_-# cut~"
+    assert "ü→\udcff".encode("ascii", "plain") == b"\\xfc\\u2192\\udcff"
 
 
 def test_progress_is_silent_where_no_terminal_is(capsys: pytest.CaptureFixture[str]) -> None:

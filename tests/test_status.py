@@ -14,7 +14,7 @@ import pytest
 from engine import readers
 from engine.project import Project, open_project
 from engine.recognition.evidence import Reading
-from engine.reports import overview, overview_text
+from engine.reports import advice, overview, overview_text
 from engine.reports.curves import thinned
 from engine.reports.overview import state_of
 from engine.reports.overview_text import spark
@@ -40,7 +40,7 @@ def screen(root: Path, rows: int | None = overview_text.ROWS) -> list[str]:
     """Return the lines of the screen, made in this process."""
     project = opened(root)
     seen = overview.look(project, rows)
-    step = overview.next_step(project, seen, WHEN)
+    step = advice.next_step(project, seen, WHEN)
     made = overview_text.lines(project, seen, WHEN, step, rows)
     return "\n".join(line for line, _ in made).split("\n")
 
@@ -48,7 +48,7 @@ def screen(root: Path, rows: int | None = overview_text.ROWS) -> list[str]:
 def step(root: Path) -> str:
     """Return the next command."""
     project = opened(root)
-    return overview.next_step(project, overview.look(project, None), WHEN)[0]
+    return advice.next_step(project, overview.look(project, None), WHEN)[0]
 
 
 def row(lines: list[str], name: str) -> list[str]:
@@ -293,12 +293,23 @@ def test_the_same_time_gives_the_same_screen(project: Path) -> None:
     assert re.sub(free, "", one) == re.sub(free, "", two)
 
 
+def test_a_narrow_screen_shows_names_whole(project: Path) -> None:
+    """At the price of columns that the name tells as well."""
+    name = "2025-08-01_net_label_smoothing"
+    train(project, name, [0.5])
+    out = just(project, "status", *NOW, COLUMNS="80").stdout
+    assert f"  {name}  finished" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
 def test_hostile_names_cannot_drive_the_terminal(project: Path) -> None:
-    """They are escaped and cut, so that no line is too long."""
+    """They are escaped and cut, so that no line is too long; only the next command is whole."""
     train(project, "2025-08-01_net_\x1b[31m\n" + "x" * 150, [0.5])
     out = just(project, "status", *NOW).stdout
     assert "\x1b" not in out
-    assert max(map(len, out.split("\n"))) <= 100
+    *lines, last = out.splitlines()
+    assert max(map(len, lines)) <= 100
+    assert last.startswith("Next: just promote '2025-08-01_net_\\x1b[31m\\n")
 
 
 @pytest.mark.parametrize(

@@ -204,7 +204,7 @@ def test_the_defaults_alone_make_a_project(bare: Path, tmp_path: Path) -> None:
     """All questions have defaults; the project is named after its folder."""
     project = generate(bare, tmp_path / "sleep study")
     conventions = tomllib.loads((project / "training/conventions.toml").read_text())
-    assert conventions["project"] == {"name": "sleep study", "model_types": []}
+    assert conventions["project"] == {"name": "sleep study", "model_types": [], "renamed": {}}
     assert conventions["metric"]["direction"] == "max"
     assert conventions["archive"]["after_days"] == 30
 

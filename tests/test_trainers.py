@@ -198,6 +198,22 @@ def test_an_equal_folder_goes_whole_and_a_similar_one_stays(tmp_path: Path) -> N
     }
 
 
+def test_a_spacy_pipeline_is_one_checkpoint(tmp_path: Path) -> None:
+    """It moves whole, and what its meta.json says of its performance is its own."""
+    for name, score in (("model-best", 0.9), ("model-last", 0.8)):
+        folder = tmp_path / "film/output" / name
+        (folder / "textcat").mkdir(parents=True)
+        (folder / "textcat/model").write_bytes(b"\x80msgpack")
+        (folder / "config.cfg").write_text("[nlp]\n")
+        about = {"lang": "en", "name": "pipeline", "performance": {"cats_score": score}}
+        (folder / "meta.json").write_text(json.dumps(about))
+    found = by_path(planned(tmp_path, "cats_score", "max"))
+    assert {path: (c["role"], c["value"]) for path, c in found.items()} == {
+        "film/output/model-best": ("production", 0.9),
+        "film/output/model-last": ("candidate", 0.8),
+    }
+
+
 def test_a_config_beside_plain_weights_makes_no_folder_checkpoint(tmp_path: Path) -> None:
     """Only names that libraries give to weights do."""
     (tmp_path / "run").mkdir()

@@ -187,8 +187,8 @@ def test_other_file_systems(place: Place, monkeypatch: pytest.MonkeyPatch) -> No
     def volume(path: Path) -> tuple[int, str]:
         return (1, "runs") if path.is_relative_to(place.root / "runs") else real(path)
 
-    def refuse_across(src: Path, dst: Path) -> None:
-        if volume(src.parent) != volume(dst.parent):
+    def refuse_across(src: disk.Name, dst: disk.Name) -> None:
+        if volume(Path(src).parent) != volume(Path(dst).parent):
             raise OSError(18, "another file system")
         rename(src, dst)
 

@@ -9,6 +9,7 @@ import pytest
 
 from projects import changed, just, just_json, tree
 from template_fixture import commit_all, copy_of_template, generate, git, make_files
+from trained_project import train
 
 CHANGELOG = """\
 # Changelog
@@ -62,6 +63,21 @@ def test_it_updates_and_checks_and_then_has_the_newest(project: Path) -> None:
     assert "training/results/net_v0.5929_summary.md:1: " in done.stdout
     commit_all(project)
     assert "is the newest version" in just(project, "update", PATH=WITH_COPIER).stdout
+
+
+def test_a_convention_that_came_with_an_update_is_followed(project: Path) -> None:
+    """After the update check names the model's summary; cleanup renames it, and all is in order."""
+    train(project, "2025-07-25_net_first", [0.51, 0.5929])
+    just(project, "promote", "2025-07-25_net_first")
+    commit_all(project)
+    done = just(project, "update", "--apply", PATH=WITH_COPIER)
+    old = "training/results/net_v0.5929_summary.md"
+    assert f"{old}:1: changed: " in done.stdout
+    commit_all(project)
+    just(project, "cleanup", "--apply")
+    assert (project / "training/results/net_0.5929_notes.md").is_file()
+    assert not (project / old).exists()
+    just(project, "check")
 
 
 def test_for_programs_it_is_json(project: Path) -> None:

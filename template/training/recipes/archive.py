@@ -1,6 +1,6 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["blake3>=1,<2", "isal>=1.7,<2", "pyyaml>=6,<7", "rich>=14,<16"]
+# dependencies = ["isal>=1.7,<2", "pyyaml>=6,<7", "rich>=14,<16"]
 # ///
 """Pack finished experiments by the retention rules: show which and why, with --apply do it."""
 
@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from engine import command_line, unattended
+from engine import command_line, show, unattended
 from engine.archives.transfer import offload
 from engine.changes import disk, purge
 from engine.changes.history import past_runs, refuse_unfinished
@@ -40,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
         return command_line.show_or_apply(project, dropping, arguments, argv)
     policy = _policy(project, arguments)
     if arguments.auto:
-        make_plan = partial(_plan, project, policy, now)
+        make_plan = partial(_plan, project, policy, now, fast=arguments.fast)
         purges, as_json = arguments.purge_as_you_go, arguments.json
         return unattended.run(project, make_plan, now, purge_as_you_go=purges, as_json=as_json)
     refuse_unfinished(project)
@@ -88,7 +88,12 @@ def _policy(project: Project, arguments: argparse.Namespace) -> Policy:
     return policy
 
 
-def _plan(project: Project, policy: Policy, now: datetime) -> Plan:
+def _plan(project: Project, policy: Policy, now: datetime, fast: bool = False) -> Plan:
+    with show.progress("reading"):
+        return replace(_planned(project, policy, now), fast=fast)
+
+
+def _planned(project: Project, policy: Policy, now: datetime) -> Plan:
     inventory = scan(project)
     archives = scan_layout(project).entries  # they may lie outside the project
     inventory = replace(inventory, entries={**archives, **inventory.entries})

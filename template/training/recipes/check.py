@@ -1,6 +1,6 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["blake3>=1,<2", "isal>=1.7,<2", "pyyaml>=6,<7", "rich>=14,<16"]
+# dependencies = ["isal>=1.7,<2", "pyyaml>=6,<7", "rich>=14,<16"]
 # ///
 """Report what does not follow the conventions, as `file:line: rule: message`; status 3 if any."""
 
@@ -60,6 +60,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     add("--format", choices=("text", "github"), default="text", help="github: as annotations")
     add("--fix", action="store_true", help="plan what can be mended without you; see --apply")
     add("--apply", action="store_true", help="with --fix: carry the plan out")
+    command_line.add_all(parser)
     add("--now", type=datetime.fromisoformat, metavar="TIME", help="plan as of this time")
     arguments = parser.parse_args(argv)
     if arguments.apply and not arguments.fix:

@@ -1,24 +1,25 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["blake3>=1,<2", "isal>=1.7,<2", "pyyaml>=6,<7", "rich>=14,<16"]
+# dependencies = ["isal>=1.7,<2", "pyyaml>=6,<7", "rich>=14,<16"]
 # ///
 """Bring a repository's training outputs in order: show what would happen, with --apply do it."""
 
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 
 sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from engine import command_line
+from engine import command_line, show
 from engine.changes.history import refuse_unfinished
 from engine.errors import UserError
 from engine.plans.cleanup_plan import Options, cleanup
 from engine.plans.plan import Plan
-from engine.plans.realign import realigned
+from engine.plans.realign import realign
 from engine.project import Project
 from engine.recognition import findings
 
@@ -69,7 +70,8 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 
 def _plan(project: Project, arguments: argparse.Namespace) -> Plan:
     picks = tuple(findings.inside(project, pick) for pick in arguments.pick)
-    mess = findings.look(project, tuple(arguments.keep))
+    with show.progress("reading"):
+        mess = findings.look(project, tuple(arguments.keep))
     known = {c.path for c in (*mess.checkpoints, *mess.production) if c.role == "model"}
     for pick in picks:
         if pick not in known:
@@ -83,7 +85,12 @@ def _plan(project: Project, arguments: argparse.Namespace) -> Plan:
         arguments.keep_active,
         arguments.delete_redundant,
     )
-    return realigned(project, mess, cleanup(project, mess, options))
+    aligned = realign(project, mess, options.now)
+    if aligned.changes:
+        return aligned
+    plan = cleanup(project, mess, options)
+    stays = (f"{action.src} stays: {action.reason}" for action in aligned.actions)
+    return replace(plan, notes=(*stays, *aligned.notes, *plan.notes))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["blake3>=1,<2", "isal>=1.7,<2", "pyyaml>=6,<7", "rich>=14,<16"]
+# dependencies = ["isal>=1.7,<2", "pyyaml>=6,<7", "rich>=14,<16"]
 # ///
 """Put the best checkpoint of an experiment, or the one you name, into production."""
 
@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from engine import command_line, show
 from engine.changes.history import refuse_unfinished
-from engine.plans import promotion
+from engine.plans import papers_again, promotion
 
 EXAMPLE = "just promote 2025-07-25_pat_conv_l_simplified --dry-run; then without"
 
@@ -25,14 +25,18 @@ def main(argv: Sequence[str]) -> int:
     arguments = _parse(argv)
     project = command_line.project_of(arguments)
     refuse_unfinished(project)
+    now = arguments.now or datetime.now()
     wish = promotion.Wish(
         arguments.experiment,
-        arguments.now or datetime.now(),
+        now,
         arguments.checkpoint,
         arguments.metric,
         arguments.even_if_worse,
     )
-    plan = promotion.promote(project, wish)
+    if arguments.again:
+        plan = papers_again.again(project, arguments.experiment, now)
+    else:
+        plan = promotion.promote(project, wish)
     arguments.apply = not arguments.dry_run
     status = command_line.show_or_apply(project, plan, arguments, argv)
     for note in plan.notes if plan.changes and not (arguments.dry_run or arguments.json) else ():
@@ -47,9 +51,13 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     add("--checkpoint", metavar="FILE", help="this one (default: the best by the evidence)")
     add("--metric", type=float, metavar="VALUE", help="its value, whatever the evidence says")
     add("--even-if-worse", action="store_true", help="although production has a better model")
+    add("--again", action="store_true", help="write its summary anew; what you added is kept")
     add("--dry-run", action="store_true", help="only show what would be done")
     add("--now", type=datetime.fromisoformat, metavar="TIME", help="promote as of this time")
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    if arguments.again and (arguments.checkpoint or arguments.metric or arguments.even_if_worse):
+        parser.error("--again promotes nothing: it goes with --dry-run alone")
+    return arguments
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["blake3>=1,<2", "isal>=1.7,<2", "pyyaml>=6,<7", "rich>=14,<16"]
+# dependencies = ["isal>=1.7,<2", "pyyaml>=6,<7", "rich>=14,<16"]
 # ///
 """Free the originals that are proven to be kept elsewhere, and what you asked to delete."""
 
@@ -13,7 +13,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from engine import command_line, show
+from engine import command_line, plan_text, show
 from engine.changes import history, purge
 from engine.changes.history import PastRun
 from engine.changes.lock import project_lock
@@ -27,6 +27,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--apply", action="store_true", help="delete; deleted-on-request files cannot come back"
     )
+    command_line.add_all(parser)
     arguments = parser.parse_args(argv)
     project = command_line.project_of(arguments)
     with _locked(project) if arguments.apply else nullcontext():
@@ -45,13 +46,13 @@ def _purge(project: Project, arguments: argparse.Namespace) -> int:
         show.say("Nothing waits in quarantine.", arguments.json)
         return command_line.DONE
     if not arguments.apply:
-        show.print_waiting(
-            [action for past in runs for action in purge.actions(project, past)], arguments.json
-        )
+        waiting = [action for past in runs for action in purge.actions(project, past)]
+        plan_text.print_waiting(waiting, arguments.json, arguments.all)
         return command_line.DONE
     status = command_line.DONE
     for past in runs:
-        result = purge.purge(project, past)
+        with show.progress(f"verifying what {past.id} kept"):
+            result = purge.purge(project, past)
         for remark in result.remarks:
             show.warn(remark)
         for path, why in result.kept.items():

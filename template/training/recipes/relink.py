@@ -1,6 +1,6 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["blake3>=1,<2", "isal>=1.7,<2", "pyyaml>=6,<7", "rich>=14,<16"]
+# dependencies = ["isal>=1.7,<2", "pyyaml>=6,<7", "rich>=14,<16"]
 # ///
 """Rewrite references to what recipes moved: show a diff, with --apply do it; the rest is listed."""
 
@@ -50,9 +50,8 @@ def _show(found: Relinking) -> None:
         out.print(line, style="bold red", soft_wrap=True)
     count = len(found.plan.changes)
     if count:
-        out.print(
-            f"\n{count} files. Nothing was changed yet. Next: just relink --apply", style="bold"
-        )
+        out.print()
+        show.next_step(out, "just relink --apply", f"{count:,} files. Nothing was changed yet. ")
     else:
         out.print("Nothing to rewrite.", style="bold")
 

@@ -1,6 +1,6 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["blake3>=1,<2", "isal>=1.7,<2", "pyyaml>=6,<7", "rich>=14,<16"]
+# dependencies = ["isal>=1.7,<2", "pyyaml>=6,<7", "rich>=14,<16"]
 # ///
 """Bring an archived run, or files of it, back to where they were; the archive stays."""
 
@@ -46,6 +46,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     add("files", nargs="*", metavar="FILE", help="only these: paths or globs (default: all)")
     add("--to", metavar="DIR", help="below this folder, with their whole inner paths")
     add("--dry-run", action="store_true", help="only show what would come back")
+    command_line.add_all(parser)
     add("--now", type=datetime.fromisoformat, metavar="TIME", help="act as of this time")
     return parser.parse_args(argv)
 

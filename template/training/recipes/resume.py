@@ -1,6 +1,6 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["blake3>=1,<2", "isal>=1.7,<2", "pyyaml>=6,<7", "rich>=14,<16"]
+# dependencies = ["isal>=1.7,<2", "pyyaml>=6,<7", "rich>=14,<16"]
 # ///
 """Finish a run of a recipe that was interrupted, whatever it was doing."""
 
@@ -11,7 +11,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from engine import command_line, show
+from engine import command_line, plan_text, show
 from engine.changes import apply, history, purge, undo
 from engine.changes.history import PastRun
 from engine.changes.lock import project_lock
@@ -26,7 +26,7 @@ def main(argv: Sequence[str]) -> int:
     project = command_line.project_of(arguments)
     if arguments.dry_run:
         if past := _interrupted(project):
-            show.print_past_run(past, arguments.json)
+            plan_text.print_past_run(past, arguments.json, "just resume")
             return command_line.DONE
     elif (folder := project.root / project.folders.history).is_dir():
         with project_lock(folder):
@@ -43,12 +43,13 @@ def _interrupted(project: Project) -> PastRun | None:
 
 def _resume(project: Project, past: PastRun, as_json: bool) -> int:
     doing, _ = past.phase
-    if doing == "apply":
-        remarks = apply.resume(project, past).left
-    elif doing == "undo":
-        remarks = dict.fromkeys(undo.undo(project, past).remarks, "")
-    else:
-        remarks = purge.purge(project, past).kept
+    with show.progress(f"{past.id}: {doing}"):
+        if doing == "apply":
+            remarks = apply.resume(project, past).left
+        elif doing == "undo":
+            remarks = dict.fromkeys(undo.undo(project, past).remarks, "")
+        else:
+            remarks = purge.purge(project, past).kept
     for path, why in remarks.items():
         show.warn(f"{path}: {why}" if why else path)
     show.say(f"{past.id}: {doing} is finished.", as_json, run=past.id, left=remarks)

@@ -1,6 +1,6 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["blake3>=1,<2", "isal>=1.7,<2", "jinja2>=3.1,<4", "pyyaml>=6,<7", "rich>=14,<16"]
+# dependencies = ["isal>=1.7,<2", "jinja2>=3.1,<4", "pyyaml>=6,<7", "rich>=14,<16"]
 # ///
 """Show experiments, production models, archives and disk on one screen, and what to do next."""
 
@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from engine import command_line, show
 from engine.project import Project
-from engine.reports import overview, overview_text
+from engine.reports import advice, overview, overview_text
 
 
 def main(argv: Sequence[str]) -> int:
@@ -27,14 +27,14 @@ def main(argv: Sequence[str]) -> int:
     now = arguments.now or datetime.now()
     rows = None if arguments.all or arguments.html is not None else overview_text.ROWS
     seen = overview.look(project, rows)
-    step = overview.next_step(project, seen, now)
+    step = advice.next_step(project, seen, now)
     if arguments.html is not None:
         return _report(project, seen, step, now, arguments)
     if arguments.json:
         print(json.dumps(overview_text.as_values(seen, now, step), indent=2))
         return command_line.DONE
     out = show.console()
-    for line, style in overview_text.lines(project, seen, now, step, rows):
+    for line, style in overview_text.lines(project, seen, now, step, rows, out.width):
         out.print(line, style=style, no_wrap=True, overflow="ignore", crop=False)
     return command_line.DONE
 

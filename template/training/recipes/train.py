@@ -1,6 +1,6 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["blake3>=1,<2", "isal>=1.7,<2", "pyyaml>=6,<7", "rich>=14,<16"]
+# dependencies = ["isal>=1.7,<2", "pyyaml>=6,<7", "rich>=14,<16"]
 # ///
 """Make a new experiment and run a command in it: output to the screen and to its training.log.
 

@@ -1,6 +1,6 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["blake3>=1,<2", "isal>=1.7,<2", "pyyaml>=6,<7", "rich>=14,<16"]
+# dependencies = ["isal>=1.7,<2", "pyyaml>=6,<7", "rich>=14,<16"]
 # ///
 """Take back the last run of a recipe, or the named one, byte for byte."""
 
@@ -12,7 +12,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from engine import command_line, show
+from engine import command_line, plan_text, show
 from engine.changes import history
 from engine.changes.apply import sweep
 from engine.changes.history import PastRun
@@ -40,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
         if writes:
             return _undo(project, past, arguments.json)
         check(project, past)
-        show.print_past_run(past, arguments.json)
+        plan_text.print_past_run(past, arguments.json, f"just undo {past.id}")
         return command_line.DONE
 
 
@@ -54,7 +54,8 @@ def _wanted(project: Project, run: str | None) -> PastRun | None:
 
 
 def _undo(project: Project, past: PastRun, as_json: bool) -> int:
-    result = undo(project, past)
+    with show.progress(f"{past.id}: undo"):
+        result = undo(project, past)
     for remark in (*result.notes, *result.remarks):
         show.warn(remark)
     show.say(

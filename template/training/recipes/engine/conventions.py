@@ -90,6 +90,7 @@ class ProjectTable:
 
     name: Line
     model_types: tuple[Slug, ...]
+    renamed: Mapping[Slug, Slug]
 
 
 @dataclass(frozen=True)

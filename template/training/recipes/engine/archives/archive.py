@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import InitVar, dataclass, replace
+from dataclasses import InitVar, dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
@@ -32,10 +32,13 @@ MANIFEST_LIMIT = 256 << 20  # bytes
 _WORKERS = 2
 _LEVEL = 1  # of ISA-L: as small as `gzip -6` on weights, and many times faster
 _RAW_DEFLATE = -15
+_SAMPLE, _DENSE = 1 << 16, 0.85  # bytes of a block that are tried, and what is not worth more
+_LONGEST_STORED = 0xFFFF
 _GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"  # RFC 1952: deflate, no name, no time, any system
 _TAR_BLOCK = 512
 _TAR_RECORD = 20 * _TAR_BLOCK
 _FIELD_LIMIT = 8**11  # what eleven octal digits hold
+_NOT_NAMES = frozenset(("", ".", ".."))
 _ZIPPED_CHUNK = 1 << 18  # bytes of an archive read at a time
 
 
@@ -91,8 +94,11 @@ def pack(
     *,
     on_bytes: Callable[[int], None] | None = None,
     on_verified: Callable[[Verified], None] | None = None,
+    fast: bool = False,
 ) -> tuple[Member, ...]:
     """Packs files and symlinks of `root` into the new archive `dst`; returns its members.
+
+    With `fast` what hardly compresses, as weights do, is stored as it is.
 
     The archive is verified before it gets its name, and `on_verified` is called between the two.
     `on_bytes` is told how many more bytes were read. Raises Changed if a file was written to
@@ -103,7 +109,7 @@ def pack(
         raise UserError(f"{problem}: cannot be packed; leave it out")
     with disk.new_file(dst) as (descriptor, partial):
         with ThreadPoolExecutor(_WORKERS) as pool:
-            out = _Compressed(descriptor, pool)
+            out = _Compressed(descriptor, pool, _fast_gzip_member if fast else _gzip_member)
             members = tuple(_add(out, root, path, on_bytes or _ignore) for path in paths)
             out.write(_end_after(out.size))
             out.finish()
@@ -119,8 +125,11 @@ def _ignore(_: object) -> None:
 class _Compressed:
     """Writes gzip members of one block each, which the pool compresses, in their order."""
 
-    def __init__(self, descriptor: int, pool: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, descriptor: int, pool: ThreadPoolExecutor, member: Callable[[bytes], bytes]
+    ) -> None:
         self.size = 0  # bytes taken so far
+        self._member = member  # makes one of a block
         self._descriptor = descriptor
         self._pool = pool
         self._block = bytearray()
@@ -140,7 +149,7 @@ class _Compressed:
             self._write_oldest()
 
     def _submit(self, block: bytes) -> None:
-        self._waiting.append(self._pool.submit(_gzip_member, block))
+        self._waiting.append(self._pool.submit(self._member, block))
         if len(self._waiting) > 2 * _WORKERS:  # so that memory stays small
             self._write_oldest()
 
@@ -155,8 +164,27 @@ def _gzip_member(block: bytes) -> bytes:
     return b"".join((_GZIP_HEADER, body, struct.pack("<II", isal_zlib.crc32(block), len(block))))
 
 
+def _fast_gzip_member(block: bytes) -> bytes:
+    from isal import isal_zlib
+
+    sample = block[:_SAMPLE]
+    if len(isal_zlib.compress(sample, _LEVEL, _RAW_DEFLATE)) < _DENSE * len(sample):
+        return _gzip_member(block)
+    trailer = struct.pack("<II", isal_zlib.crc32(block), len(block))
+    return b"".join((_GZIP_HEADER, *_stored(block), trailer))
+
+
+def _stored(block: bytes) -> Iterator[bytes]:
+    """Deflate's blocks without compression: RFC 1951, 3.2.4."""
+    for start in range(0, len(block), _LONGEST_STORED):
+        piece = block[start : start + _LONGEST_STORED]
+        is_last = start + len(piece) == len(block)
+        yield struct.pack("<BHH", is_last, len(piece), len(piece) ^ 0xFFFF)
+        yield piece
+
+
 def _add(out: _Compressed, root: Path, name: str, on_bytes: Callable[[int], None]) -> Member:
-    path = root / name
+    path = f"{root}/{name}"
     found = disk.identity(path)
     if stat.S_ISLNK(found.mode):
         target = os.readlink(path)  # noqa: PTH115 - Path would rewrite it
@@ -165,16 +193,16 @@ def _add(out: _Compressed, root: Path, name: str, on_bytes: Callable[[int], None
         return link
     if not stat.S_ISREG(found.mode):
         raise UserError(f"{name!r}: is neither a file nor a symlink; leave it out")
-    mode = found.mode & 0o777
-    member = Member(name, "file", found.size, mode, found.mtime_ns, None, None)
-    out.write(_header(member))
+    facts = found.size, found.mode & 0o777, found.mtime_ns
+    out.write(_header(Member(name, "file", *facts, None, None)))
     digest = hashlib.sha256()
     for block in disk.read_stable(path, found):
         digest.update(block)
         out.write(block)
         on_bytes(len(block))
+    member = Member(name, "file", *facts, digest.hexdigest(), None)
     out.write(_padding(member))
-    return replace(member, sha256=digest.hexdigest())
+    return member
 
 
 def _padding(member: Member) -> bytes:
@@ -268,12 +296,17 @@ def verify(archive: Path, members: Iterable[Member]) -> Verified:
     return Verified(archive, digest.hexdigest(), MappingProxyType(by_path), _PROOF)
 
 
-def extract(archive: Path, wanted: Mapping[str, Path], members: Iterable[Member]) -> None:
+def extract(
+    archive: Path,
+    wanted: Mapping[str, Path],
+    members: Iterable[Member],
+    on_bytes: Callable[[int], None] | None = None,
+) -> None:
     """Makes each member that is a key of `wanted` a new file or symlink at the path given there.
 
     The whole archive is verified before the first write; the folders must exist. Raises Damaged,
     UserError for a member that is not in the manifest, FileExistsError for a path that is taken,
-    and OSError; members restored before the error stay.
+    and OSError; members restored before the error stay. `on_bytes` is told how many more are there.
     """
     expected = tuple(members)
     known = verify(archive, expected).members
@@ -281,19 +314,14 @@ def extract(archive: Path, wanted: Mapping[str, Path], members: Iterable[Member]
         raise UserError(f"{archive}: holds no {unknown[0]!r}; its manifest lists what it holds")
     if taken := [path for path in wanted.values() if os.path.lexists(path)]:
         raise FileExistsError(f"{taken[0]}: is already there")
-    for member, pieces in _contents(archive, expected, _ignore):
-        if member.path in wanted:
-            _put_back(member, pieces, wanted[member.path])
-
-
-def _put_back(member: Member, pieces: Iterator[bytes], path: Path) -> None:
-    if member.target is not None:
-        disk.link_new(path, member.target, member.mtime_ns)
-        return
-    with disk.new_file(path, 0o600) as (descriptor, partial):
-        for piece in pieces:
-            disk.write_all(descriptor, piece)
-        disk.stamp(descriptor, partial, member.mode, member.mtime_ns)
+    with disk.NewFiles() as new:
+        for member, pieces in _contents(archive, expected, _ignore):
+            if path := wanted.get(member.path):
+                if member.target is None:
+                    new.write(path, pieces, member.mode, member.mtime_ns)
+                else:
+                    new.link(path, member.target, member.mtime_ns)
+                (on_bytes or _ignore)(member.size)
 
 
 def _contents(
@@ -496,15 +524,18 @@ def _is_text(name: str) -> bool:
 
 def _problem_of(paths: Sequence[str]) -> str | None:
     """Why these cannot be the names in one archive, if they cannot."""
-    seen = set(paths)
+    seen, folders = set(paths), {""}
     if len(seen) != len(paths):
         return "a name stands there twice"
     for path in paths:
-        parts = path.split("/")
-        if not {"", ".", ".."}.isdisjoint(parts) or not _is_text(path):
+        if not _NOT_NAMES.isdisjoint(path.split("/")) or not _is_text(path):
             return f"{path!r} is no path below the project root"
-        if any("/".join(parts[:depth]) in seen for depth in range(1, len(parts))):
-            return f"{path!r} lies below another member"
+        folder = path.rpartition("/")[0]
+        while folder not in folders:
+            if folder in seen:
+                return f"{path!r} lies below another member"
+            folders.add(folder)
+            folder = folder.rpartition("/")[0]
     return None
 
 

@@ -146,9 +146,10 @@ class _Lives:
             self._put(life, packed=(dst, src))
         else:
             self._put(life, dst)
-        if step.verb == "move" and src.endswith(catalog.SUFFIX):
-            for archive, member in [key for key in self._in if key[0] == src]:
-                self._put(self._in.pop((archive, member)), packed=(dst, member))
+        if step.verb == "move" and src.endswith(".json"):  # an archive may be at a store
+            old, new = (path.removesuffix(".json") + catalog.SUFFIX for path in (src, dst))
+            for archive, member in [key for key in self._in if key[0] == old]:
+                self._put(self._in.pop((archive, member)), packed=(new, member))
 
     def describe(self, checkpoints: Iterable[Mapping[str, Any]], run: str | None = None) -> None:
         """Note what the plan of a run, or a manifest, tells of checkpoints."""

@@ -24,6 +24,8 @@ SAID_LIMIT = 300  # characters of what rclone says of a failure
 
 # What the environment may have set otherwise (RCLONE_SIZE_ONLY=1) and what nobody can answer.
 _FLAGS = "--ask-password=false --dry-run=false --size-only=false --log-level=ERROR --use-json-log"
+# How long a store may be silent, unless the user says otherwise: rclone waits for 5 minutes.
+_PATIENCE = {"RCLONE_TIMEOUT": "1m", "RCLONE_CONTIMEOUT": "20s"}
 _NO_FOLDER = 3  # https://rclone.org/docs/#exit-code: directory not found
 _DIFFERENT = {"+": "is not there", "*": "is another file there", "!": "cannot be read there"}
 _REMOTE = re.compile(r":?[^-,:/\\][^,:/\\]*[,:]")  # "name:", ":backend:", ":backend,option=...:"
@@ -110,6 +112,7 @@ class Remote:
             check=False,
             encoding="utf-8",
             errors="surrogateescape",
+            env={**_PATIENCE, **os.environ},
         )
 
     def _problem(self, done: "subprocess.CompletedProcess[str]") -> str:

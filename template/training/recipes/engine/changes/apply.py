@@ -12,12 +12,15 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
+from engine import layouts
 from engine.archives.archive import checksum_line, manifest_of
 from engine.changes import disk, history, preflight, purge
 from engine.changes.history import PastRun
 from engine.changes.journal import Journal, Op, Record
+from engine.changes.kept import taken
 from engine.changes.leaving import Leaving
 from engine.changes.lock import project_lock
 from engine.changes.packing import Packing
@@ -58,6 +61,7 @@ def apply(
         history.refuse_unfinished(project)
         preflight.refuse_conflicts(project, wanted)
         sweep(project)
+        layouts.remember(project)
         folder = home / history.new_run_id(project, wanted.recipe, now)
         disk.make_folders(folder, project.root)
         disk.write_new(folder / history.FOLDERS, json.dumps(states).encode())
@@ -113,13 +117,15 @@ class _Run:
         self.leaving = Leaving(self.steps)
         self.packing = Packing(self.steps, past.plan, self.leaving, on_bytes)
         self.outcome = Outcome(past.id, self.leaving.left)
+        self.fingerprint = lru_cache(1)(content.fingerprint)  # three papers tell of one model
         how = {"purge": "as you go"} if purge_as_you_go else None
         self.phase = journal.last("phase", "apply") or Record("phase", "apply", "intent", kept=how)
 
     def carry_out(self) -> Outcome:
-        if not self.phase.seq:
+        if self.phase.seq:  # it was interrupted
+            discard_partials(self.root, self.plan)
+        else:
             self.journal.write([self.phase])
-        discard_partials(self.root, self.plan)
         by_verb = defaultdict(list)
         for action in self.plan.actions:
             by_verb[action.verb].append(action)
@@ -150,7 +156,10 @@ class _Run:
     def _records(
         self, op: Op, actions: Sequence[Action], record: Callable[[Action], Record]
     ) -> list[Record]:
-        """Return the records of the renames that can be done; leaves the others alone, aloud."""
+        """Return the records of the renames that can be done; leaves the others alone, aloud.
+
+        The files are synced: what was written to them a moment ago may be in memory alone.
+        """
         records = []
         for action in actions:
             src = str(action.src)
@@ -163,6 +172,8 @@ class _Run:
                     records.append(record(action))
                 except (disk.Changed, disk.Unreadable) as problem:
                     self.leaving.leave([action], str(problem))
+        fresh = (r for r in records if r.sha256 and not self.journal.last(op, r.id))
+        disk.sync_files([self.root / str(record.src) for record in fresh])
         return records
 
     def _dropped(self, action: Action) -> Record:
@@ -176,41 +187,41 @@ class _Run:
 
     def _offloaded(self, action: Action) -> Record:
         """Return the record of an archive that stores have. Whether they do, the purge asks."""
-        record = self._waiting(action, {"remote": str(action.dst)})
-        line = checksum_line(str(record.sha256), Path(str(action.src)).name)
-        if line != str(action.facts["checksum"]).encode("utf-8", "surrogateescape"):
-            raise disk.Changed(f"{action.src}: is not what its checksum says")
-        return record
+        line = str(action.facts["checksum"])
+        sha256 = line.lstrip("\\")[:64]  # by which it was pushed; the purge reads it again
+        if checksum_line(sha256, Path(str(action.src)).name) != os.fsencode(line):
+            raise disk.Changed(f"{action.src}: has no checksum that can be read")
+        return self._waiting(action, {"remote": str(action.dst)}, sha256)
 
     def _deleted(self, action: Action) -> Record:
         return self._waiting(action, {"delete": action.reason})
 
-    def _waiting(self, action: Action, kept: Mapping[str, str]) -> Record:
+    def _waiting(
+        self, action: Action, kept: Mapping[str, str], sha256: str | None = None
+    ) -> Record:
         where = self.steps.quarantine_path(str(action.src))
-        return self._rename("quarantine", str(action.src), where, kept)
+        return self._rename("quarantine", str(action.src), where, kept, sha256)
 
     def _moved(self, action: Action) -> Record:
         return self._rename("move", str(action.src), str(action.dst), {})
 
-    def _rename(self, op: Op, src: str, dst: str, kept: Mapping[str, str]) -> Record:
-        """Return the record of a rename. Raises Unreadable.
-
-        The file is synced: what was written to it a moment ago may be in memory alone.
-        """
-        path, sha256 = self.root / src, None
+    def _rename(
+        self, op: Op, src: str, dst: str, kept: Mapping[str, str], sha256: str | None = None
+    ) -> Record:
+        """Return the record of a rename; reads a file of unknown hash. Raises Unreadable."""
+        path = self.root / src
         status = path.lstat()
         if stat.S_ISLNK(status.st_mode):
             kept = {**kept, "target": os.readlink(path)}  # noqa: PTH115 - exact
         else:
-            sha256 = disk.sha256_of(path)
-            disk.sync_file(path)
+            sha256 = sha256 or disk.sha256_of(path)
         size, mode = status.st_size, stat.S_IMODE(status.st_mode)
         return Record(op, src, "intent", src, dst, sha256, size, mode, status.st_mtime_ns, kept)
 
     def _quarantine(self, records: Sequence[Record]) -> None:
         self.steps.quarantine(records)
         if records and self.phase.kept:
-            freed = purge.free(self.steps, [self.journal.latest()], records)
+            freed = purge.free(self.steps, [taken(self.journal.latest())], records)
             self.outcome.freed += freed.bytes
 
     def _move(self, actions: Sequence[Action]) -> None:
@@ -247,13 +258,13 @@ class _Run:
                     self.steps.copy(src, dst, self._rename("move", src, dst, {}))
         except (disk.Changed, disk.Unreadable) as problem:
             self.leaving.leave(together, f"nothing was done: {problem}")
-            for action in actions:
-                self.steps.take_back(str(action.dst))
+            self.steps.take_back(*(str(action.dst) for action in actions))
 
     def _restore(self, target: str, actions: Sequence[Action]) -> None:
         members = [action for action in actions if not self.leaving.any_left([action])]
         if members:
-            left = unpack(self.steps, self.root / manifest_of(target), members)
+            manifest = self.root / manifest_of(target)
+            left = unpack(self.steps, manifest, members, self.packing.on_bytes)
             for action in members:
                 if why := left.get(str(action.dst)):
                     self.leaving.leave([action], why)
@@ -270,7 +281,7 @@ class _Run:
             path = self.root / production
             if not path.exists():
                 return  # left alone, so there is nothing to write about
-            facts |= dict(zip(("sha256", "size"), content.fingerprint(path), strict=True))
+            facts |= dict(zip(("sha256", "size"), self.fingerprint(path), strict=True))
         hashes = {r.id: r.sha256 for r in self.journal.latest() if r.op == "quarantine"}
         context = {"run": self.past.id, "left": self.outcome.left, "hashes": hashes}
         self.steps.create(

@@ -15,13 +15,18 @@ import re
 import shutil
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from engine.errors import UserError
 
 BLOCK = 1 << 20  # bytes read at a time
+CACHED = 1 << 18  # bytes of each of two files that fit into a processor's cache
+BATCH = 1000  # new files that are synced together,
+BATCH_BYTES = 1 << 28  # or bytes of them
+FEW = 32  # files that are synced one by one: nobody waits for what others write
 
 _READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
 _READ |= getattr(os, "O_NONBLOCK", 0)  # or opening a FIFO would wait for its writer
@@ -31,6 +36,9 @@ _CREATE |= getattr(os, "O_NOFOLLOW", 0)
 _UNSUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 FULL = {errno.ENOSPC, errno.EDQUOT}
 _LONGEST_NAME = 255  # bytes, on every common file system
+
+
+Name = str | Path  # of many thousands of files: making a Path of each takes longer than reading it
 
 
 class Changed(Exception):
@@ -52,9 +60,9 @@ class Identity:
     mode: int  # type and permissions, as in `st_mode`
 
 
-def identity(path: Path) -> Identity:
+def identity(path: Name) -> Identity:
     """The identity of what lies at `path`; a symlink is not followed."""
-    return identity_of(path.lstat())
+    return identity_of(os.lstat(path))
 
 
 def identity_of(status: os.stat_result) -> Identity:
@@ -64,9 +72,9 @@ def identity_of(status: os.stat_result) -> Identity:
     )
 
 
-def open_regular(path: Path) -> int:
+def open_regular(path: Name) -> int:
     """A descriptor to read `path`. Raises OSError for a symlink and anything but a file."""
-    if not hasattr(os, "O_NOFOLLOW") and path.is_symlink():
+    if not hasattr(os, "O_NOFOLLOW") and Path(path).is_symlink():
         raise OSError(errno.ELOOP, "is a symlink", str(path))
     descriptor = os.open(path, _READ)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -76,7 +84,7 @@ def open_regular(path: Path) -> int:
 
 
 @contextlib.contextmanager
-def reading(path: Path) -> Iterator[int]:
+def reading(path: Name) -> Iterator[int]:
     """Opens `path` as `open_regular` does and closes it at the end.
 
     Every OSError inside becomes Unreadable, so nothing but reading belongs there.
@@ -97,7 +105,7 @@ def blocks(descriptor: int, size: int = BLOCK) -> Iterator[bytes]:
         yield block
 
 
-def read_stable(path: Path, before: Identity, size: int = BLOCK) -> Iterator[bytes]:
+def read_stable(path: Name, before: Identity, size: int = BLOCK) -> Iterator[bytes]:
     """The file's content, `size` bytes at a time. Raises Changed if it was not `before` throughout.
 
     No more is read than was there at first: the end of a file that grows may never come.
@@ -112,7 +120,7 @@ def read_stable(path: Path, before: Identity, size: int = BLOCK) -> Iterator[byt
         raise Changed(str(path))
 
 
-def sha256_of(path: Path) -> str:
+def sha256_of(path: Name) -> str:
     """The hexadecimal SHA-256 of the file's content; a symlink is not followed."""
     digest = hashlib.sha256()
     with reading(path) as descriptor:
@@ -126,10 +134,10 @@ def same_bytes(a: Path, b: Path) -> bool:
     with reading(a) as first, reading(b) as second:
         if os.fstat(first).st_size != os.fstat(second).st_size:
             return False
-        return all(
-            os.read(first, BLOCK) == os.read(second, BLOCK)
-            for _ in range(os.fstat(first).st_size // BLOCK + 1)
-        )
+        while (block := os.read(first, CACHED)) == os.read(second, CACHED):
+            if not block:
+                return True
+    return False
 
 
 def existing(path: Path) -> Path:
@@ -168,7 +176,7 @@ def _mounts() -> tuple[str, ...]:
     )
 
 
-def rename_no_replace(src: Path, dst: Path) -> None:
+def rename_no_replace(src: Name, dst: Name) -> None:
     """Gives `src` the name `dst`, and syncs nothing.
 
     Raises FileExistsError if anything is at `dst`, and OSError with EXDEV across file systems.
@@ -178,18 +186,17 @@ def rename_no_replace(src: Path, dst: Path) -> None:
     except OSError as problem:
         if problem.errno not in _UNSUPPORTED:
             raise
-        _rename_if_free(src, dst)
+        _rename_if_free(Path(src), Path(dst))
 
 
-def _rename_exclusively(src: Path, dst: Path) -> None:
+def _rename_exclusively(src: Name, dst: Name) -> None:
     """The system's own no-replace rename; ENOSYS where there is none."""
     if sys.platform == "win32":
-        src.rename(dst)  # refuses to replace there
+        Path(src).rename(dst)  # refuses to replace there
         return
-    name, args = {
-        "linux": ("renameat2", (-100, os.fsencode(src), -100, os.fsencode(dst), 1)),
-        "darwin": ("renamex_np", (os.fsencode(src), os.fsencode(dst), 4)),
-    }.get(sys.platform, ("", ()))
+    old, new = os.fsencode(src), os.fsencode(dst)
+    args = (old, new, 4) if sys.platform == "darwin" else (-100, old, -100, new, 1)
+    name = {"linux": "renameat2", "darwin": "renamex_np"}.get(sys.platform)
     call = getattr(_system(), name, None) if name else None
     if call is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), str(src))
@@ -242,6 +249,32 @@ def sync(descriptor: int) -> None:
         os.fsync(descriptor)
 
 
+def sync_files(paths: Sequence[Path]) -> None:
+    """Forces the content of files to the disk."""
+    _sync_each(paths, sync_file)
+
+
+def sync_folders(paths: Sequence[Path]) -> None:
+    """Forces the names in folders to the disk."""
+    _sync_each(paths, sync_folder)
+
+
+def _sync_each(paths: Sequence[Path], sync_one: Callable[[Path], None]) -> None:
+    """Syncs one by one, or many of them by Linux's one call for a whole file system."""
+    call = getattr(_system(), "syncfs", None) if sys.platform == "linux" else None
+    if call is None or len(paths) < FEW:
+        for path in paths:
+            sync_one(path)
+        return
+    for path in {path.stat().st_dev: path for path in paths}.values():
+        descriptor = os.open(path, _READ)
+        try:
+            if call(descriptor) != 0:
+                raise OSError(ctypes.get_errno(), "could not be synced", str(path))
+        finally:
+            os.close(descriptor)
+
+
 def sync_folder(path: Path) -> None:
     """Forces the names in a folder to the disk; Windows has no such call."""
     if sys.platform == "win32":
@@ -261,16 +294,23 @@ def make_folders(path: Path, stop: Path) -> list[Path]:
 
     Raises UserError if something between `stop` and `path` is a symlink or no folder.
     """
-    made = []
     parts = path.relative_to(stop).parts
-    for depth in range(1, len(parts) + 1):
-        folder = stop.joinpath(*parts[:depth])
+    return make_each(stop.joinpath(*parts[:depth]) for depth in range(1, len(parts) + 1))
+
+
+def make_each(folders: Iterable[Path]) -> list[Path]:
+    """Makes those of the folders that are missing, in that order; returns those it made.
+
+    Raises UserError if one is a symlink or no folder.
+    """
+    made = []
+    for folder in folders:
         if not os.path.lexists(folder):
             folder.mkdir()
-            sync_folder(folder.parent)
             made.append(folder)
         elif not stat.S_ISDIR(folder.lstat().st_mode):
             raise UserError(f"{folder}: is not a folder; move it out of the way")
+    sync_folders(list(dict.fromkeys(folder.parent for folder in made)))
     return made
 
 
@@ -315,26 +355,73 @@ def write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
+class NewFiles:
+    """New files and symlinks that are synced and get their names together, a batch at a time.
+
+    One by one each of many small files would wait for the disk. Used as a context: at its end all
+    have their names; on an error those that have none yet are removed.
+    """
+
+    def __init__(self) -> None:
+        self._written: list[tuple[Path, Path, bool]] = []  # partial, path, and is it a file?
+        self._bytes = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *about: object) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        finally:
+            for partial, _, _ in self._written:
+                with contextlib.suppress(OSError):  # the first error is the one to tell
+                    partial.unlink()
+
+    def write(self, path: Path, pieces: Iterable[bytes], mode: int, mtime_ns: int) -> None:
+        """Writes a file. Raises what `pieces` raises, and FileExistsError if `path` is taken."""
+        partial = self._partial(path, is_file=True)
+        descriptor = os.open(partial, _CREATE, 0o600)
+        try:
+            for piece in pieces:
+                write_all(descriptor, piece)
+                self._bytes += len(piece)
+            stamp(descriptor, partial, mode, mtime_ns)
+        finally:
+            os.close(descriptor)
+
+    def link(self, path: Path, target: str, mtime_ns: int) -> None:
+        """Makes a symlink. Raises FileExistsError if `path` is taken."""
+        partial = self._partial(path, is_file=False)
+        partial.symlink_to(target)
+        if os.utime in os.supports_follow_symlinks:
+            os.utime(partial, ns=(mtime_ns, mtime_ns), follow_symlinks=False)
+
+    def _partial(self, path: Path, *, is_file: bool) -> Path:
+        if len(self._written) >= BATCH or self._bytes >= BATCH_BYTES:
+            self._finish()
+        partial = partial_of(path)
+        partial.unlink(missing_ok=True)
+        self._written.append((partial, path, is_file))
+        return partial
+
+    def _finish(self) -> None:
+        sync_files([partial for partial, _, is_file in self._written if is_file])
+        folders = list({path.parent for _, path, _ in self._written})
+        try:
+            while self._written:
+                partial, path, _ = self._written[-1]
+                rename_no_replace(partial, path)
+                self._written.pop()
+        finally:
+            sync_folders(folders)
+        self._bytes = 0
+
+
 def write_new(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Makes a file that holds `data`, synced. Raises FileExistsError if `path` is taken."""
     with new_file(path, mode) as (descriptor, _):
         write_all(descriptor, data)
-
-
-def link_new(path: Path, target: str, mtime_ns: int | None = None) -> None:
-    """Makes a symlink, synced. Raises FileExistsError if `path` is taken."""
-    partial = partial_of(path)
-    partial.unlink(missing_ok=True)
-    partial.symlink_to(target)
-    try:
-        if mtime_ns is not None and os.utime in os.supports_follow_symlinks:
-            os.utime(partial, ns=(mtime_ns, mtime_ns), follow_symlinks=False)
-        rename_no_replace(partial, path)
-    except BaseException:
-        with contextlib.suppress(OSError):  # the first error is the one to tell
-            partial.unlink()
-        raise
-    sync_folder(path.parent)
 
 
 def stamp(descriptor: int, path: Path, mode: int, mtime_ns: int) -> None:

@@ -10,7 +10,7 @@ import json
 import os
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -23,7 +23,7 @@ _LAST = 1 << 16  # bytes that surely hold the last line
 State = Literal["intent", "done", "undone"]
 Op = Literal[
     "phase",  # id is "apply", "undo" or "purge": when it began, when it was finished
-    "checked",  # the originals of the archive `id` were hashed again, in quarantine
+    "checked",  # the originals of the archive `id` looked as they were packed, in quarantine
     "folder",  # dst was made
     "move",  # src was renamed to dst
     "quarantine",  # src was renamed to dst, in quarantine; `kept` says where its bytes are as well
@@ -59,8 +59,8 @@ class Journal:
     def __init__(self, path: Path) -> None:
         """Open the journal at `path`, new or existing; cuts off a last line that was torn."""
         lines, whole = _read(path)
-        self.records = lines
-        self._last = {(record.op, record.id): record for record in lines}
+        self._written = len(lines)
+        self._last = {(record.op, record.id): record for record in lines}  # as the steps began
         self._intact = True
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         os.ftruncate(self._descriptor, whole)
@@ -87,16 +87,16 @@ class Journal:
 
     def latest(self) -> tuple[Record, ...]:
         """Return the last record of each step, in the order in which the steps began."""
-        return latest(self.records)
+        return tuple(self._last.values())
 
-    def write(self, records: Iterable[Record]) -> None:
+    def write(self, records: Iterable[Record], state: State | None = None) -> None:
         """Append records and force them to the disk at once. Raises OSError.
 
         After a failure nothing more is written, unless the disk was full and the record is off it.
         """
         numbered = [
-            replace(record, seq=len(self.records) + number)
-            for number, record in enumerate(records, 1)
+            Record(**vars(record) | {"seq": number, "state": state or record.state})
+            for number, record in enumerate(records, self._written + 1)
         ]
         if not numbered:
             return
@@ -112,13 +112,12 @@ class Journal:
             self._intact = problem.errno in disk.FULL
             raise
         self._intact = True
-        for record in numbered:
-            self.records.append(record)
-            self._last[record.op, record.id] = record
+        self._written += len(numbered)
+        self._last |= {(record.op, record.id): record for record in numbered}
 
     def mark(self, records: Iterable[Record], state: State) -> None:
         """Append the given records with another state."""
-        self.write(replace(record, state=state) for record in records)
+        self.write(records, state)
 
 
 def latest(records: Iterable[Record]) -> tuple[Record, ...]:
@@ -163,18 +162,15 @@ def _read(path: Path) -> tuple[list[Record], int]:
 
 def _line(record: Record) -> bytes:
     fields = {key: value for key, value in vars(record).items() if value is not None}
-    fields["crc"] = _crc(fields)
-    return json.dumps(fields).encode("ascii") + b"\n"
+    text = _SORTED(fields).encode("ascii")
+    return b'%s, "crc": %d}\n' % (text[:-1], zlib.crc32(text))
 
 
 def _parse(line: bytes) -> Record | None:
     try:
         fields = json.loads(line)
         crc = fields.pop("crc")
-        return Record(**fields) if line.endswith(b"\n") and crc == _crc(fields) else None
+        is_whole = line.endswith(b"\n") and crc == zlib.crc32(_SORTED(fields).encode("ascii"))
+        return Record(**fields) if is_whole else None
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
-
-
-def _crc(fields: Mapping[str, object]) -> int:
-    return zlib.crc32(_SORTED(fields).encode("ascii"))

@@ -1,6 +1,6 @@
 """Where the bytes of a file are after the runs that moved, packed or dropped it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from engine.changes.journal import Record
@@ -14,16 +14,24 @@ class Place:
     member: str | None = None
 
 
-def follow(runs: Iterable[Iterable[Record]], place: Place) -> Place | None:
+Taken = Mapping[str | None, Record]  # what one run moved or took away, by where it lay
+
+
+def taken(records: Iterable[Record]) -> Taken:
+    """Return what a run, given as the last record of each of its steps, moved or took away."""
+    return {r.src: r for r in records if r.op in ("move", "quarantine") and r.state == "done"}
+
+
+def follow(runs: Iterable[Taken], place: Place) -> Place | None:
     """Return where the bytes are that lay at `place` before these runs, oldest first.
 
-    Each run is given as the last record of each of its steps. None if one of them took the file
-    away on request.
+    None if one of them took the file away on request.
     """
     now: Place | None = place
-    for records in runs:
-        gone = {r.src: r for r in records if r.op in ("move", "quarantine") and r.state == "done"}
-        while now and (record := gone.pop(now.path, None)):
+    for gone in runs:
+        been: set[str] = set()
+        while now and now.path not in been and (record := gone.get(now.path)):
+            been.add(now.path)
             now = _after(record, now)
     return now
 

@@ -1,7 +1,8 @@
 """What a run leaves alone and why: whatever is not as it was planned, aloud, run by run."""
 
+import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from engine.changes.journal import Record
 from engine.changes.steps import Steps
@@ -34,13 +35,14 @@ class Leaving:
 
     def ready(self, actions: Sequence[Action]) -> bool:
         """Return whether all are as they were planned; else leave them all alone."""
+        writable = functools.cache(lambda folder: os.access(folder, os.W_OK | os.X_OK))
         for action in actions:
-            if why := self._hindrance(action):
+            if why := self._hindrance(action, writable):
                 self.leave(actions, f"{action.src}: {why}")
                 return False
         return True
 
-    def _hindrance(self, action: Action) -> str | None:
+    def _hindrance(self, action: Action, writable: Callable[[str], bool]) -> str | None:
         path = os.path.join(self.steps.root, str(action.src))  # noqa: PTH118 - for each of many files
         try:
             status = os.lstat(path)
@@ -50,7 +52,7 @@ class Leaving:
             return "changed since it was planned"
         if action.verb == "copy":
             return None
-        if not os.access(os.path.dirname(path), os.W_OK | os.X_OK):  # noqa: PTH120 - same
+        if not writable(path.rpartition("/")[0] or "/"):
             return "its folder is write-protected"
         waiting = f"{self.steps.root}/{self.steps.quarantine_path(str(action.src))}"
         return "its path is too long" if len(os.fsencode(waiting)) >= LONGEST_PATH else None

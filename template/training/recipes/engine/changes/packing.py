@@ -1,8 +1,8 @@
 """Pack the files of a plan: an archive, verified, and only then its originals into quarantine."""
 
+import os
 import stat
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from engine.archives import archive
@@ -10,10 +10,8 @@ from engine.archives.archive import checksum_of, manifest_of
 from engine.changes import disk
 from engine.changes.journal import Record
 from engine.changes.leaving import Leaving
-from engine.changes.steps import Steps, is_same
+from engine.changes.steps import Steps, looks_same
 from engine.plans.plan import Action, Plan
-
-LARGE = 1 << 20  # bytes of a file for which a thread is worth its cost
 
 
 class Packing:
@@ -29,38 +27,28 @@ class Packing:
         """Return the records of the originals, now in quarantine; none if they were left alone."""
         if self.leaving.any_left(actions):
             self._give_up(target, actions)
-        elif self._packed(target, actions):
-            members, _ = archive.read_manifest(self.root / manifest_of(target))
+        elif members := self._packed(target, actions):
             records = [self._record(target, member) for member in members]
             if self.journal.state("checked", target) == "done":
                 return records
             self.steps.quarantine(records)
-            # A writer that had a file open may have written to it after it was packed.
-            changed = self._changed(records)
+            # A writer that had a file open may have written to it after it was packed. Its time
+            # and size tell; a purge, which deletes, reads it again.
+            changed = [r.src for r in records if not looks_same(r, f"{self.root}/{r.dst}")]
             if not changed:
                 self.journal.write([Record("checked", target, "done")])
                 return records
-            self.leaving.leave(actions, f"{changed[0].src}: was written to while it was packed")
+            self.leaving.leave(actions, f"{changed[0]}: was written to while it was packed")
             self._give_up(target, actions)
         return []
 
-    def _changed(self, records: Sequence[Record]) -> list[Record]:
-        """Return those whose bytes in quarantine are others; two large files are read at a time."""
-        large = [record for record in records if (record.size or 0) >= LARGE]
-        with ThreadPoolExecutor(2) as pool:
-            same = dict(zip([r.id for r in large], pool.map(self._is_same, large), strict=True))
-        return [r for r in records if not (same[r.id] if r.id in same else self._is_same(r))]
-
-    def _is_same(self, record: Record) -> bool:
-        return is_same(record, self.root / str(record.dst))
-
-    def _packed(self, target: str, actions: Sequence[Action]) -> bool:
-        """Return whether the archive is whole and in its place."""
+    def _packed(self, target: str, actions: Sequence[Action]) -> tuple[archive.Member, ...]:
+        """Return what is in the archive, which is whole and in its place; () if it is not."""
         if self.journal.state("create", target) == "done":
-            return True
+            return archive.read_manifest(self.root / manifest_of(target))[0]
         self._remove(target)
         if not self.leaving.ready(actions):
-            return False
+            return ()
         self.steps.prepare(target)
         record = Record("create", target, "intent", dst=target)
 
@@ -73,24 +61,32 @@ class Packing:
 
         paths, path = [str(action.src) for action in actions], self.root / target
         try:
-            members = archive.pack(self.root, paths, path, on_bytes=self.on_bytes, on_verified=note)
+            members = archive.pack(
+                self.root,
+                paths,
+                path,
+                on_bytes=self.on_bytes,
+                on_verified=note,
+                fast=self.plan.fast,
+            )
         except (disk.Changed, disk.Unreadable) as problem:
             self.leaving.leave(actions, f"its run was left alone: {problem}")
-            return False
+            return ()
         about = {"archive": path.name, "created": self.plan.created, **self.plan.archives[target]}
         self.steps.create(manifest_of(target), archive.manifest_bytes(members, about))
         line = archive.checksum_line(str(record.sha256), path.name)
         self.steps.create(checksum_of(target), line)
         self.journal.mark([record], "done")
-        return True
+        return members
 
     def _record(self, target: str, member: archive.Member) -> Record:
         if known := self.journal.standing("quarantine", member.path):
             return known
         kept = {"archive": target, "member": member.path}
+        status = os.lstat(f"{self.root}/{member.path}")
+        size = member.size
         if member.target is not None:
-            kept["target"] = member.target
-        status = (self.root / member.path).lstat()
+            kept["target"], size = member.target, status.st_size
         return Record(
             "quarantine",
             member.path,
@@ -98,9 +94,9 @@ class Packing:
             member.path,
             self.steps.quarantine_path(member.path),
             member.sha256,
-            status.st_size,
+            size,
             stat.S_IMODE(status.st_mode),
-            status.st_mtime_ns,
+            member.mtime_ns,
             kept,
         )
 
@@ -113,5 +109,4 @@ class Packing:
         self._remove(target)
 
     def _remove(self, target: str) -> None:
-        for path in (target, manifest_of(target), checksum_of(target)):
-            self.steps.take_back(path)
+        self.steps.take_back(target, manifest_of(target), checksum_of(target))

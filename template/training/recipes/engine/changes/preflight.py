@@ -5,6 +5,7 @@ import stat
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 
@@ -43,12 +44,14 @@ def refuse_merge(root: Path) -> None:
 
 def refuse_conflicts(project: Project, wanted: Plan) -> None:
     """Raise UserError if something lies where the plan puts a file, or on the way there."""
-    folders: set[PurePosixPath] = set()
+    parents: set[str] = set()
     going = {a.src for a in wanted.actions if a.verb in GOING}
     for path in made(wanted):
-        if path not in going and os.path.lexists(project.root / path):
+        there = os.path.join(project.root, path)  # noqa: PTH118 - for each of many files
+        if path not in going and os.path.lexists(there):
             raise UserError(f"{path}: is there already; move it away, or plan again")
-        folders.update(PurePosixPath(path).parents)
+        parents.add(path.rpartition("/")[0])
+    folders = {f for name in parents for f in (PurePosixPath(name), *PurePosixPath(name).parents)}
     for folder in sorted(folders):
         place = project.root / folder
         if os.path.lexists(place) and not stat.S_ISDIR(place.lstat().st_mode):
@@ -79,8 +82,9 @@ def space(project: Project, wanted: Plan, purge_as_you_go: bool = False) -> tupl
     places = {disk.volume(history): history}
     used = defaultdict(int, {disk.volume(history): (1 << 20) + RECORD_BYTES * len(wanted.actions)})
     peak = defaultdict(int, used)
+    nearest = cache(lambda folder: disk.existing(project.root / folder))
     for target, actions in groupby(sorted(_copied(project, wanted), key=_target), key=_target):
-        place = disk.existing(project.root / target)
+        place = nearest(target.rpartition("/")[0])
         there, freed = disk.volume(place), 0
         for action in actions:
             used[there] += action.bytes + action.bytes // 100 + 2048
@@ -126,7 +130,8 @@ def folder_states(project: Project, wanted: Plan) -> dict[str, tuple[int, int]]:
     """Return mode and time of each folder in which something will change, for undo."""
     changed = {str(action.src) for action in wanted.actions if action.src}
     changed |= {*made(wanted), *wanted.emptied, f"{project.folders.history}/run"}
-    nearest = {disk.existing((project.root / path).parent) for path in changed}
+    parents = {path.rpartition("/")[0] for path in changed}
+    nearest = {disk.existing(project.root / parent) for parent in parents}
     nearest |= {project.root / path for path in wanted.emptied}
     states = {}
     for folder in nearest:

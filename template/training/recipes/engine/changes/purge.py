@@ -14,15 +14,15 @@ from engine.changes import disk, history
 from engine.changes.disk import Identity
 from engine.changes.history import PastRun
 from engine.changes.journal import Journal, Record, latest
-from engine.changes.kept import Place, follow
-from engine.changes.steps import BATCH, Steps, is_same, remove_if_empty
+from engine.changes.kept import Place, Taken, follow, taken
+from engine.changes.steps import BATCH, Steps, is_same, remove_empty
 from engine.errors import UserError
 from engine.plans.plan import Action
 from engine.project import Project
 from engine.recognition.in_use import in_use
 
 _ONLY_HERE = object()
-Runs = Sequence[Sequence[Record]]  # the last records of the steps of each run, oldest first
+Runs = Sequence[Taken]  # what each run moved or took away, oldest first
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,12 @@ def waiting(past: PastRun) -> tuple[Record, ...]:
 
 def actions(project: Project, past: PastRun) -> Iterator[Action]:
     """Yield what a purge of the run would do, for showing."""
+    runs = _since(project, past)
     for record in waiting(past):
         how = dict(record.kept or {})
-        where = how.get("archive") or how.get("copy") or how.get("remote")
+        kept = Place(how["copy"]) if "copy" in how else None
+        now = kept and (follow(runs, kept) or kept)  # it may have been moved in the same run
+        where = now.path if now else how.get("archive") or how.get("remote")
         reason = f"bytes are in {where}" if where else f"asked for: {how.get('delete')}"
         yield Action("delete", record.src, where, record.size or 0, reason, past.id)
 
@@ -83,15 +86,18 @@ def purge(project: Project, past: PastRun) -> Purged:
         steps = Steps(project, past.folder, journal)
         phase = Record("phase", "purge", "intent")
         _write_unless_full(journal, [phase])
-        since = [run for run in history.past_runs(project) if run.id >= past.id and not run.undone]
-        result = free(steps, [latest(run.records) for run in since], waiting(past))
-        for record in reversed(journal.latest()):
-            if record.op == "folder" and steps.in_quarantine(record.id):
-                remove_if_empty(project.root / record.id)
+        result = free(steps, _since(project, past), waiting(past))
+        folders = (r.id for r in reversed(journal.latest()) if r.op == "folder")
+        remove_empty(project.root / id_ for id_ in folders if steps.in_quarantine(id_))
         journal.mark([phase], "done")
     finally:
         journal.close()
     return result
+
+
+def _since(project: Project, past: PastRun) -> Runs:
+    since = [run for run in history.past_runs(project) if run.id >= past.id and not run.undone]
+    return [taken(latest(run.records)) for run in since]
 
 
 def free(steps: Steps, runs: Runs, records: Sequence[Record]) -> Purged:

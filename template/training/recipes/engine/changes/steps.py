@@ -9,7 +9,7 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count, groupby
 from pathlib import Path, PurePosixPath
@@ -20,7 +20,7 @@ from engine.changes.journal import Journal, Op, Record
 from engine.errors import UserError
 from engine.project import Project
 
-BATCH = 500  # renames that share one synced journal entry
+BATCH = 2000  # renames that share one synced journal entry
 ELSEWHERE = ".training_quarantine"  # at the top of another file system, for files that lie there
 
 
@@ -46,8 +46,8 @@ class Steps:
     def folder_for(self, *paths: str) -> None:
         """Make the missing folders above `paths`, which are relative to the project root."""
         missing: set[PurePosixPath] = set()
-        for path in paths:
-            folder = PurePosixPath(path).parent
+        for name in {path.rpartition("/")[0] for path in paths}:
+            folder = PurePosixPath(name)
             while folder not in missing and not os.path.lexists(self.root / folder):
                 missing.add(folder)
                 folder = folder.parent
@@ -57,9 +57,7 @@ class Steps:
                 )
         records = [Record("folder", str(new), "intent", dst=str(new)) for new in sorted(missing)]
         self.journal.write(records)
-        for record in records:
-            folder_path = self.root / record.id
-            disk.make_folders(folder_path, folder_path.parent)
+        disk.make_each(self.root / record.id for record in records)
         self.journal.mark(records, "done")
 
     def move(self, op: Op, records: Sequence[Record]) -> list[Record]:
@@ -78,7 +76,9 @@ class Steps:
 
     def _rename(self, record: Record) -> bool:
         """Rename without replacing, unless an interrupted attempt had; False across volumes."""
-        src, dst = self.root / _named(record.src), self.root / _named(record.dst)
+        with contextlib.suppress(FileExistsError, FileNotFoundError):
+            return _renamed(self._place(record.src), self._place(record.dst))
+        src, dst = Path(self._place(record.src)), Path(self._place(record.dst))
         here, there = os.path.lexists(src), os.path.lexists(dst)
         if there and here and disk.identity(src) == disk.identity(dst):
             src.unlink()  # two names of one file: the second half of a rename by hard link
@@ -86,16 +86,16 @@ class Steps:
             raise FileExistsError(
                 errno.EEXIST, "both exist; keeping both", str(src), None, str(dst)
             )
-        elif there and not (_looks_same(record, dst) or is_same(record, dst)):
+        elif there and not (looks_same(record, dst) or is_same(record, dst)):
             raise FileExistsError(errno.EEXIST, "was written to; `just undo` it", str(dst))
         elif not there:
-            try:
-                disk.rename_no_replace(src, dst)
-            except OSError as problem:
-                if problem.errno == errno.EXDEV:
-                    return False
-                raise
+            return _renamed(src, dst)  # tells what is wrong
         return True
+
+    def _place(self, path: str | None) -> str:
+        """Return where a path of a record is; `Path` takes too long for each of many."""
+        path = _named(path)
+        return path if os.path.isabs(path) else f"{self.root}/{path}"  # noqa: PTH117
 
     def quarantine(self, records: Sequence[Record]) -> None:
         """Rename into quarantine. Raises OSError with EXDEV if that is on another volume."""
@@ -112,21 +112,22 @@ class Steps:
         return result
 
     def _return(self, record: Record, result: PutBack) -> bool:
-        src, dst = self.root / _named(record.src), self.root / _named(record.dst)
+        src, dst = self._place(record.src), self._place(record.dst)
         here, there = os.path.lexists(src), os.path.lexists(dst)
-        if here and (_looks_same(record, src) or (record.state == "intent" and not there)):
+        if here and (looks_same(record, src) or (record.state == "intent" and not there)):
             return True  # never begun, or put back before an interruption
         if not there:
             result.gone.append(record)
             return False
-        if not _looks_same(record, dst):
+        if not looks_same(record, dst):
             result.notes.append(f"{record.src}: was written to since; it comes back as it is now")
         place = src
         if here:
-            place = self.beside(src)
-            result.remarks.append(f"{record.src}: something new is there; the old is {place.name}")
-        if not src.parent.is_dir():
-            disk.make_folders(src.parent, self.root)
+            free = self.beside(Path(src))
+            result.remarks.append(f"{record.src}: something new is there; the old is {free.name}")
+            place = str(free)
+        if not os.path.isdir(os.path.dirname(src)):  # noqa: PTH112, PTH120 - for each of many
+            disk.make_folders(Path(src).parent, self.root)
         disk.rename_no_replace(dst, place)
         result.files += 1
         return True
@@ -167,18 +168,19 @@ class Steps:
         if os.path.lexists(self.root / path):
             raise FileExistsError(errno.EEXIST, "is already there", str(self.root / path))
 
-    def take_back(self, path: str) -> bool:
-        """Remove a file that this run made; return False, and leave it, if it is another now."""
-        record = self.journal.standing("create", path)
-        if record is None:
-            return True
-        place = self.root / path
-        if os.path.lexists(place):
-            if not is_same(record, place):
-                return False
-            discard(place)
-        self.journal.mark([record], "undone")
-        return True
+    def take_back(self, *paths: str) -> set[str]:
+        """Remove files that this run made; return, and leave, those that are others now."""
+        made = [record for path in paths if (record := self.journal.standing("create", path))]
+        others = set()
+        for batch in _batches(made):
+            there = [record for record in batch if os.path.lexists(self._place(record.id))]
+            same = [record for record in there if is_same(record, self._place(record.id))]
+            for record in same:
+                os.unlink(self._place(record.id))  # noqa: PTH108 - there may be many
+            disk.sync_folders(list({Path(self._place(record.id)).parent for record in same}))
+            others |= {r.id for r in there} - {r.id for r in same}
+            self.journal.mark([record for record in batch if record.id not in others], "undone")
+        return others
 
     def remove_folders(self, facts: Mapping[str, tuple[int, int]]) -> None:
         """Remove the folders that are empty, the deepest first; `facts` are mode and mtime_ns."""
@@ -194,8 +196,8 @@ class Steps:
             for record in records:
                 if _is_empty(self.root / record.id):
                     (self.root / record.id).rmdir()
-            for parent in sorted({record.id.rpartition("/")[0] for record in records}):
-                disk.sync_folder(self.root / parent)
+            parents = {record.id.rpartition("/")[0] for record in records}
+            disk.sync_folders([self.root / parent for parent in parents])
             self.journal.mark(records, "done")
 
     def quarantine_path(self, path: str) -> str:
@@ -225,16 +227,27 @@ class Steps:
             yield
         finally:
             paths = (_named(path) for r in records for path in (r.src, r.dst))
-            for parent in sorted({path.rpartition("/")[0] for path in paths}):
-                if (self.root / parent).is_dir():
-                    disk.sync_folder(self.root / parent)
+            parents = (self.root / name for name in {path.rpartition("/")[0] for path in paths})
+            disk.sync_folders([parent for parent in parents if parent.is_dir()])
 
 
-def is_same(record: Record, path: Path) -> bool:
-    """Return whether a file or symlink has the content that the record tells of."""
-    if not os.path.lexists(path):
+def _renamed(src: disk.Name, dst: disk.Name) -> bool:
+    """Rename without replacing; return False, and do nothing, across volumes."""
+    try:
+        disk.rename_no_replace(src, dst)
+    except OSError as problem:
+        if problem.errno != errno.EXDEV:
+            raise
         return False
-    status = path.lstat()
+    return True
+
+
+def is_same(record: Record, path: disk.Name) -> bool:
+    """Return whether a file or symlink has the content that the record tells of."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return False
     if stat.S_ISLNK(status.st_mode):
         return os.readlink(path) == (record.kept or {}).get("target")  # noqa: PTH115 - exact
     if not stat.S_ISREG(status.st_mode) or status.st_size != record.size:
@@ -242,8 +255,9 @@ def is_same(record: Record, path: Path) -> bool:
     return disk.sha256_of(path) == record.sha256
 
 
-def _looks_same(record: Record, path: Path) -> bool:
-    status = path.lstat()
+def looks_same(record: Record, path: disk.Name) -> bool:
+    """Return whether a file has size and time that the record tells of; it is not read."""
+    status = os.lstat(path)
     return (status.st_size, status.st_mtime_ns) == (record.size, record.mtime_ns)
 
 
@@ -254,11 +268,15 @@ def discard(path: Path) -> None:
         disk.sync_folder(path.parent)
 
 
-def remove_if_empty(folder: Path) -> None:
-    """Remove a folder that has nothing in it."""
-    if _is_empty(folder):
-        folder.rmdir()
-        disk.sync_folder(folder.parent)
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Remove those that have nothing in them; inner ones come first."""
+    parents: dict[Path, None] = {}
+    for folder in folders:
+        parents.pop(folder, None)
+        if _is_empty(folder):
+            folder.rmdir()
+            parents[folder.parent] = None
+    disk.sync_folders(list(parents))
 
 
 def _is_empty(folder: Path) -> bool:

@@ -12,7 +12,7 @@ from engine.changes.history import PastRun
 from engine.changes.journal import Journal, Record, latest
 from engine.changes.purge import unmask
 from engine.changes.rebuild import Rebuilding, refuse_damaged
-from engine.changes.steps import Steps, remove_if_empty
+from engine.changes.steps import Steps, remove_empty
 from engine.errors import UserError
 from engine.project import Project
 
@@ -115,18 +115,19 @@ class _Undo:
     def _remove(self, records: Sequence[Record]) -> None:
         """Remove what the run wrote, unless someone changed it or still needs it."""
         needed = set(_relied_on(r for r in self.journal.latest() if r.state != "undone"))
-        for record in records:
-            there = os.path.lexists(self.root / record.id)
-            if there and record.id in needed:
-                self.result.remarks.append(f"{record.id}: holds what could not be put back; kept")
-            elif not self.steps.take_back(record.id):
-                self.result.remarks.append(f"{record.id}: was changed since; left where it is")
-            else:
-                self.result.removed += there
+        there = [record.id for record in records if os.path.lexists(self.root / record.id)]
+        kept = needed.intersection(there)
+        self.result.remarks += [
+            f"{path}: holds what could not be put back; kept" for path in sorted(kept)
+        ]
+        others = self.steps.take_back(*(r.id for r in records if r.id not in kept))
+        self.result.remarks += [
+            f"{path}: was changed since; left where it is" for path in sorted(others)
+        ]
+        self.result.removed += len(there) - len(kept) - len(others)
 
     def _remove_folders(self, records: Sequence[Record]) -> None:
-        for record in records:
-            remove_if_empty(self.root / record.id)
+        remove_empty(self.root / record.id for record in records)
         gone = [record for record in records if not (self.root / record.id).is_dir()]
         self.journal.mark(gone, "undone")
 

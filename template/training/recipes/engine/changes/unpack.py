@@ -1,7 +1,7 @@
 """Carry out the `restore` actions of a plan: members of a verified archive become files again."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from engine.archives import archive
@@ -11,8 +11,12 @@ from engine.changes.journal import Record
 from engine.changes.steps import Steps, is_same
 from engine.plans.plan import Action
 
+OnBytes = Callable[[int], None] | None
 
-def unpack(steps: Steps, manifest: Path, actions: Sequence[Action]) -> dict[str, str]:
+
+def unpack(
+    steps: Steps, manifest: Path, actions: Sequence[Action], on_bytes: OnBytes = None
+) -> dict[str, str]:
     """Restore members of one archive, journaled; return why for each `dst` that was not.
 
     Nothing is replaced, and nothing is written if any part of the archive is damaged. What an
@@ -27,16 +31,17 @@ def unpack(steps: Steps, manifest: Path, actions: Sequence[Action]) -> dict[str,
         return {str(action.dst): str(problem) for action in actions}
     members = {member.path: member for member in listed}
     held = [action for action in actions if action.facts["member"] in members]
-    left = {str(a.dst): "its archive does not hold it any more" for a in actions if a not in held}
+    gone = (str(a.dst) for a in actions if a.facts["member"] not in members)
+    left = dict.fromkeys(gone, "its archive does not hold it any more")
     fresh = []
     for record in (_record(action, members) for action in held):
         if steps.journal.state("create", record.id) == "done" or _found(steps, record):
             continue
-        if os.path.lexists(steps.root / record.id):
+        if os.path.lexists(os.path.join(steps.root, record.id)):  # noqa: PTH118 - there are many
             left[record.id] = "something is there already"
         else:
             fresh.append(record)
-    return left | _extract(steps, packed, listed, fresh) if fresh else left
+    return left | _extract(steps, packed, listed, fresh, on_bytes) if fresh else left
 
 
 def _record(action: Action, members: Mapping[str, Member]) -> Record:
@@ -70,18 +75,22 @@ def _found(steps: Steps, record: Record) -> bool:
 
 
 def _extract(
-    steps: Steps, packed: Path, listed: tuple[Member, ...], records: list[Record]
+    steps: Steps,
+    packed: Path,
+    listed: tuple[Member, ...],
+    records: list[Record],
+    on_bytes: OnBytes,
 ) -> dict[str, str]:
     steps.folder_for(*(record.id for record in records))
     steps.journal.write(records)
     places = {(record.kept or {})["member"]: steps.root / record.id for record in records}
-    why = "what was written differs from what was packed"
     try:
-        archive.extract(packed, places, listed)
+        archive.extract(packed, places, listed, on_bytes)
     except (Damaged, disk.Unreadable, FileExistsError) as problem:
-        why = str(problem)
-    whole = [record for record in records if is_same(record, steps.root / record.id)]
-    missing = [record for record in records if record not in whole]
-    steps.journal.mark(whole, "done")
-    steps.journal.mark(missing, "undone")
-    return {record.id: why for record in missing}
+        whole = {record.id for record in records if is_same(record, steps.root / record.id)}
+        steps.journal.mark([record for record in records if record.id in whole], "done")
+        missing = [record for record in records if record.id not in whole]
+        steps.journal.mark(missing, "undone")
+        return {record.id: str(problem) for record in missing}
+    steps.journal.mark(records, "done")  # each was hashed before it got its name
+    return {}

@@ -1,27 +1,33 @@
 """What can be mended as a plan: a clean-up, and the papers and checksums that are missing."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import PurePosixPath
-from typing import Any
 
 from engine.archives import archive
 from engine.checks.layout import pointer
 from engine.checks.subject import Subject
 from engine.plans.destinations import Destinations
-from engine.plans.plan import Action, Document, Plan
-from engine.plans.production_papers import papers
+from engine.plans.new_papers import written
+from engine.plans.papers_again import anew
+from engine.plans.plan import Action, Plan, writing
+from engine.plans.production_papers import logged_epochs, papers
 from engine.project import Project
 from engine.readers import read
 from engine.recognition import identity
 from engine.recognition.attribution import Checkpoint, attribute
 from engine.recognition.findings import in_production
 from engine.recognition.runs import Run
-from engine.reports.descriptions import describe
+from engine.reports.descriptions import for_papers
 
 
 def fixes(subject: Subject) -> Plan:
-    """Return the plan that mends what needs no decision of the user's."""
+    """Return the plan that mends what needs no decision of the user's.
+
+    What older conventions built comes first; the rest is planned when that is done.
+    """
+    if subject.aligning and subject.aligning.changes:
+        return replace(subject.aligning, recipe="check")
     tidy = subject.tidying or Plan("check", str(subject.now), ())
     notes: list[str] = []
     writes = (*_documents(subject), *_checksums(subject, notes))
@@ -38,21 +44,15 @@ def _documents(subject: Subject) -> Iterator[Action]:
         there = papers(project, subject.inventory, named)
         if (there.metadata and there.summary) or pointer(project.root / named.path):
             continue
-        model = _read(project, named)
-        facts = describe(model, "production") | {
-            "production": model.path,
-            "log": there.log,
-            "reason": "it was in production already",
-            "name": identity.stem(model.path),
-            "compared": [],
-            "config": dict(model.config),
-            "facts": dict(model.facts),
-            "epochs": [],
-        }
-        if not there.metadata:
-            yield _write("metadata", to.beside_production(model.path), facts)
-        if not there.summary:
-            yield _write("summary", to.summary(named), facts)
+        if there.metadata:
+            yield from anew(project, subject.inventory, named)
+            continue
+        model, why = _read(project, named), "it was in production already"
+        rows = logged_epochs(project, model, there.log)
+        facts = for_papers(model, "production", model.path, there.log, why, epochs=rows)
+        for action in written(to, named, facts):
+            if action.document == "metadata" or not there.summary:
+                yield action
 
 
 def _read(project: Project, named: Checkpoint) -> Checkpoint:
@@ -89,9 +89,4 @@ def _checksums(subject: Subject, notes: list[str]) -> Iterator[Action]:
             notes.append(f"{target} gets no checksum: {error}")
             continue
         line = archive.checksum_line(sha256, PurePosixPath(target).name).decode()
-        yield _write("text", archive.checksum_of(target), {"text": line})
-
-
-def _write(document: Document, target: str, facts: Mapping[str, Any]) -> Action:
-    reason = "it was missing"
-    return Action("write", None, target, 0, reason, "documents", document=document, facts=facts)
+        yield writing("text", archive.checksum_of(target), "it was missing", {"text": line})

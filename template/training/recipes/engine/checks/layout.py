@@ -2,31 +2,24 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import fields as fields_of
 from pathlib import Path, PurePosixPath
 
-from engine import names, show
+from engine import layouts, names, plan_text
 from engine.archives import catalog
 from engine.archives.archive import checksum_of, manifest_of
 from engine.changes.history import past_runs
 from engine.checks.subject import Subject, Violation
 from engine.conventions import InTraining
+from engine.layouts import FOLLOWED
 from engine.plans.production_papers import papers
 from engine.readers import WEIGHTS
-from engine.recognition import content, identity
+from engine.recognition import content, identity, metrics
 from engine.recognition.attribution import Checkpoint
 from engine.recognition.findings import read_metadata
 
 ARCHIVE = re.compile(r"\.(?:tar\.gz|json|sha256|remote)\Z")
-# Which templates a name may follow, by folder. Originals from elsewhere keep their names.
-FOLLOWED = {
-    "production": ("production", "model"),
-    "active": ("experiment",),
-    "archived": ("experiment", "old_logs"),
-    "logs": ("training_log", "canonical_log"),
-    "results": ("summary", "cleanup_report"),
-}
 POINTER = re.compile(
     rb"version https://git-lfs\.github\.com/spec/v1\n(?:.*\n)*?"
     rb"oid sha256:(?P<sha256>[0-9a-f]{64})\nsize (?P<size>[0-9]+)\n"
@@ -48,12 +41,60 @@ def folders_exist(subject: Subject) -> Iterator[Violation]:
 
 def names_follow_templates(subject: Subject) -> Iterator[Violation]:
     """Yield what lies in the layout under a name that no convention builds."""
+    changed = {violation.path for violation in changed_conventions_are_followed(subject)}
     for key, templates in FOLLOWED.items():
-        for path in subject.children(getattr(subject.project.folders, key)):
-            if subject.wants(path) and not _follows(subject, key, path):
+        for path in subject.children(getattr(subject.project.folders, key)) if templates else ():
+            if subject.wants(path) and path not in changed and not _follows(subject, key, path):
                 forms = (getattr(subject.project.conventions.names, name) for name in templates)
                 message = f"does not follow {' or '.join(forms)}; rename it"
                 yield Violation(path, 1, "name", message)
+
+
+def changed_conventions_are_followed(subject: Subject) -> Iterator[Violation]:
+    """Yield what older conventions built, and what metadata says by them; a folder once."""
+    for action in subject.aligning.actions if subject.aligning else ():
+        path, target = str(action.src), str(action.dst)
+        if action.verb == "move":
+            inner = path.removeprefix(f"{action.run}/").partition("/")[2]
+            path, target = (p.removesuffix(f"/{inner}") if inner else p for p in (path, target))
+        would = f"just cleanup would move it to {target}"
+        if action.verb == "skip":
+            would = f"it stays: {action.reason}"
+        elif path == target:
+            would = "just cleanup would correct it"
+        if action.verb != "folder" and subject.wants(path):
+            yield Violation(path, 1, "changed", f"follows older conventions; {would}")
+
+
+def model_types_are_known(subject: Subject) -> Iterator[Violation]:
+    """Yield models and experiments of a type that conventions.toml named once."""
+    rules = subject.project.conventions.project
+    former = {t for layout in layouts.former(subject.project) for t in layout.model_types}
+    for key in ("production", "active"):
+        for path in subject.children(getattr(subject.project.folders, key)):
+            name = PurePosixPath(path).name
+            of = (parsed(subject, FOLLOWED[key], name, types=former) or {}).get("model_type")
+            if name.endswith(".json"):
+                continue
+            if of in former - {*rules.model_types, *rules.renamed} and subject.wants(path):
+                fix = "name it there again, or in [project.renamed] with what it is called now"
+                yield Violation(path, 1, "type", f"{of} is no more in [project].model_types; {fix}")
+
+
+def metrics_are_current(subject: Subject) -> Iterator[Violation]:
+    """Yield metadata that tells of a metric which conventions.toml named once."""
+    former = [layout.metrics for layout in layouts.former(subject.project)]
+    now = layouts.current(subject.project).metrics
+    for _, path, _ in models(subject):
+        said = read_metadata(subject.project.root / path)
+        of = str(said.get("model_type"))
+        wanted = now.get(of, now[""])
+        known = {
+            metrics.plausible(name) or name for old in former for name in (old.get(of, old[""]),)
+        }
+        if said.get("metric") in known - {metrics.plausible(wanted) or wanted}:
+            fix = f"write its {wanted} there, and just cleanup renames it"
+            yield Violation(path, 1, "metric", f"tells {said['metric']}, and not {wanted}; {fix}")
 
 
 def _follows(subject: Subject, key: str, path: str) -> bool:
@@ -68,7 +109,12 @@ def _follows(subject: Subject, key: str, path: str) -> bool:
 
 
 def parsed(
-    subject: Subject, templates: tuple[str, ...], name: str, *, exact: bool = False
+    subject: Subject,
+    templates: tuple[str, ...],
+    name: str,
+    *,
+    exact: bool = False,
+    types: Iterable[str] = (),
 ) -> dict[str, str] | None:
     """Return the fields of a name by the first template that it follows; None if it does not."""
     rules = subject.project.conventions
@@ -76,7 +122,7 @@ def parsed(
         names.parse(
             getattr(rules.names, template),
             name,
-            model_types=rules.project.model_types,
+            model_types=(*rules.project.model_types, *types),
             decimals=rules.metric.decimals if exact else None,
         )
         for template in templates
@@ -190,6 +236,6 @@ def outputs_lie_in_the_layout(subject: Subject) -> Iterator[Violation]:
         if path not in kinds or not subject.wants(path):
             continue
         if action.verb != "skip" or path in mess.inventory.tracked:
-            would = show.VERBS[action.verb][0]
+            would = plan_text.VERBS[action.verb][0]
             message = f"a {kinds[path]} outside the layout; just cleanup would {would} it"
             yield Violation(path, 1, "outside", f"{message}: {action.reason}")

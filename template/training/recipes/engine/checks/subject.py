@@ -11,6 +11,7 @@ from pathlib import Path
 from engine.conventions import line_of
 from engine.plans.cleanup_plan import Mess, Options, cleanup
 from engine.plans.plan import Plan
+from engine.plans.realign import realign
 from engine.project import Project
 from engine.readers import read
 from engine.recognition import findings
@@ -59,6 +60,11 @@ class Subject:
     def tidying(self) -> Plan | None:
         """Return what a clean-up would do: the same knowledge, and no second opinion."""
         return cleanup(self.project, self.mess, Options(self.now)) if self.mess else None
+
+    @cached_property
+    def aligning(self) -> Plan | None:
+        """Return what brings the layout to changed conventions, which comes first."""
+        return realign(self.project, self.mess, self.now) if self.mess else None
 
     @cached_property
     def conventions_path(self) -> str:

@@ -8,7 +8,7 @@ from engine.plans.destinations import Destinations
 from engine.plans.plan import Action, Plan, emptied
 from engine.plans.retention import Decision, Experiment
 from engine.project import Project
-from engine.recognition.experiments import Found
+from engine.recognition.experiments import Found, files_of
 from engine.recognition.raw_logs import RawLog
 from engine.recognition.scan import Inventory
 from engine.reports.descriptions import describe
@@ -54,7 +54,7 @@ class _Planner:
             return
         about = _about(decision, found)
         self.checkpoints += about["checkpoints"]
-        for path in found.run.files:
+        for path in files_of(found.run, self.inventory):
             self._pack(path, target, decision.rule, folder, about)
 
     def _stay(self, name: str, folder: str, rule: str) -> None:

@@ -8,18 +8,19 @@ from typing import Any
 
 from engine import names
 from engine.plans.destinations import UNKNOWN, Destinations
-from engine.plans.plan import Action, Document, Plan, Verb, emptied
+from engine.plans.new_papers import written
+from engine.plans.plan import Action, Plan, Verb, emptied, writing
 from engine.project import Project
 from engine.readers.file_name import read_name
-from engine.recognition import identity
+from engine.recognition import identity, origins
 from engine.recognition.attribution import Checkpoint
 from engine.recognition.evidence import Reading
 from engine.recognition.left_in_place import is_shipped
 from engine.recognition.runs import Run, is_pointer, output_folders, under
-from engine.recognition.scan import Inventory, matches
+from engine.recognition.scan import Inventory
 from engine.recognition.selection import Group, groups
 from engine.reports.curves import ways
-from engine.reports.descriptions import describe, epochs
+from engine.reports.descriptions import describe, epochs, for_papers
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class _Planner:
         self.run_of = {path: run for run in reversed(mess.runs) for path in run.files}
         self.folder_of = {f: folder for folder, files in mess.folders.items() for f in files}
         self.picks = (*project.conventions.production.pick, *options.picks)
+        self.origins = origins.find(mess.readings, project.conventions.pretrained.patterns)
         self.roles = {c.path: self._role(c) for c in mess.checkpoints}
         self.busy = self._busy()
         self.copies = self._copies()
@@ -101,7 +103,9 @@ class _Planner:
         actions = sorted(self.actions.values(), key=self._shown_order)
         if any(action.verb != "skip" for action in actions):
             day = self.options.now.date()
-            self._write("report", self.to.report(day), "of this clean-up", {"day": str(day)})
+            about = {"day": str(day)}
+            reason = "report of this clean-up"
+            self.documents.append(writing("report", self.to.report(day), reason, about))
         return Plan(
             "cleanup",
             self.options.now.isoformat(sep=" ", timespec="seconds"),
@@ -125,9 +129,7 @@ class _Planner:
             return "candidate"
         if checkpoint.run and self._is_loaded_by_a_program(checkpoint.run):
             return "ignored"
-        named = matches(path, self.project.conventions.pretrained.patterns)
-        is_published = named or identity.is_published(path)
-        return "pretrained" if is_published else "candidate"
+        return "pretrained" if path in self.origins else "candidate"
 
     def _copies(self) -> dict[str, str]:
         """Return each copy that can go, with the equal file that stays."""
@@ -198,18 +200,16 @@ class _Planner:
             self._document(pick, group, target, self._canonical_log(pick))
 
     def _document(self, pick: Checkpoint, group: Group, target: str, log: str | None) -> None:
-        facts = self._described(pick) | {
-            "production": target,
-            "log": log,
-            "reason": group.reason,
-            "name": identity.stem(target),
-            "compared": [self._described(c) for c in group.members],
-            "config": dict(pick.config),
-            "facts": dict(pick.facts),
-            "epochs": epochs(pick, self.mess.readings),
-        }
-        self._write("metadata", self.to.beside_production(target), f"of {target}", facts)
-        self._write("summary", self.to.summary(pick), f"of {target}", facts)
+        facts = for_papers(
+            pick,
+            self.roles.get(pick.path, "production"),
+            target,
+            log,
+            group.reason,
+            compared=[self._described(c) for c in group.members],
+            epochs=epochs(pick, self.mess.readings),
+        )
+        self.documents += written(self.to, pick, facts)
 
     def _canonical_log(self, pick: Checkpoint) -> str | None:
         if pick.log is None:
@@ -268,7 +268,7 @@ class _Planner:
             about = {
                 "name": PurePosixPath(archive).name.removesuffix(".tar.gz"),
                 "folder": run.folder,
-                "curves": ways(leader, epochs(leader, self.mess.readings)) if leader else {},
+                "curves": ways(leader.metric, epochs(leader, self.mess.readings)) if leader else {},
             }
             for path in left:
                 self._pack(
@@ -315,12 +315,23 @@ class _Planner:
             for entry in self.mess.inventory.entries.values()
             if entry.kind == "special" and entry.zone is None
         ]
+        self.notes += self._misled()
         moved = sum(action.tracked for action in self.actions.values())
         if moved:
             self.notes.append(
-                f"{moved} files that git tracks go where git may ignore them, and then out of your "
-                "colleagues' checkouts; `git add -A` records the moves"
+                f"of what goes where git may ignore it, git tracks {moved} "
+                f"{'file' if moved == 1 else 'files'}, which then vanish from your colleagues' "
+                "checkouts; `git add -A` records the moves"
             )
+
+    def _misled(self) -> Iterator[str]:
+        """Yield a line for each file that names a checkpoint which will not lie beside it."""
+        for path, reading in self.mess.readings.items():
+            for named in (note.value for note in reading.notes if note.fact == "names"):
+                target = f"{path.rpartition('/')[0]}/{named}".lstrip("/")
+                there, own = self.actions.get(self.mess.files_of(target)[0]), self.actions.get(path)
+                if there and there.dst and own and _folder(own) != _folder(there):
+                    yield f"{path}: names {named}, which will be {there.dst}"
 
     # --- the run's files -----------------------------------------------------------------------
 
@@ -388,12 +399,6 @@ class _Planner:
             self.archives.setdefault(archive, dict(about))
             self._add("pack", path, archive, reason)
 
-    def _write(self, document: Document, dst: str, of: str, facts: Mapping[str, Any]) -> None:
-        action = Action(
-            "write", None, dst, 0, f"{document} {of}", "documents", document=document, facts=facts
-        )
-        self.documents.append(action)
-
     def _described(self, checkpoint: Checkpoint) -> dict[str, Any]:
         return describe(checkpoint, self.roles.get(checkpoint.path, "production"))
 
@@ -401,6 +406,11 @@ class _Planner:
         """Sort first what goes to production."""
         winning = {run.heading for w in self.winners if (run := self.run_of.get(w.path))}
         return action.run not in winning, action.run, action.src or ""
+
+
+def _folder(action: Action) -> str | None:
+    """Return the archive or the folder that an action puts a file in."""
+    return action.dst if action.verb == "pack" else str(action.dst).rpartition("/")[0]
 
 
 def last_written(reading: Reading, path: str) -> datetime | None:

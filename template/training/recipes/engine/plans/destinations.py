@@ -45,9 +45,9 @@ class Destinations:
         return self._free(f"{self.folders.logs}/{name}")
 
     def summary(self, checkpoint: Checkpoint) -> str:
-        """Return the path of the results summary of a production model."""
+        """Return the path of the results summary of a production model; its curve's is free too."""
         name = names.build(self.names.summary, **self._fields(checkpoint))
-        return self._free(f"{self.folders.results}/{name}")
+        return self._free(f"{self.folders.results}/{name}", beside=lambda p: (curve_beside(p),))
 
     def training_log(self, model_type: str, when: datetime) -> str:
         """Return the path of the log of a training of which nothing else is known."""
@@ -148,6 +148,11 @@ class Destinations:
         free, claimed = next(claim for claim in claims if not claim[1] & self.taken)
         self.taken |= claimed
         return free
+
+
+def curve_beside(summary: str) -> str:
+    """Return the path of the picture in a results summary."""
+    return summary.removesuffix(".md") + ".svg"
 
 
 def _metadata(target: str) -> tuple[str, ...]:

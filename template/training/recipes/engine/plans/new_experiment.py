@@ -4,15 +4,16 @@ import argparse
 import os
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from engine import names
+from engine import layouts, names
 from engine.errors import UserError
-from engine.plans.plan import Action, Plan
+from engine.plans.plan import Action, Plan, writing
 from engine.project import Project
 from log_paths import UNCLAIMED, create, numbered
 
@@ -100,16 +101,8 @@ def plan(project: Project, wanted: Wanted, facts: Mapping[str, Any]) -> Plan:
     base = wanted_name(project, wanted)
     name = next(n for n in (numbered(base, i) for i in count(1)) if not _exists(project, n))
     folder, called = f"{project.folders.active}/{name}", project.conventions.names
-    config = Action(
-        "write",
-        None,
-        f"{folder}/{called.experiment_config}",
-        0,
-        "what is known now, to be filled in",
-        folder,
-        document="text",
-        facts={"text": config_text(wanted, facts)},
-    )
+    target, text = f"{folder}/{called.experiment_config}", {"text": config_text(wanted, facts)}
+    config = writing("text", target, "what is known now, to be filled in", text, folder)
     inner = f"{folder}/{called.experiment_checkpoints}"
     checkpoints = Action("folder", None, inner, 0, "for its checkpoints", folder)
     return Plan("new", wanted.started.isoformat(sep=" ", timespec="seconds"), (config, checkpoints))
@@ -132,6 +125,8 @@ def make(project: Project, wanted: Wanted, facts: Mapping[str, Any]) -> Path:
     (folder / called.experiment_config).write_bytes(text)
     (folder / called.experiment_checkpoints).mkdir()
     (folder / UNCLAIMED).touch()
+    with suppress(OSError):  # the training matters more
+        layouts.remember(project)
     return folder
 
 

@@ -50,6 +50,7 @@ class Plan:
     emptied: tuple[str, ...] = ()  # folders with nothing left in them, deepest first
     checkpoints: tuple[Mapping[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
+    fast: bool = False  # archives store what hardly compresses
 
     @property
     def changes(self) -> tuple[Action, ...]:
@@ -64,6 +65,13 @@ class Plan:
             total["files"] += 1
             total["bytes"] += action.bytes
         return totals
+
+
+def writing(
+    document: Document, dst: str, reason: str, facts: Mapping[str, Any], run: str = "documents"
+) -> Action:
+    """Return the action that writes a document from `facts`."""
+    return Action("write", None, dst, 0, reason, run, document=document, facts=facts)
 
 
 def emptied(
@@ -93,7 +101,7 @@ def _parents(path: str) -> Iterator[str]:
 def to_json(plan: Plan) -> bytes:
     """Return the plan as UTF-8 JSON; undecodable bytes in paths are kept as escapes."""
     fields = vars(plan) | {"actions": [vars(action) for action in plan.actions]}
-    return json.dumps(fields, indent=1).encode("ascii") + b"\n"
+    return json.dumps(fields).encode("ascii") + b"\n"
 
 
 def from_json(data: bytes) -> Plan:

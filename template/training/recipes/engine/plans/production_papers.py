@@ -1,15 +1,19 @@
-"""What belongs to a model in production: its metadata, its results summary, its canonical log."""
+"""What belongs to a model in production: metadata, results summary with a curve, canonical log."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
-from engine import names
+from engine import names, readers
+from engine.plans.destinations import curve_beside
 from engine.project import Project
 from engine.recognition import identity
 from engine.recognition.attribution import Checkpoint
 from engine.recognition.findings import read_metadata
+from engine.recognition.runs import Run
 from engine.recognition.scan import Inventory
+from engine.reports.descriptions import epochs
 
 SUMMARY_LIMIT = 1 << 20  # bytes read to see which model a summary is of
 
@@ -21,6 +25,12 @@ class Papers:
     metadata: str | None
     summary: str | None
     log: str | None
+    curve: str | None  # the picture in its summary: not every training has one
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Return which papers the model should have and has not."""
+        return tuple(kind for kind in ("metadata", "summary", "log") if not getattr(self, kind))
 
 
 def papers(project: Project, inventory: Inventory, model: Checkpoint) -> Papers:
@@ -36,11 +46,23 @@ def papers(project: Project, inventory: Inventory, model: Checkpoint) -> Papers:
     )
     summaries = list(_named(inventory, folders.results, templates.summary, fields))
     logs = list(_named(inventory, folders.logs, templates.canonical_log, fields))
+    summary = _telling(project.root, summaries, model.path)
+    curve = curve_beside(summary) if summary else None
     return Papers(
         metadata if metadata in inventory.entries else None,
-        _telling(project.root, summaries, model.path),
+        summary,
         said if said in inventory.entries else next(iter(logs), None),
+        curve if curve in inventory.entries else None,
     )
+
+
+def logged_epochs(project: Project, model: Checkpoint, log: str | None) -> list[dict[str, Any]]:
+    """Return the rows of the training in the log of a model; none if there is no such log."""
+    reading = readers.read(project.root / log, PurePosixPath(log).name) if log else None
+    if not log or not reading:
+        return []
+    run = Run("", (), False, (model.path,), (log,))
+    return epochs(replace(model, run=run, log=log), {log: reading})
 
 
 def _named(

@@ -18,17 +18,19 @@ from engine.archives import catalog
 from engine.changes import disk
 from engine.errors import UserError
 from engine.plans.destinations import Destinations
-from engine.plans.plan import Action, Document, Plan
-from engine.plans.production_papers import papers
+from engine.plans.new_papers import written
+from engine.plans.plan import Action, Plan, emptied, writing
+from engine.plans.production_papers import logged_epochs, papers
 from engine.project import Project
-from engine.recognition import experiments, identity, in_use, metrics
+from engine.recognition import experiments, in_use, metrics
 from engine.recognition.attribution import Checkpoint, Evidence, attribute
 from engine.recognition.evidence import Reading
 from engine.recognition.findings import in_production
 from engine.recognition.runs import Run
 from engine.recognition.scan import Inventory, scan_layout, tracked
 from engine.recognition.selection import Group, groups
-from engine.reports.descriptions import describe, epochs
+from engine.reports.curves import ways
+from engine.reports.descriptions import describe, epochs, for_papers
 
 TITLE = re.compile(r"\A(?:---\r?\n.*?^---\r?\n)?\s*# [^\n]*\n", re.DOTALL | re.MULTILINE)
 
@@ -55,13 +57,14 @@ def promote(project: Project, wish: Wish) -> Plan:
     found = attribute([run], readings, project.conventions)
     chosen, reason = _choose(project, home, found, wish)
     pick = _completed(project, run, chosen, wish)
-    if (kind := inventory.entries[pick.path].kind) != "file":
-        raise UserError(f"{pick.path}: is a {kind}; name a file: --checkpoint FILE")
+    kind = inventory.entries[pick.path].kind if pick.path in inventory.entries else "set of files"
+    if kind not in ("file", "folder"):
+        raise UserError(f"{pick.path}: is a {kind}; name a file or a folder: --checkpoint PATH")
     there = in_production(project, inventory)
     if same := _same(project, inventory, pick.path, there):
-        note = f"{pick.path} is in production already: {same}"
+        note = f"{pick.path} is in production already: {same} (--again: its summary anew)"
         return Plan("promote", _moment(wish), (), notes=(note,))
-    _refuse_in_use(project, pick)
+    _refuse_in_use(project, inventory, pick)
     group, why = _compared(project, pick, there, wish)
     return _Planner(project, inventory, readings, pick, wish).plan(
         [*(c for c in found if c.path != pick.path), pick], group, f"{reason}{why}"
@@ -189,16 +192,32 @@ def _same(
     project: Project, inventory: Inventory, path: str, there: Iterable[Checkpoint]
 ) -> str | None:
     """Return the production model with the bytes of a checkpoint."""
-    size = inventory.entries[path].size
+    files = _files(inventory, path)
     for model in there:
-        equal = inventory.entries[model.path].size == size
-        if equal and disk.same_bytes(project.root / path, project.root / model.path):
+        theirs = _files(inventory, model.path)
+        if files.keys() == theirs.keys() and all(
+            _equal(project, inventory, files[inner], theirs[inner]) for inner in files
+        ):
             return model.path
     return None
 
 
-def _refuse_in_use(project: Project, pick: Checkpoint) -> None:
-    files = [path for path in (pick.path, pick.log) if path]
+def _equal(project: Project, inventory: Inventory, path: str, other: str) -> bool:
+    if inventory.entries[path].size != inventory.entries[other].size:
+        return False
+    return disk.same_bytes(project.root / path, project.root / other)
+
+
+def _files(inventory: Inventory, path: str) -> dict[str, str]:
+    """Return the files of a checkpoint by how their paths go on after its own: a file's by ""."""
+    if inventory.entries[path].kind != "folder":
+        return {"": path}
+    inside = (entry for entry in inventory.below(path) if entry.kind != "folder")
+    return {entry.path.removeprefix(path): entry.path for entry in inside}
+
+
+def _refuse_in_use(project: Project, inventory: Inventory, pick: Checkpoint) -> None:
+    files = [*_files(inventory, pick.path).values(), *filter(None, [pick.log])]
     for path, why in in_use.in_use(project.root, files, time.time(), 0).items():
         raise UserError(f"{path}: {why}; promote it when it is written")
 
@@ -259,25 +278,25 @@ class _Planner:
         old = [member for member in group.members if member is not self.pick]
         superseded = [entry for model in old if (entry := self._supersede(model))]
         described = [self._described(c) for c in found]
-        facts = self._described(self.pick) | {
-            "production": self.target,
-            "log": log,
-            "reason": reason,
-            "name": identity.stem(self.target),
-            "compared": [*described, *(describe(model, "production") for model in old)],
-            "config": dict(self.pick.config),
-            "facts": dict(self.pick.facts),
-            "epochs": epochs(self.pick, self.readings),
-            "supersedes": superseded,
-        }
-        metadata, summary = self.to.beside_production(self.target), self.to.summary(self.pick)
-        self._write("metadata", metadata, f"metadata of {self.target}", facts)
-        self._write("summary", summary, f"summary of {self.target}", facts)
+        facts = for_papers(
+            self.pick,
+            "production",
+            self.target,
+            log,
+            reason,
+            compared=[*described, *(describe(model, "production") for model in old)],
+            epochs=epochs(self.pick, self.readings),
+            supersedes=superseded,
+        )
+        self.documents += written(self.to, self.pick, facts)
+        going = {str(action.src): action for action in self.actions if action.verb == "pack"}
+        keep = vars(self.project.folders).values()
         return Plan(
             "promote",
             _moment(self.wish),
             (*self.actions, *self.documents),
             self.archives,
+            emptied(self.inventory, going, keep),
             checkpoints=tuple(described),
             notes=tuple(self.notes),
         )
@@ -296,15 +315,17 @@ class _Planner:
             "date": model.date.date().isoformat() if model.date else None,
             "superseded_by": self.target,
             "checkpoints": [describe(model, "production")],
+            "curves": ways(model.metric, logged_epochs(self.project, model, of.log)),
         }
         heading = str(PurePosixPath(model.path).parent)
-        for path in filter(None, (model.path, of.metadata, of.summary)):
+        weights = _files(self.inventory, model.path).values()
+        for path in filter(None, (*weights, of.metadata, of.summary)):
             known = path in self.inventory.tracked
             self._add("pack", path, archive, f"superseded by {self.target}", heading, known)
         if of.summary:
             text = self._saying_so((self.project.root / of.summary).read_bytes(), model, archive)
             reason = f"summary of {model.path}: now says by what it was superseded"
-            self._write("text", of.summary, reason, {"text": text})
+            self.documents.append(writing("text", of.summary, reason, {"text": text}))
         return {"path": model.path, "value": model.value, "archive": archive}
 
     def _saying_so(self, summary: bytes, model: Checkpoint, archive: str) -> str:
@@ -321,7 +342,8 @@ class _Planner:
         return f"{text[:place]}{news}{text[place:]}"
 
     def _copy(self, path: str, target: str, reason: str) -> None:
-        self._add("copy", path, target, reason, self.heading)
+        for inner, file in _files(self.inventory, path).items():
+            self._add("copy", file, f"{target}{inner}", reason, self.heading)
 
     def _add(
         self, verb: Any, path: str, dst: str, reason: str, heading: str, known: bool = False
@@ -329,11 +351,6 @@ class _Planner:
         entry = self.inventory.entries[path]
         self.actions.append(
             Action(verb, path, dst, entry.size, reason, heading, entry.mtime_ns, known)
-        )
-
-    def _write(self, document: Document, dst: str, reason: str, facts: Mapping[str, Any]) -> None:
-        self.documents.append(
-            Action("write", None, dst, 0, reason, "documents", document=document, facts=facts)
         )
 
     def _described(self, checkpoint: Checkpoint) -> dict[str, Any]:

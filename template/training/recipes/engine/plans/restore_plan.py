@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from engine import layouts
 from engine.archives import catalog
 from engine.archives.archive import Member
 from engine.archives.catalog import Packed
@@ -28,7 +29,8 @@ def restore(
 ) -> Plan:
     """Return the plan that brings back an archived run, or the files that `wanted` names.
 
-    The files go to their original places, or below the folder `to` with their whole inner paths.
+    The files go to their original places, in folders that took the place of these if any did, or
+    below the folder `to` with their whole inner paths.
     Files of the run that are in other archives, such as old logs, come along. Raises UserError for
     what no archive holds, and if anything is in the way.
     """
@@ -37,19 +39,20 @@ def restore(
     sources, notes = _sources(project, packed)
     chosen = _chosen(project, packed, sources, wanted)
     base = "" if to is None else f"{_relative(project, to)}/"
-    actions = []
+    successors, actions = layouts.successors(project), []
+    checked: set[str] = set()
     for path in chosen:
-        source = sources[path]
-        if to is None and source.packed is not packed and _is_there(project.root / path, source):
-            notes.append(f"{path}: is in its place already")
+        source, place = sources[path], path if to else _placed(path, successors)
+        if to is None and source.packed is not packed and _is_there(project.root / place, source):
+            notes.append(f"{place}: is in its place already")
             continue
-        _refuse_taken(project, Path(to or project.root), path)
+        _refuse_taken(project, Path(to or project.root), place, checked)
         reason = "of the run" if source.packed is packed else f"of the run, in {source.packed.name}"
         actions.append(
             Action(
                 "restore",
                 source.packed.path,
-                f"{base}{path}",
+                f"{base}{place}",
                 source.member.size,
                 reason,
                 packed.name,
@@ -57,6 +60,11 @@ def restore(
             )
         )
     return Plan("restore", created, tuple(actions), notes=tuple(notes))
+
+
+def _placed(path: str, successors: Mapping[str, str]) -> str:
+    old = next((folder for folder in successors if path.startswith(f"{folder}/")), "")
+    return f"{successors.get(old, '')}{path.removeprefix(old)}"
 
 
 def _sources(project: Project, packed: Packed) -> tuple[dict[str, _Source], list[str]]:
@@ -116,21 +124,32 @@ def _is_there(path: Path, source: _Source) -> bool:
     return disk.sha256_of(path) == member.sha256
 
 
-def _refuse_taken(project: Project, base: Path, path: str) -> None:
-    """Raise UserError if something is in the way, or if the place is not one for outputs."""
-    parts = PurePosixPath(path).parts
-    if any(part.casefold() == ".git" for part in parts) or _is_ours(project, base / path):
+def _refuse_taken(project: Project, base: Path, path: str, checked: set[str]) -> None:
+    """Raise UserError if something is in the way, or if the place is not one for outputs.
+
+    The folders in `checked` were looked at before; this one is added.
+    """
+    folder = path.rpartition("/")[0]
+    if folder not in checked:
+        _refuse_folder(project, base, folder)
+        checked.add(folder)
+    if f"/{path}".casefold().endswith("/.git") or _is_ours(project, f"{base}/{path}"):
         raise UserError(f"{path}: is no place for a training output; use --to DIR")
-    for depth in range(1, len(parts)):
-        folder = base.joinpath(*parts[:depth])
-        if os.path.lexists(folder) and (folder.is_symlink() or not folder.is_dir()):
-            raise UserError(f"{folder}: is a link or a file where a folder is needed; move it away")
-    if os.path.lexists(base / path):
+    if os.path.lexists(f"{base}/{path}"):
         raise UserError(f"{path}: is already there; move it away, or use --to DIR")
 
 
-def _is_ours(project: Project, path: Path) -> bool:
+def _refuse_folder(project: Project, base: Path, path: str) -> None:
+    parts = PurePosixPath(path).parts
+    if any(part.casefold() == ".git" for part in parts):
+        raise UserError(f"{path}: is no place for a training output; use --to DIR")
+    for depth in range(1, len(parts) + 1):
+        folder = base.joinpath(*parts[:depth])
+        if os.path.lexists(folder) and (folder.is_symlink() or not folder.is_dir()):
+            raise UserError(f"{folder}: is a link or a file where a folder is needed; move it away")
+
+
+def _is_ours(project: Project, path: str) -> bool:
     recipes = f"{project.conventions.folders.training}/recipes"
-    return any(
-        path.is_relative_to(project.root / folder) for folder in (project.folders.history, recipes)
-    )
+    ours = (project.root / folder for folder in (project.folders.history, recipes))
+    return f"{path}/".startswith(tuple(f"{folder}/" for folder in ours))

@@ -7,6 +7,7 @@ add its row. Reader modules are imported when the first file of their kind is me
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 
@@ -38,6 +39,9 @@ WEIGHTS = (".pt", ".pth", ".th", ".ckpt", ".pth.tar", ".pt.tar", ".safetensors",
 PICKLES = (".pkl", ".pickle", ".joblib", ".sav")
 TABLE_HEAD = re.compile(rb"[^\t\n\d]+(?:\t[^\t\n]*[A-Za-z][^\t\n]*){2,}\t?\r?\n[\d.]+\t")
 TORCH_LEGACY = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"  # the magic number, as protocol 2 writes it
+_EVENTS = "events.out.tfevents."
+_ARRAY = re.compile(rb"\x93[\x90-\x9f\xdc].{0,20}(?:float|bfloat|u?int|bool|complex)", re.DOTALL)
+_POINTERS = ("last_checkpoint", "checkpoint", "latest")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _CONFIG = re.compile(
     r"(?:[^.].*[_.-])?(?:config|cfg|args|hparams|hyper_?param(?:eter)?s|params)(?:[_-].*)?\.[a-z]+\Z"
@@ -48,7 +52,7 @@ _JSON_LINES = re.compile(rb'\s*\{"[^\n]{2,}\}\r?\n\{"')
 
 
 def _is_pickle(name: str, head: bytes) -> bool:
-    return head[:1] == b"\x80" and head[1:2] in b"\2\3\4\5"
+    return re.match(rb"\x80[\2-\5]", head) is not None
 
 
 def _is_booster(name: str, head: bytes) -> bool:
@@ -83,6 +87,8 @@ TABLE = (
     ),
     Row("torch_checkpoint", "torch legacy", (*WEIGHTS, ".bin"), _is_pickle),
     Row("estimator_pickle", "pickle", (*PICKLES, ".joblib.gz", ".pkl.gz"), _is_estimator),
+    Row("sb3_agent", "agent", (".zip",), lambda name, head: head[:4] == b"PK\3\4"),
+    Row("sb3_agent", "evaluations", (".npz",), lambda name, head: name == "evaluations.npz"),
     Row("keras_archive", "Keras", (".keras",), lambda name, head: head[:4] == b"PK\3\4"),
     Row(
         "boosted_trees",
@@ -98,8 +104,17 @@ TABLE = (
         (".safetensors",),
         lambda name, head: head[8:9] == b"{",
     ),
+    Row("opaque_weights", "Paddle", (".pdparams", ".pdopt"), _is_pickle),
+    Row(
+        "opaque_weights",
+        "MessagePack",
+        (".msgpack",),
+        lambda name, head: _ARRAY.search(head) is not None,
+    ),
+    Row("opaque_weights", "TensorFlow Lite", (".tflite",), lambda name, head: head[4:8] == b"TFL3"),
+    Row("opaque_weights", "GGUF", (".gguf",), lambda name, head: head[:4] == b"GGUF"),
     Row("not_weights", "no checkpoint", (*WEIGHTS, ".bin", ".keras", ".onnx", ".joblib")),
-    Row("tensorboard", "event file", (), part="events.out.tfevents."),
+    Row("tensorboard", "event file", (), part=_EVENTS),
     Row("csv_table", "table", (".csv", ".tsv")),
     Row(
         "csv_table",
@@ -113,6 +128,8 @@ TABLE = (
         (".json", ".jsonl", ".ndjson", ".txt", ".log"),
         lambda name, head: _JSON_LINES.match(head) is not None,
     ),
+    Row("pointer", "pointer", _POINTERS, lambda name, head: name in _POINTERS),
+    Row("result_json", "result JSON", ("metrics",), lambda name, head: name == "metrics"),  # Orbax
     Row("config_file", "config", (".json", ".yaml", ".yml"), _is_config),
     Row("result_json", "result JSON", (".json",)),
     Row(
@@ -124,18 +141,19 @@ TABLE = (
 )
 
 
-def read(path: Path, name: str) -> Reading | None:
+def read(path: Path | str, name: str) -> Reading | None:
     """Return what the file at `path`, a regular file called `name`, says; None if nothing reads it.
 
     Never raises on bad content: a file that is damaged, or too complex to be read within bounds,
     has the role `unreadable`, and `problem` says why.
     """
     lower = name.lower()
-    rows = [row for row in TABLE if row.fits(lower)]
+    is_whole = _EVENTS in lower or "." not in lower
+    rows = _rows(lower if is_whole else "." + ".".join(lower.rsplit(".", 2)[1:]))
     if not rows:
         return None
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - there may be very many
             head = file.read(HEAD)
     except OSError as error:
         return _unreadable("file", error)
@@ -143,13 +161,19 @@ def read(path: Path, name: str) -> Reading | None:
         if row.sniff(lower, head):
             try:
                 reading: Reading | None = import_module(f"engine.readers.{row.module}").read(
-                    path, name
+                    Path(path), name
                 )
             except Exception as error:  # whatever is wrong with it, it is this file's problem only
                 return _unreadable(row.format, error)
             if reading is not None:
                 return reading
     return None
+
+
+@lru_cache(maxsize=4096)
+def _rows(ending: str) -> tuple[Row, ...]:
+    """Return the rows that a name fits, of which none looks at more than two suffixes."""
+    return tuple(row for row in TABLE if row.fits(ending))
 
 
 def _unreadable(kind: str, error: Exception) -> Reading:

@@ -57,8 +57,16 @@ def read(path: Path, name: str) -> Reading | None:
     epoch = int(iteration) if iteration.isdecimal() else None
     measured = (replace(m, epoch=epoch) for m in facts.measurements)
     notes = [*facts.notes, Noted("model_type", kind, "what wrote it")]
+    if objective := said.get("objective") or (said.get("config") or {}).get("objective"):
+        notes.append(Noted("task", _task(str(objective)), "its objective"))
     notes += [] if epoch is None else [Noted("epoch", str(epoch), "key best_iteration")]
     return Reading(kind, "model", (*measured, *_score(said, epoch)), tuple(notes), facts.config)
+
+
+def _task(objective: str) -> str:
+    """Return what is predicted, in the words of no library: `binary` of "binary:logistic"."""
+    tasks = {"reg": "regression", "multi": "multiclass", "binary": "binary", "rank": "ranking"}
+    return next((task for start, task in tasks.items() if objective.startswith(start)), objective)
 
 
 def _score(said: Mapping[str, Any], epoch: int | None) -> Iterator[Measurement]:

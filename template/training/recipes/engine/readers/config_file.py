@@ -2,11 +2,12 @@
 
 import json
 import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from engine.readers import Broken, keys
-from engine.recognition.evidence import Reading
+from engine.recognition.evidence import Noted, Reading
 
 MAX_BYTES = 1 << 20
 MAX_ALIASES = 20  # few enough that no nesting of them can grow without bound
@@ -36,8 +37,15 @@ def read(path: Path, name: str) -> Reading | None:
         is_plain
     ):
         return None
-    facts = keys.collect({"config": mapping}, "own")
-    return Reading("config", "config", (), tuple(facts.notes), flat)
+    notes = [*keys.collect({"config": mapping}, "own").notes, *_packages(mapping)]
+    return Reading("config", "config", (), tuple(notes), flat)
+
+
+def _packages(mapping: Mapping[Any, object]) -> Iterator[Noted]:
+    """Yield the packages that were installed, as a recipe notes them when a run begins."""
+    listed = mapping.get("packages")
+    if isinstance(listed, list) and listed and all(isinstance(each, str) for each in listed):
+        yield Noted("packages", " ".join(listed), "key packages")
 
 
 def load(path: Path, name: str) -> Any:

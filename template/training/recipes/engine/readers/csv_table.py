@@ -1,17 +1,20 @@
 """Tables of results: a row for each epoch or step, or a row for each model."""
 
 import csv
+import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from engine.readers import WEIGHTS, keys
 from engine.readers.numbers import metric_value
+from engine.readers.ultralytics import JUDGED_BY
 from engine.recognition import metrics
-from engine.recognition.evidence import Measurement, Reading
+from engine.recognition.evidence import Measurement, Noted, Reading
 
 MAX_ROWS = 200_000
 LONGEST_LINE = 1 << 16
+_WORD = re.compile(r"[A-Za-z]{2}")
 _MOMENTS = {"epoch", "epochs", "step", "global_step", "iteration", "iter"}
 _MODELS = (
     *("checkpoint", "checkpoint_path", "model_path", "model_file", "weights", "file", "filename"),
@@ -23,6 +26,8 @@ def read(path: Path, name: str) -> Reading | None:
     """Return the metrics in a table; None if its columns are not those of results."""
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         head = file.readline(LONGEST_LINE)
+        if not _WORD.search(head):
+            return None  # numbers alone, without a header
         comma = max(",;\t", key=head.count)
         columns = [cell.strip().lower() for cell in next(csv.reader([head], delimiter=comma), [])]
         known = [column for column in columns if metrics.canonical(column)]
@@ -35,7 +40,9 @@ def read(path: Path, name: str) -> Reading | None:
             return None
         rows = _rows(csv.reader(file, delimiter=comma), head, comma)
         found = keys.epoch_rows(rows) if moment or not model else list(_models(rows, model or ""))
-    return Reading("results table", "results", tuple(found)) if found else None
+    judged_by = next((c for c in JUDGED_BY if c.lower() in columns), None)
+    notes = (Noted("monitor", judged_by, "its columns are Ultralytics'"),) if judged_by else ()
+    return Reading("results table", "results", tuple(found), notes) if found else None
 
 
 def _rows(

@@ -29,7 +29,7 @@ _LIBRARIES = re.compile(
 _PREPARES = re.compile(
     r"sklearn\.(?:preprocessing|feature_extraction|impute|decomposition|feature_selection|compose|"
     r"random_projection|manifold)\b|(?:Scaler|Encoder|Binarizer|Vectorizer|Tokenizer|Imputer|"
-    r"Normalizer|Discretizer|Vocab(?:ulary)?|Preprocessor|Selector|Hasher)\Z"
+    r"Normali[sz]er?|Discretizer|Vocab(?:ulary)?|Preprocessor|Selector|Hasher)\Z"
 )
 _NOT_FITTED = re.compile(
     r"sklearn\.(?:metrics|utils|datasets|model_selection\._split)\b|.*Wrapper\Z"
@@ -55,6 +55,8 @@ def read(path: Path, name: str) -> Reading | None:
     if isinstance(value, dict | list | tuple):  # of several: the model is what it is saved for
         found = next(((r, n) for n in names if (r := _role(n)) == "model"), found)
     role, called = found
+    if called.startswith("torch._utils") and b"weight" not in content:
+        return None  # tensors that someone prepared
     if _PREPARING_NAME.search(name.lower()):
         role = "training_state"
     facts = keys.collect(value, "own") if isinstance(value, dict) else keys.Facts()

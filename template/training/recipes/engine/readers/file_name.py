@@ -91,7 +91,9 @@ def _metric_before(text: str) -> str | None:
 def _moment(path: PurePosixPath) -> Iterator[Noted]:
     """Yield the epoch and the step that the name tells; a number alone may be either."""
     stem = _stem(path)
-    alone, before = _number(_COUNT, stem), _number(_BEFORE_VALUE, stem)
+    is_half = identity.is_half_a_name(path.parent.name)
+    alone = _number(_COUNT, path.parent.name if is_half else stem)
+    before = _number(_BEFORE_VALUE, stem)
     for fact, pattern in (("epoch", _EPOCH), ("step", _STEP)):
         number = _number(pattern, stem)
         if number is None and not (_EPOCH.search(stem) or _STEP.search(stem)):

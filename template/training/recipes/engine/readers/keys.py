@@ -50,8 +50,8 @@ _FACTS = {
         "direction": "direction metric_mode monitor_mode greater_is_better",
         "monitor": "monitor monitor_metric metric_for_best_model best_metric_name eval_metric",
         "started": "started started_at start_time",
-        "finished": "finished finished_at completed completed_at end_time timestamp date datetime "
-        "saved_at created created_at time",
+        "finished": "finished finished_at completed completed_at end_time stop_time timestamp date "
+        "datetime saved_at created created_at time",
     }.items()
     for key in keys.split()
 }

@@ -46,7 +46,7 @@ _SAVED = re.compile(
 )
 _PATH = re.compile(
     r"['\"](?P<quoted>[^'\"]+\.{0})['\"]|(?P<bare>[^\s'\"=(\[]+\.{0})(?![\w.])".format(
-        r"(?:pth?(?:\.tar)?|ckpt|safetensors|h5|hdf5|keras|bin|pkl|joblib|onnx)"
+        r"(?:pth?(?:\.tar)?|ckpt|safetensors|h5|hdf5|keras|bin|pkl|joblib|onnx|pdparams)"
     )
 )
 _ENDED = re.compile(
@@ -130,6 +130,14 @@ def epoch_of(body: str) -> int | None:
     return None
 
 
+def epoch_as_said(body: str) -> str | None:
+    """Return the words for the epoch and what ends them, if the line has no others of the kind."""
+    found = list(_EPOCH.finditer(body))
+    if len(found) != 1 or body.lower().count("epoch") != 1 or found[0].end() == len(body):
+        return None
+    return body[found[0].start() : found[0].end() + 1]
+
+
 def step_of(body: str) -> int | None:
     """Return the step or iteration that a line is about."""
     match = _STEP.search(body)
@@ -192,7 +200,9 @@ def checkpoint_in(body: str) -> str | None:
 
 def is_saved(body: str) -> bool:
     """Return whether the line says that a checkpoint was saved."""
-    return "sav" in body.lower() and _SAVED.search(body) is not None
+    lower = body.lower()
+    names_file = ("saved " in lower or "saving " in lower) and checkpoint_in(body) is not None
+    return names_file or ("sav" in lower and _SAVED.search(body) is not None)
 
 
 def is_end(body: str) -> bool:

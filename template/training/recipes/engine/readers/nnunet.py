@@ -1,6 +1,7 @@
 """What the checkpoints of nnU-Net (v2) tell of themselves: the curves in `logging`.
 
-`current_epoch` is that of the next epoch. `checkpoint_best` is kept by the running mean of Dice.
+`current_epoch` is that of the next epoch. The curves are of "pseudo Dice", on patches: for the last
+checkpoint, the Dice of the validation that follows is believed first (`validation/summary.json`).
 """
 
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from engine.readers.numbers import metric_value
 from engine.recognition.evidence import Measurement, Noted
 
 MARK = "network_weights"
-_CURVES = ("ema_fg_dice", "mean_fg_dice", "val_losses")
+_CURVES = ("ema_fg_dice", "val_losses")  # the former is what `checkpoint_best` is kept by
 
 
 def add(facts: Facts, entries: Mapping[Any, object], path: Path, resolve: Resolve) -> None:

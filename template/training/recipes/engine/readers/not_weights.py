@@ -1,5 +1,6 @@
 """Files that are named like weights and are something else: said, so that none is taken for one."""
 
+import re
 from pathlib import Path
 
 from engine.readers import HEAD
@@ -7,6 +8,7 @@ from engine.recognition.evidence import Reading
 
 ALWAYS = (".pt", ".pth", ".ckpt", ".tar", ".safetensors", ".h5", ".hdf5")  # else it is not known
 LFS = b"version https://git-lfs.github.com/spec/"
+_BINARY = re.compile(rb"[\0-\x08\x0e-\x1f]")
 
 
 def read(path: Path, name: str) -> Reading | None:
@@ -25,8 +27,10 @@ def _problem(head: bytes, expected: bool) -> str | None:
         return "git-lfs pointer, content not here"
     if start.startswith((b"<!doctype html", b"<html")):
         return "HTML page"
-    if not expected or head[:2] == b"PK":
-        return None
+    if not expected or head[:2] in (b"PK", b"\x80\2"):
+        return None  # a zip, or a pickle, of something else
+    if head.count(b"\n") > 1 and not _BINARY.search(head):
+        return None  # a text: Portuguese words end in .pt, lists of folders for Python in .pth
     if not head.strip(b"\0"):
         return "nothing but zero bytes"
     return "not a checkpoint of a known format"

@@ -12,9 +12,11 @@ from engine.recognition.evidence import Measurement, Reading
 
 MAX_BYTES = 16 << 20
 _NAMED = re.compile(r"result|metric|history|summary|score|eval|performance")
+_SACRED = {"experiment", "heartbeat", "start_time"}  # its `result` has no name
 _RUN_KEYS = frozenset(
     "model model_type model_name architecture arch epoch epochs best_epoch checkpoint method "
-    "optimizer batch_size learning_rate lr train_samples val_samples total_params".split()
+    "optimizer batch_size learning_rate lr train_samples val_samples total_params "
+    "performance".split()
 )
 
 
@@ -42,6 +44,8 @@ def of_value(value: Any, *, is_named: bool) -> Reading | None:
     mapping = value if isinstance(value, dict) and not rows else {}
     facts = keys.collect(mapping, "final")
     facts.measurements += rows
+    if mapping.keys() >= _SACRED:
+        return Reading("Sacred run", "results", (), tuple(facts.notes))
     if not facts.measurements or not (rows or _is_result(mapping, facts, is_named)):
         return None
     return Reading(

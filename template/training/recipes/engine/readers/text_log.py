@@ -3,10 +3,11 @@
 import codecs
 import math
 import re
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import count, islice
 from pathlib import Path
 
 from engine.readers import log_lines
@@ -14,7 +15,8 @@ from engine.readers.log_lines import Line, Value
 from engine.recognition import metrics
 from engine.recognition.evidence import Measurement, MeasurementKind, Noted, Reading, Scalar
 
-CHUNK = LONGEST_LINE = 1 << 16
+CHUNK = 1 << 18
+LONGEST_LINE = 1 << 16
 READ_OF_LINE = 2000  # characters: no statement about an epoch is longer
 MAX_KEPT = 100_000  # measurements of one log
 MAX_SESSIONS = 1000
@@ -31,7 +33,7 @@ _RELEVANT = re.compile(
     r"fine-?tun|sched|criterion|patience|dropout|seed|checkpoint|\.pt|\.ckpt|precision|recall|"
     r"kappa|mcc|bleu|rouge|perplexity|ppl|wer|cer|reward|r2|corr|pearson|spearman"
 )
-_NO_DIGITS = {ord(digit): None for digit in "0123456789"}
+_WITH_DIGITS = ("f1", "F1", "r2", "R2")  # what is relevant, too, and seen on the line alone
 _FAMILIES = tuple(
     re.compile(words)
     for words in (
@@ -58,42 +60,59 @@ def read(path: Path, name: str) -> Reading | None:
     The config is that of the last of the runs that were appended to the file.
     """
     log = _Log()
-    for number, text in enumerate(_lines(path), start=1):
-        lower = text.lower()
-        log.recent.append((number, text))
-        if log.is_hopeless(number) or ("test" in lower and _OTHER_PROGRAM.search(lower)):
-            return None
-        if _RELEVANT.search(lower) and not log.put_off(number, text, lower):
-            log.take(log_lines.parse_line(number, text))
+    first = 1
+    for lines, shapes in _blocks(path):
+        log.recent.append((first, lines))
+        for number, text, shape in zip(count(first), lines, shapes, strict=False):
+            if log.repeats(number, text, shape) and number % 1000:
+                continue
+            lower = text.lower()
+            if log.is_hopeless(number) or ("test" in lower and _OTHER_PROGRAM.search(lower)):
+                return None
+            if not _RELEVANT.search(lower):
+                log.pass_over(shape)
+            elif not log.put_off(number, text, shape):
+                log.take(log_lines.parse_line(number, text))
+        first += len(lines)
     log.catch_up()
     log.close_session()
     return log.reading() if log.is_training() else None
 
 
-def _lines(path: Path) -> Iterator[str]:
-    """Yield the lines, also those that a progress bar overwrites, cut to `READ_OF_LINE`."""
+def _blocks(path: Path) -> Iterator[tuple[list[str], list[str]]]:
+    """Yield lines, also those that a progress bar overwrites, and their shapes, many at a time.
+
+    The shape is the line without its digits; both are cut to `READ_OF_LINE`.
+    """
     with path.open("rb") as file:
         encoding = "utf-16" if file.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
         decoder = codecs.getincrementaldecoder(encoding)("replace")
         file.seek(0)
         rest = ""
         while chunk := file.read(CHUNK):
-            *whole, rest = (
-                (rest + decoder.decode(chunk)).replace("\r\n", "\n").replace("\r", "\n").split("\n")
-            )
+            text = rest + decoder.decode(chunk)
+            whole, end, rest = text.replace("\r\n", "\n").replace("\r", "\n").rpartition("\n")
             rest = rest[:LONGEST_LINE]
-            yield from map(_plain, whole)
-        yield _plain(rest)
+            if end:
+                yield _with_shapes(whole)
+        yield _with_shapes(rest)
 
 
-def _plain(line: str) -> str:
-    return _ANSI.sub("", line[:READ_OF_LINE]) if "\x1b" in line else line[:READ_OF_LINE]
+def _with_shapes(text: str) -> tuple[list[str], list[str]]:
+    if "\x1b" in text:
+        text = _ANSI.sub("", text)
+    lines = text.split("\n")
+    shapes = text.encode().translate(None, b"0123456789").decode().split("\n")
+    if max(map(len, lines)) > READ_OF_LINE:
+        return [line[:READ_OF_LINE] for line in lines], [shape[:READ_OF_LINE] for shape in shapes]
+    return lines, shapes
 
 
 @dataclass
 class _Session:
     """One of the runs that were appended to the file."""
 
+    begins: int = 1  # line
     banners: set[str] = field(default_factory=set)
     epoch: int | None = None
     epoch_line: int = 0  # where the current epoch was last mentioned
@@ -112,32 +131,49 @@ class _Log:
     """What was read so far."""
 
     def __init__(self) -> None:
-        self.recent: deque[tuple[int, str]] = deque(maxlen=BLOCK)
+        self.recent: deque[tuple[int, list[str]]] = deque(maxlen=2)  # the first's number, lines
         self._sessions = [_Session()]
         self._kept: list[Measurement] = []
         self._of_epoch: dict[tuple[object, ...], Measurement] = {}
         self._families: set[int] = set()
-        self._shapes: set[str] = set()  # of the lines of this epoch, without their digits
+        self._shapes: dict[str, str | None] = {}  # of lines of this epoch: what they call it
+        self._passed_over: set[str] = set()  # shapes of lines that tell nothing
         self._waiting: dict[str, tuple[int, str]] = {}  # the last line of each shape
         self._taken = 0
+        # What was saved before a line told of its validation, by session and epoch.
+        self._early: dict[tuple[int, int | None], set[str]] = defaultdict(set)
         self._path_may_follow = 0  # the line on which the path of what was saved may stand
         self._listed_parameters = 0  # the last line of what may be a list of parameters
 
-    def put_off(self, number: int, text: str, lower: str) -> bool:
-        """Return whether the line only repeats one of this epoch with other numbers.
+    def repeats(self, number: int, text: str, shape: str) -> bool:
+        """Return whether the line is one of those that come by the million, told at a glance.
 
-        Such lines come by the million, and the last of them is the one that counts.
+        It tells nothing, or what a line of this epoch told with other numbers: the last counts.
         """
+        if shape in self._passed_over:
+            return not any(word in text for word in _WITH_DIGITS)
+        said = self._shapes.get(shape)
+        if said is None or said not in text or number == self._path_may_follow:
+            return False
+        self._waiting[shape] = (number, text)
+        return True
+
+    def pass_over(self, shape: str) -> None:
+        """Note that lines of this shape tell nothing."""
+        if len(self._passed_over) < MAX_SHAPES:
+            self._passed_over.add(shape)
+
+    def put_off(self, number: int, text: str, shape: str) -> bool:
+        """Return whether the line only repeats one of this epoch with other numbers."""
+        lower, current = text.lower(), self._session.epoch
         epoch = log_lines.epoch_of(text) if "epoch" in lower else None
-        current = self._session.epoch
         is_same = current is not None and epoch in (None, current)
         if is_same and "best" not in lower and "sav" not in lower:
-            shape = text.translate(_NO_DIGITS)
             if shape in self._shapes and number != self._path_may_follow:
                 self._waiting[shape] = (number, text)
                 return True
             if len(self._shapes) < MAX_SHAPES:
-                self._shapes.add(shape)
+                self._shapes[shape] = log_lines.epoch_as_said(text) if "epoch" in lower else ""
         self.catch_up()
         return False
 
@@ -196,13 +232,18 @@ class _Log:
     def _begin(self, line: Line) -> None:
         self.close_session(before=line.number)
         if len(self._sessions) < MAX_SESSIONS:
-            self._sessions.append(_Session())
+            self._sessions.append(_Session(line.number))
+        self._shapes.clear()
 
     def close_session(self, before: float = math.inf) -> None:
         """Note when the current run was last heard of, on a line above the line `before`."""
-        for number, text in reversed(self.recent):
-            if number >= before:
-                continue
+        above = (
+            (first + index, lines[index])
+            for first, lines in reversed(self.recent)
+            for index in reversed(range(len(lines)))
+            if self._session.begins <= first + index < before
+        )
+        for number, text in islice(above, BLOCK):
             line = log_lines.parse_line(number, text)
             if line.time:
                 self._session.finished = (line.time, line.where)
@@ -295,6 +336,8 @@ class _Log:
                 for m in list(self._of_epoch.values())[-BLOCK:]
                 if (m.session, m.epoch) == (self._index, epoch) and metrics.split(m.name) != "train"
             ]
+            if not any(metrics.split(m.name) == "val" for m in saved):
+                self._early[self._index, epoch].add(path)
         for measurement in saved:
             self._keep(measurement)
         self._path_may_follow = line.number + 1 if saved and not path else 0
@@ -335,9 +378,19 @@ class _Log:
         needed = PREAMBLE_FAMILIES - 2 if has_signs else PREAMBLE_FAMILIES
         return len(self._families) >= needed and bool(self._families & _OF_TRAINING)
 
+    def _told_late(self) -> Iterator[Measurement]:
+        """Yield what the validation gave that a line tells after the one at which was saved.
+
+        Keras writes so: its callbacks are called before the last state of the progress bar.
+        """
+        for m in self._of_epoch.values() if self._early else ():
+            if metrics.split(m.name) == "val":
+                for path in sorted(self._early.get((m.session, m.epoch), ())):
+                    yield replace(m, kind="saved", checkpoint=path)
+
     def reading(self) -> Reading:
         """Return what was read, in the order of the lines."""
-        measured = sorted([*self._of_epoch.values(), *self._kept], key=_line_of)
+        measured = sorted([*self._of_epoch.values(), *self._kept, *self._told_late()], key=_line_of)
         notes = [note for i, session in enumerate(self._sessions) for note in _notes(i, session)]
         return Reading("training log", "log", tuple(measured), tuple(notes), self._session.config)
 

@@ -44,7 +44,7 @@ _ELEMENTS = {  # torch's storage class: code of struct, bytes
     "UntypedStorage": ("", 1),
 }
 _TRAINING_STATE = re.compile(
-    r"optim|sched|scaler|rng|random_state|(?:^|_)amp(?:$|_)|loops|callbacks"
+    r"optim|sched|scaler|rng|random_(?:state|seed)|(?:^|_)amp(?:$|_)|loops|callbacks"
 )
 _RNG = {"python", "numpy", "cpu", "cuda", "xpu", "npu", "mps", "torch"}
 _OPTIMIZER = {"state", "param_groups"}
@@ -54,9 +54,11 @@ _MAIN_WEIGHTS = (  # which of several to count: the others are copies, such as a
     *("weights", "params", "module"),
 )
 _DATA = re.compile(
-    r"(?:(?:train|val|valid|test|all)_?)?(?:x|y|inputs?|targets?|labels?|data|features?|samples?|"
+    r"(?:(?:train|val|valid|test|all)_?)?(?:[tuxyz]\d?|times?|inputs?|targets?|labels?|data|"
+    r"features?|samples?|"
     r"images?|masks?|ids?|edge_index|edge_attr|indices|embeddings?|embeds?|vectors?|latents?|logits|"
-    r"probs|preds|predictions?|outputs?|scores|mean|std|groups?|subjects?)(?:_?(?:train|val|valid|test|all))?\Z"
+    r"probs|preds|predictions?|outputs?|scores|mean|std|groups?|subjects?)"
+    r"(?:_?(?:train|val|valid|test|all|batch))?\Z"
 )
 
 Fetch = Callable[[Storage], bytes]
@@ -187,7 +189,7 @@ def _weights(entries: Mapping[Any, object], walk: Walk) -> list[str]:
 
 def _is_weight(key: str, value: object, walk: Walk) -> bool:
     if isinstance(value, Tensor):
-        return metrics.canonical(key) is None
+        return metrics.canonical(key) is None and not key.endswith("manual_seed")
     return walk.any(value)
 
 

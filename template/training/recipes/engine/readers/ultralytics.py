@@ -13,9 +13,9 @@ from engine.recognition.evidence import Noted
 
 MARK = "train_metrics"
 # What fitness is made of, by task; the first that is there.
-_JUDGED_BY = (
+JUDGED_BY = (
     *("metrics/mAP50-95(B)", "metrics/accuracy_top1", "metrics/mAP50-95(M)"),
-    *("metrics/mAP50-95(P)", "metrics/mIoU"),
+    *("metrics/mAP50-95(P)", "metrics/mIoU", "metrics/mAP_0.5:0.95"),
 )
 
 
@@ -31,5 +31,5 @@ def add(facts: Facts, entries: Mapping[Any, object], path: Path, resolve: Resolv
         else note
         for note in facts.notes
     ]
-    if name := next((key for key in _JUDGED_BY if key in own), None):
+    if name := next((key for key in JUDGED_BY if key in own), None):
         facts.notes.append(Noted("monitor", name, f"key {MARK}"))

@@ -99,9 +99,9 @@ class _Claim:
         return metrics.plausible(self.measurement.name)
 
     @property
-    def rank(self) -> tuple[bool, int, int]:
-        split = _split_rank(self.measurement)
-        return split >= _TEST, PRECEDENCE.index(self.source), split
+    def rank(self) -> tuple[bool, bool, int, int]:
+        split, name = _split_rank(self.measurement), self.measurement.name
+        return split >= _TEST, metrics.is_estimate(name), PRECEDENCE.index(self.source), split
 
 
 def attribute(
@@ -109,7 +109,7 @@ def attribute(
 ) -> tuple[Checkpoint, ...]:
     """Return one `Checkpoint` for each file of weights and training state, sorted by path."""
     runs = tuple(runs)
-    readings = {path: _as_compared(reading) for path, reading in readings.items()}
+    readings = {path: _as_compared(path, reading) for path, reading in readings.items()}
     vocabulary = _vocabulary(readings.values(), conventions)
     found = [
         _checkpoint(path, run, readings, conventions, vocabulary)
@@ -119,8 +119,10 @@ def attribute(
     return tuple(sorted(found, key=lambda checkpoint: checkpoint.path))
 
 
-def _as_compared(reading: Reading) -> Reading:
+def _as_compared(path: str, reading: Reading) -> Reading:
     found = tuple(map(_on_its_scale, reading.measurements))
+    if reading.role == "results" and identity.selector(identity.stem(path)) == "best":
+        found = tuple(replace(m, kind="best") if m.kind == "final" else m for m in found)
     return replace(reading, measurements=found)
 
 
@@ -149,6 +151,7 @@ def _checkpoint(
 ) -> Checkpoint:
     reading = readings[path]
     model_type, typed = _model_type(path, run, readings, conventions, vocabulary)
+    model_type = conventions.project.renamed.get(model_type or "", model_type)
     rule = conventions.metric.by_model_type.get(model_type or "", conventions.metric)
     aim = _Aim.of(rule, (n for source in (path, *run.records) for n in readings[source].notes))
     claims = sorted(_claims(path, run, readings, aim), key=lambda claim: claim.rank)
@@ -171,7 +174,7 @@ def _checkpoint(
         date is not None and (date.hour, date.minute, date.second) != (0, 0, 0),
         chosen is not None and _split_rank(chosen.measurement) == _TEST,
         _facts(path, run, readings, told),
-        _config(path, run, readings),
+        _config(path, run, readings, told),
         (*typed, *_metric_evidence(chosen, claims), *dated),
         told.path if told else (logs[0] if len(logs) == 1 else None),
         reading.problem,
@@ -190,7 +193,7 @@ def _claims(path: str, run: Run, readings: Mapping[str, Reading], aim: _Aim) -> 
     alone = sum(identity.selector(identity.stem(p)) == which for p in rivals) <= 1
     if which in _BEST:
         yield from (_Claim("inside", path, m) for m in inside if m.kind == "best")
-    moment = _Moment.of(readings[path], path)
+    moment = _Moment.of(readings[path], path, run.checkpoints)
     for record in run.records:
         reading = readings[record]
         source = {"results": "results", "log": "log"}.get(reading.role)
@@ -209,16 +212,18 @@ class _Moment:
     step: int | None
     named: tuple[Measurement, ...] = ()  # in the file's name
     from_one: bool = False  # names count epochs from 1, whatever tables do
+    counted: tuple[int, ...] = ()  # the bare number of this one, then those of all of its run
 
     @classmethod
-    def of(cls, reading: Reading, path: str) -> "_Moment":
+    def of(cls, reading: Reading, path: str, siblings: Iterable[str]) -> "_Moment":
         named = read_name(path)
         own = (m.epoch for m in reading.measurements if m.kind == "own" and m.epoch is not None)
         notes = (*reading.notes, *named.notes)
         said = {note.fact: int(note.value) for note in reversed(notes) if note.fact in _WHEN}
         values = tuple(map(_on_its_scale, named.measurements))
         from_one = reading.format in _FROM_ONE
-        return cls(next(own, said.get("epoch")), said.get("step"), values, from_one)
+        counted = identity.counted(path, siblings)
+        return cls(next(own, said.get("epoch")), said.get("step"), values, from_one, counted)
 
     def rows(self, measurements: Iterable[Measurement]) -> list[Measurement]:
         """Return what was measured then: in that epoch, or where none is known, at that step."""
@@ -226,7 +231,8 @@ class _Moment:
         epoch = self._as_counted_in(rows)
         of_epoch = [m for m in rows if epoch is not None and m.epoch == epoch]
         at_step = [m for m in rows if self.step is not None and m.step == self.step]
-        return of_epoch or at_step
+        is_counted = bool(self.counted) and {*self.counted} <= {m.epoch for m in rows}
+        return of_epoch or at_step or [m for m in rows if is_counted and m.epoch == self.counted[0]]
 
     def _as_counted_in(self, rows: list[Measurement]) -> int | None:
         """Return the epoch as these rows count: that whose value the name has, if it has one."""
@@ -255,6 +261,10 @@ def _of_checkpoint(
     """Yield what a record of the run says of this one checkpoint."""
     name = PurePosixPath(path).name
     named = [m for m in reading.measurements if m.checkpoint == name]
+    if not named and which in _BEST:  # a table of models need not tell their files' whole names
+        said = {m.checkpoint for m in reading.measurements if m.checkpoint}
+        called = {each for each in said if identity.is_called(path, each)}
+        named = [m for m in reading.measurements if m.checkpoint in called]
     if named:  # the last run that wrote the file owns it
         last = max(m.session for m in named)
         yield from _latest(m for m in named if m.session == last)
@@ -400,7 +410,9 @@ def _model_type(
     """Return the model type: the user's own if a name starts with one, else what a file says."""
     names = [(source, "folder name", words) for source, words in _folder_names(run)]
     if readings[path].role != "training_state":
-        names.insert(0, (path, "file name", identity.run_key(identity.without_hash(path))))
+        words = identity.run_key(identity.without_hash(path))
+        words = run.key if words[:-1] == run.key else words  # whose number counts epochs, after all
+        names.insert(0, (path, "file name", words))
     for known in (conventions.project.model_types, vocabulary):
         for source, where, words in names:
             if match := _starts_with(words, known):
@@ -425,7 +437,7 @@ def _folder_names(run: Run) -> Iterator[tuple[str, identity.Tokens]]:
     folder = PurePosixPath(run.folder)
     for place in (folder, *folder.parents[:3]) if run.whole else ():
         words = identity.run_key(place.name)
-        if place.name.lower() not in COLLECTIONS and not identity.is_counter(words):
+        if place.name.lower() not in COLLECTIONS and identity.without_counters(words):
             yield str(place), identity.without_values(words)
 
 
@@ -444,7 +456,7 @@ def _starts_with(words: identity.Tokens, known: Iterable[str]) -> str | None:
 def _notes(
     path: str, run: Run, readings: Mapping[str, Reading], fact: str
 ) -> Iterator[tuple[str, Noted]]:
-    for source in (path, *run.records):
+    for source in dict.fromkeys((path, *run.records, *run.checkpoints)):
         yield from ((source, note) for note in readings[source].notes if note.fact == fact)
 
 
@@ -521,9 +533,15 @@ def _facts(
     return facts
 
 
-def _config(path: str, run: Run, readings: Mapping[str, Reading]) -> dict[str, Scalar]:
+def _config(
+    path: str, run: Run, readings: Mapping[str, Reading], told: _Claim | None
+) -> dict[str, Scalar]:
+    """Return the hyper-parameters. A log has those of its last run; no other's file gets them."""
     config: dict[str, Scalar] = {}
     for source in (path, *run.records):
+        last = max((m.session for m in readings[source].measurements), default=0)
+        if told and source == told.path and told.measurement.session != last:
+            continue
         for key, value in readings[source].config.items():
             config.setdefault(key, value)
     return config

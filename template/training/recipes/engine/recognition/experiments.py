@@ -15,8 +15,8 @@ from engine.conventions import Conventions
 from engine.errors import UserError
 from engine.plans.retention import Experiment
 from engine.project import Project
-from engine.readers import config_file, dates, read
-from engine.recognition import in_use, metrics
+from engine.readers import WEIGHTS, config_file, dates, read
+from engine.recognition import folder_checkpoints, in_use, metrics
 from engine.recognition.attribution import Checkpoint, attribute
 from engine.recognition.evidence import Reading
 from engine.recognition.findings import read_metadata
@@ -59,7 +59,7 @@ def active(
         parts = {f"{folder}/{name}": parts[f"{folder}/{name}"] for name in only}
     runs = {home: folder_run(project, part, home) for home, part in sorted(parts.items())}
     window = project.conventions.scan.in_use_minutes * 60
-    files = [path for run, _ in runs.values() for path in run.files]
+    files = [path for run, _ in runs.values() for path in files_of(run, inventory)]
     used = in_use.in_use(project.root, files, time.time(), window)
     production = [
         (entry, tuple(_sources(project.root, entry)))
@@ -83,14 +83,30 @@ def _by_home(inventory: Inventory, folder: str) -> dict[str, Inventory]:
 
 
 def folder_run(project: Project, inventory: Inventory, home: str) -> tuple[Run, dict[str, Reading]]:
-    """Return the files of the experiment in the folder `home`, and what those say that are read."""
-    files = [e.path for e in inventory.below(home) if e.kind in ("file", "link")]
-    readings = _readings(project, inventory, files)
+    """Return the files of the experiment in the folder `home`, and what those say that are read.
+
+    What is one checkpoint as a folder is among its checkpoints, and its files as well.
+    """
+    inside = {e.path: replace(e, zone=None) for e in inventory.below(home)}
+    files = [path for path, entry in inside.items() if entry.kind in ("file", "link")]
+    found = _readings(project, inventory, files)
+    own = Inventory(inside, frozenset(), {})
+    folders = {f: m for f, m in folder_checkpoints.find(own, found).items() if f != home}
+    readings = folder_checkpoints.readings_with(folders, found)
     weights = tuple(sorted(p for p, reading in readings.items() if is_weights(p, reading)))
     records = tuple(sorted(set(readings) - set(weights)))
     others = tuple(sorted(set(files) - set(readings)))
     key = folder_key(PurePosixPath(home).name)
     return Run(home, key, True, weights, records, others), readings
+
+
+def files_of(run: Run, inventory: Inventory) -> tuple[str, ...]:
+    """Return the files and links of an experiment, without folders that are one checkpoint."""
+    return tuple(p for p in run.files if p in inventory.entries and _is_leaf(inventory, p))
+
+
+def _is_leaf(inventory: Inventory, path: str) -> bool:
+    return inventory.entries[path].kind in ("file", "link")
 
 
 def _found(
@@ -118,14 +134,14 @@ def _found(
         _in_production(project, inventory, run, production),
         ended,
         _tags(project, inventory, f"{run.folder}/{rules.names.experiment_config}"),
-        sum(inventory.entries[path].size for path in run.files),
+        sum(inventory.entries[path].size for path in files_of(run, inventory)),
     )
-    return experiment, Found(run, checkpoints, best, ways(best, epochs(best, readings)))
+    return experiment, Found(run, checkpoints, best, ways(best.metric, epochs(best, readings)))
 
 
 def _readings(project: Project, inventory: Inventory, files: list[str]) -> dict[str, Reading]:
     found = {
-        path: read(project.root / path, PurePosixPath(path).name)
+        path: read(os.path.join(project.root, path), path.rpartition("/")[2])  # noqa: PTH118 - for many
         for path in files
         if inventory.entries[path].kind == "file"
     }
@@ -237,8 +253,9 @@ def _in_production(
 ) -> str | None:
     """Return the file in production that came from this experiment: as it says, or by its bytes."""
     by_size = defaultdict(list)
-    for path in run.checkpoints:
-        by_size[inventory.entries[path].size].append(path)
+    for path in files_of(run, inventory):
+        if path in run.checkpoints or path.lower().endswith(WEIGHTS):  # also in a folder
+            by_size[inventory.entries[path].size].append(path)
     for entry, sources in production:
         if any(map(run.holds, sources)):
             return entry.path

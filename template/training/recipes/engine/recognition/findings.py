@@ -20,11 +20,12 @@ from engine.recognition import (
     in_use,
     left_in_place,
     metrics,
+    origins,
     trackers,
 )
 from engine.recognition.attribution import TASK_FACTS, Checkpoint, Evidence, attribute
 from engine.recognition.evidence import Reading
-from engine.recognition.runs import group, under
+from engine.recognition.runs import Run, group, under
 from engine.recognition.scan import DVC, Inventory, matches, scan
 
 METADATA_LIMIT = 1 << 20  # bytes
@@ -40,13 +41,27 @@ def look(project: Project, leave_alone: tuple[str, ...] = ()) -> Mess:
         if entry.kind == "file" and entry.zone in (None, DVC)
         if (reading := _read(project, entry.path))
     }
-    readings, left = left_in_place.split(inventory, everything)
-    folders = folder_checkpoints.find(inventory, readings)
+    folders = folder_checkpoints.find(inventory, everything)
+    readings, left = left_in_place.split(inventory, everything, folders)
+    folders = {folder: files for folder, files in folders.items() if not left.keys() & {*files}}
     readings = folder_checkpoints.readings_with(folders, readings)
     tracked = trackers.tracked_runs(project.root, inventory, project.conventions)
-    runs = trackers.with_records(group(inventory, readings, folders), tracked)
+    started_from = origins.find(readings, project.conventions.pretrained.patterns)
+
+    def attributed() -> tuple[tuple[Run, ...], tuple[Checkpoint, ...]]:
+        runs = group(inventory, readings, folders, started_from)
+        runs = trackers.with_records(runs, tracked)
+        told = readings | {run.source: run.told for run in tracked}
+        return runs, attribute(runs, told, project.conventions)
+
+    runs, checkpoints = attributed()
+    trained = (c for c in checkpoints if c.path not in started_from)
+    if named := left_in_place.loaded(project.root, inventory, trained):
+        left |= named
+        left_in_place.leave(inventory, named)
+        readings = {path: reading for path, reading in readings.items() if path not in named}
+        runs, checkpoints = attributed()
     readings |= {run.source: run.told for run in tracked}
-    checkpoints = attribute(runs, readings, project.conventions)
     production = in_production(project, inventory)
     models = [c.path for c in (*checkpoints, *production) if c.role == "model"]
     files = sorted(
@@ -75,7 +90,7 @@ def look(project: Project, leave_alone: tuple[str, ...] = ()) -> Mess:
 
 def _read(project: Project, path: str) -> Reading | None:
     """Return what a file says; data is none of ours unless the user says that it is weights."""
-    reading = read(project.root / path, PurePosixPath(path).name)
+    reading = read(f"{project.root}/{path}", path.rpartition("/")[2])
     if reading and reading.role == "data":
         rules = project.conventions
         is_weights = matches(path, (*rules.pretrained.patterns, *rules.production.pick))
@@ -87,7 +102,8 @@ def _left(
     project: Project, inventory: Inventory, readings: Mapping[str, Reading], left: Mapping[str, str]
 ) -> tuple[Checkpoint, ...]:
     """Return the checkpoints that stay where they are, each with the reason as its problem."""
-    runs = group(inventory, readings) if left else ()
+    started_from = origins.find(readings, project.conventions.pretrained.patterns)
+    runs = group(inventory, readings, origins=started_from) if left else ()
     found = attribute(runs, readings, project.conventions)
     return tuple(replace(c, problem=f"stays: {left[c.path]}") for c in found if c.path in left)
 

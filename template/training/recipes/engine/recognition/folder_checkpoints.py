@@ -11,16 +11,18 @@ from pathlib import PurePosixPath
 
 from engine.readers import hf_trainer
 from engine.recognition.evidence import Measurement, Reading
+from engine.recognition.runs import MOVES_ALONG
 from engine.recognition.scan import Inventory
 
 # Names that the libraries give to weights, and to what they need beside them. Formats:
 # https://huggingface.co/docs/transformers/main/en/main_classes/model#transformers.PreTrainedModel.save_pretrained
 _WEIGHTS = re.compile(
-    r"(?:adapter_|pytorch_|diffusion_pytorch_|tf_|flax_)?model(?:[.-][\w-]+)?\."
-    r"(?:safetensors|bin|h5|msgpack)\Z"
+    r"(?:(?:adapter_|pytorch_|diffusion_pytorch_|tf_|flax_)?model(?:[.-][\w-]+)?|"
+    r"pytorch_lora_weights)\.(?:safetensors|bin|h5|msgpack)\Z"
 )
 _BESIDE = frozenset(
-    "config.json adapter_config.json trainer_state.json generation_config.json modules.json".split()
+    "config.json adapter_config.json trainer_state.json generation_config.json modules.json "
+    "optimizer.bin random_states_0.pkl".split()  # the latter are of accelerate's `save_state`
 )
 # What alone says that a folder, with all below it, is one model.
 _WHOLE = {
@@ -28,6 +30,8 @@ _WHOLE = {
     "saved_model.pb": "TensorFlow SavedModel",
     "MLmodel": "MLflow model",
     ".metadata": "sharded torch checkpoint",
+    "_CHECKPOINT_METADATA": "Orbax checkpoint",
+    "meta.json": "spaCy pipeline",
     "zero_to_fp32.py": "DeepSpeed checkpoint",
 }
 _ONE_NAME = (".ckpt", ".pt", ".pth")  # of folders that sharded trainings write
@@ -78,8 +82,9 @@ def _in_any(path: str, folders: set[str]) -> bool:
 
 def _kind(folder: str, names: set[str]) -> str | None:
     found = next((kind for mark, kind in _WHOLE.items() if mark in names), None)
-    if found == "sharded torch checkpoint" and not any(n.endswith(".distcp") for n in names):
-        found = None
+    is_sharded = any(name.endswith(".distcp") for name in names)
+    needed = {"sharded torch checkpoint": is_sharded, "spaCy pipeline": "config.cfg" in names}
+    found = found if found and needed.get(found, True) else None
     has_index = any(name.endswith(".index.json") for name in names)
     if found is None and (has_index or names & _BESIDE) and any(map(_WEIGHTS.match, names)):
         found = "adapter" if "adapter_config.json" in names else "Hugging Face model"
@@ -94,7 +99,7 @@ def _files(
         reading = readings.get(entry.path)
         is_log = reading is not None and (reading.role == "log" or "event" in reading.format)
         is_direct = entry.path.rpartition("/")[0] == folder
-        wanted = entry.kind == "file" and entry.zone in (None, "hidden") and not is_log
+        wanted = entry.kind == "file" and entry.zone in (None, *MOVES_ALONG) and not is_log
         if wanted and (is_direct or not holds_others):
             yield entry.path
 

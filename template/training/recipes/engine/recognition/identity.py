@@ -1,7 +1,7 @@
 """What a file or folder name says about whose it is, once words that name no run are taken off."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 from engine.recognition import metrics
@@ -14,21 +14,47 @@ LAST = frozenset({"last", "latest", "final"})
 SELECTORS = LAST | {"best", "swa", "ema"}
 NOUNS = frozenset(
     "checkpoint checkpoints ckpt ckpts cp model models weights weight state dict snapshot copy "
-    "epoch epochs step steps iter iteration pth tar optimizer optim scheduler scaler rng".split()
+    "epoch epochs step steps iter iteration pth tar optimizer optim scheduler scaler rng saved "
+    "params criterion trained save rl".split()
 )
 RECORDS = frozenset(
     "log logs training train trainer results result summary history metrics metric stats eval "
-    "evals evaluation report output out stdout run config args hparams params".split()
+    "evals evaluation evaluations report output out stdout run config args hparams params".split()
 )
 VALUE = re.compile(r"\d[\d.e+-]*|(epoch|step|iter|ep|e|s)\d+|\d+[a-z]{0,2}steps?")
 EPOCH = re.compile(r"epoch|step|iter|iteration|(epoch|step|iter|ep)\d+")
 COUNTER = re.compile(r"(stage|fold|run|exp|experiment|version|trial|seed|job|split|phase)?\d*")
+# What is trained together and saved apart.
+PARTS = frozenset(
+    "generator discriminator gen disc netg netd g d encoder decoder actor critic".split()
+)
+VERSION = re.compile(r"v\d+")  # Lightning's `last-v1.ckpt` is of no model called "v1"
 LONG_NUMBER = re.compile(r"\d{6,}")  # a date or a time
 PRETRAINED = {"pretrained", "pretrained_models", "pretrained_weights"}
 PUBLISHED = re.compile(r".+-(?=[0-9]*[a-f])[0-9a-f]{8}\.(?:pth?|th)(?:\.tar)?")
+ULTRALYTICS = re.compile(r"yolov?\d+[a-z]?u?(?:-(?:seg|cls|pose|obb|worldv?\d?))?\.pt")
 DECIMALS = re.compile(r"\d\.\d+(?:_\d+)*\Z")  # at the end of a name
 SCORE = re.compile(r"([a-z@]*)(\d*\.\d+)")  # "0.8911", "acc0.8911"
-SPLIT = re.compile(r"[^a-z0-9.]+|(?<![0-9])\.|\.(?![0-9])")
+# An exponent's sign is no separator: "lr3e-4" is one word.
+SPLIT = re.compile(r"(?:[^a-z0-9.-]|(?<![0-9]e)-|-(?![0-9]))+|(?<![0-9])\.|\.(?![0-9])")
+# Hyper-parameters tell runs apart, and are no part of what a model is called.
+SETTING = re.compile(r"(?:lr|bs|wd)(?:\d[\d.e+-]*)?|(?:batch|batchsize|dropout)(?:\d[\d.e+-]*)")
+SETTINGS = frozenset({"lr", "bs", "wd", "batch", "batchsize", "dropout"})
+# Families of models whose names end in a number, and the sizes that were published: the 110 of
+# "resnet-110" does not count epochs.
+SIZED = re.compile(
+    r"(?:.*_)?(?:(?:(?:se|i|pre(?:act)?|wide)_?)?res(?:net|next|nest)_"
+    r"(?:8|14|18|20|26|32|34|44|50|56|101|110|152|164|200|269|1001|1202)(?:_[12]0?)?|"
+    r"vgg_(?:11|13|16|19)|dense_?net(?:_bc)?_(?:40|100|121|161|169|190|201|264)|"
+    r"wrn_\d\d(?:_\d\d?)?|(?:vit|deit|beit|swin)_(?:ti|tiny|s|small|b|base|l|large|h|huge)_"
+    r"(?:8|14|16|32))"
+)
+HALF_A_NAME = re.compile(
+    r"(?:^|-)(?:epoch|step)=\d+(?:-|\Z)|"
+    r"\A(?:checkpoint|ckpt|epoch|(?:global_?)?step|iter|iteration)[_-]?\d+\Z"
+)
+# Names that libraries give to weights of whatever model.
+OF_LIBRARY = re.compile(r"(?:adapter|(?:diffusion_)?pytorch|flax|tf)_(?:lora_)?(?:model|weights)")
 
 
 def tokens(name: str) -> Tokens:
@@ -50,14 +76,19 @@ def stem(path: str) -> str:
 
 
 def is_half_a_name(folder: str) -> bool:
-    """Return whether a folder's name is the first half of a checkpoint's, before a "/" in it."""
-    return re.search(r"(?:^|-)(?:epoch|step)=\d+(?:-|\Z)", folder) is not None
+    """Return whether a folder's name is the first half of a checkpoint's, before a "/" in it.
+
+    That is one for each of the moments at which a training was saved: `epoch_3/model.pt`.
+    """
+    return HALF_A_NAME.search(folder) is not None
 
 
 def run_key(name: str) -> Tokens:
     """Return the words that name the run of a checkpoint called `name`; empty if none do."""
     words, selected = _without_scores(tokens(name)), False
-    while words and (_is_noun(words[-1]) or (words[-1] in SELECTORS and not selected)):
+    if OF_LIBRARY.fullmatch("_".join(words)):
+        return ()
+    while words and (_is_counted(words) or (words[-1] in SELECTORS and not selected)):
         selected = selected or words[-1] in SELECTORS
         words = words[:-1]
     while words and (_is_noun(words[0]) or words[0] in SELECTORS):
@@ -89,15 +120,34 @@ def selector(name: str) -> str | None:
     return "epoch" if any(EPOCH.fullmatch(word) for word in words) else None
 
 
+def counted(path: str, siblings: Iterable[str]) -> tuple[int, ...]:
+    """Return the number that ends a name, and all by which alone siblings differ; () if none do.
+
+    Of "net_3.pt" beside "net_1.pt" that is (3, 1, 3).
+    """
+    ends = {p: re.fullmatch(r"(.*[A-Za-z])[_-]?(\d{1,6})", stem(p)) for p in (path, *siblings)}
+    own = ends.pop(path, None)
+    alike = [int(end[2]) for end in ends.values() if end and own and end[1] == own[1]]
+    return (int(own[2]), *alike, int(own[2])) if own and alike else ()
+
+
 def is_copy(path: str) -> bool:
     """Return whether a file's name says that it is a copy."""
     return "copy" in tokens(PurePosixPath(path).name)
 
 
+def is_called(path: str, name: str) -> bool:
+    """Return whether a checkpoint's file is called by a name without words that name no run."""
+    return PurePosixPath(name).suffix == "" and run_key(stem(path)) == run_key(name) != ()
+
+
 def is_published(path: str) -> bool:
-    """Return whether a folder's name says so, or a name ends with a hash, as torch.hub's do."""
-    folders = PurePosixPath(path.lower()).parts[:-1]
-    return bool(PUBLISHED.fullmatch(PurePosixPath(path).name) or PRETRAINED & {*folders})
+    """Return whether a folder's name says so, or a file's name is one that publishers give.
+
+    That is one that ends with a hash, as torch.hub's do, or `yolov8n.pt`.
+    """
+    *folders, name = PurePosixPath(path.lower()).parts
+    return bool(PUBLISHED.fullmatch(name) or ULTRALYTICS.fullmatch(name) or PRETRAINED & {*folders})
 
 
 def without_hash(path: str) -> str:
@@ -109,7 +159,8 @@ def without_hash(path: str) -> str:
 def starts_generic(name: str) -> bool:
     """Return whether a checkpoint's name starts with its role and not with a run's name."""
     words = tokens(name)
-    return not words or _is_noun(words[0]) or words[0] in SELECTORS
+    is_of_library = OF_LIBRARY.fullmatch("_".join(words)) is not None
+    return not words or _is_noun(words[0]) or words[0] in SELECTORS or is_of_library
 
 
 def is_counter(words: Tokens) -> bool:
@@ -118,13 +169,28 @@ def is_counter(words: Tokens) -> bool:
 
 
 def without_values(words: Tokens) -> Tokens:
-    """Return the words that are not numbers, dates or times."""
-    return tuple(word for word in words if not VALUE.fullmatch(word))
+    """Return the words that are not numbers, dates or times, and numbers that belong to one."""
+    kept = (
+        n for n, word in enumerate(words) if not VALUE.fullmatch(word) or _belongs(words[: n + 1])
+    )
+    return tuple(words[n] for n in kept)
 
 
 def without_counters(words: Tokens) -> Tokens:
-    """Return the words that neither are numbers nor count ("stage1")."""
-    return tuple(word for word in without_values(words) if not COUNTER.fullmatch(word))
+    """Return the words that neither are numbers nor count ("stage1") nor set ("lr0.001")."""
+    kept: Tokens = ()
+    for word in without_values(words):
+        if kept and kept[-1] in SETTINGS and VALUE.fullmatch(word):
+            kept = kept[:-1]
+        elif not COUNTER.fullmatch(word) or is_size((*kept, word)):
+            kept = (*kept, word)
+    words = tuple(word for word in kept if not SETTING.fullmatch(word))
+    return () if all(VERSION.fullmatch(word) for word in words) else words
+
+
+def is_size(words: Tokens) -> bool:
+    """Return whether the last of the words is the size of the model that those before it name."""
+    return len(words) > 1 and SIZED.fullmatch("_".join(words)) is not None
 
 
 def _without_scores(words: Tokens) -> Tokens:
@@ -146,6 +212,17 @@ def _without_scores(words: Tokens) -> Tokens:
         )
         kept = (*kept, word) if metric is None else kept[: len(kept) - metric]
     return kept
+
+
+def _is_counted(words: Tokens) -> bool:
+    """Return whether the last word is generic, or a number of no word before it."""
+    return _is_noun(words[-1]) and not _belongs(words)
+
+
+def _belongs(words: Tokens) -> bool:
+    """Return whether the last word is a number that belongs to the word before it."""
+    is_set = len(words) > 1 and words[-2] in SETTINGS and VALUE.fullmatch(words[-1]) is not None
+    return is_set or is_size(words)
 
 
 def _is_noun(word: str) -> bool:

@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from engine.recognition.scan import as_committed
+
 File = tuple[int, int]  # device and inode
 
 
@@ -14,17 +16,22 @@ def in_use(root: Path, paths: Sequence[str], now: float, window_seconds: float) 
     """Those of the regular files `paths` that are in use, each with the reason.
 
     In use is a file that a process has open for writing (seen on Linux alone) and one that changed
-    less than `window_seconds` before `now`, in seconds since 1970, or after it. What is missing,
-    a symlink or a folder is not in use.
+    less than `window_seconds` before `now`, in seconds since 1970, or after it: but not what is as
+    git has it, since a fresh clone gives all files its own time. What is missing, a symlink or a
+    folder is not in use.
     """
     files = dict(_regular(root, paths))
     writers = _writers({(status.st_dev, status.st_ino) for status in files.values()})
-    reasons = {}
+    reasons, recent = {}, {}
     for path, status in files.items():
-        writer = writers.get((status.st_dev, status.st_ino)) or _unseen_writer(f"{root}/{path}")
-        if reason := writer or _recent(now - status.st_mtime, window_seconds):
-            reasons[path] = reason
-    return reasons
+        if writer := writers.get((status.st_dev, status.st_ino)) or _unseen_writer(
+            f"{root}/{path}"
+        ):
+            reasons[path] = writer
+        elif why := _recent(now - status.st_mtime, window_seconds):
+            recent[path] = why
+    unchanged = as_committed(root) if recent else ()
+    return reasons | {path: why for path, why in recent.items() if path not in unchanged}
 
 
 def _regular(root: Path, paths: Sequence[str]) -> Iterator[tuple[str, os.stat_result]]:

@@ -1,19 +1,30 @@
 """Checkpoints that are known and never moved: something outside the training holds them by path."""
 
+import os
 import re
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from engine.recognition import identity
+from engine.recognition.attribution import Checkpoint
 from engine.recognition.evidence import Reading
+from engine.recognition.runs import SOURCE
 from engine.recognition.scan import DVC, PROGRAM, Entry, Inventory
 
 # What training scripts resume from is neural; these are loaded by the program that ships them.
 _SHIPPED = re.compile(r"XGBoost|LightGBM|CatBoost|ONNX|pickle")
 _EXTERNAL_DATA = (".data", "_data", ".weights", ".onnx.data")
 _LOCKED = re.compile(r"^\s*(?:- )?path: (\S.*)$", re.MULTILINE)
-MAX_LOCK = 4 << 20
+# Programs that load a model and answer with it.
+_SERVES = re.compile(
+    rb"^\s*(?:import|from)\s+(?:flask|fastapi|streamlit|gradio|django|uvicorn|starlette|sanic|bottle|"
+    rb"aiohttp|tornado|quart|dash|tkinter|customtkinter|PyQt\d|PySide\d|telegram|aiogram)\b",
+    re.MULTILINE,
+)
+MAX_LOCK = MAX_SOURCE = 4 << 20
 
 
 def mark(root: Path, inventory: Inventory) -> None:
@@ -43,14 +54,74 @@ def is_shipped(kind: str) -> bool:
 
 
 def split(
-    inventory: Inventory, readings: Mapping[str, Reading]
+    inventory: Inventory,
+    readings: Mapping[str, Reading],
+    folders: Mapping[str, tuple[str, ...]],
 ) -> tuple[dict[str, Reading], dict[str, str]]:
-    """Return the readings of what may move, and why each other checkpoint stays."""
+    """Return the readings of what may move, and why each other checkpoint stays.
+
+    A folder that is one checkpoint stays whole where a part of it does.
+    """
     left = {path: why for path, r in readings.items() if (why := _why(path, r, inventory))}
-    for path, why in left.items():
-        _zone(inventory, path, why)
+    for files in folders.values():
+        if why := next((left[path] for path in files if path in left), None):
+            left |= {path: why for path in files if path in readings}
+    leave(inventory, left)
     kept = (path for path in readings if path not in left)
     return {path: readings[path] for path in kept if inventory.entries[path].zone is None}, left
+
+
+def loaded(root: Path, inventory: Inventory, checkpoints: Iterable[Checkpoint]) -> dict[str, str]:
+    """Return the models that programs load, if nothing tells how good they are, and why they stay.
+
+    In an archive they would be of no use, and the program broken. What git tracks is loaded by
+    whatever program names it; what it does not, by one that serves. Such a folder stays whole. So
+    does what git tracks of a training's state, with no model beside it.
+    """
+    by_folder: dict[str, list[Checkpoint]] = defaultdict(list)
+    for checkpoint in checkpoints:
+        by_folder[str(PurePosixPath(checkpoint.path).parent)].append(checkpoint)
+    untold = [
+        found
+        for found in by_folder.values()
+        if all(c.value is None and not c.problem and c.path in inventory.entries for c in found)
+    ]
+    named = _named(root, inventory, {c.path for found in untold for c in found})
+    why: dict[str, str] = {}
+    for found in untold:
+        if all(c.role == "training_state" and c.path in inventory.tracked for c in found):
+            why |= {c.path: "git tracks it, and no model is beside it" for c in found}
+        for first in [c.path for c in found if c.path in named][:1]:
+            reason = f"{named[first]} names {PurePosixPath(first).name}"
+            why |= {c.path: f"{reason}, and nothing tells how good it is" for c in found}
+    return why
+
+
+def _named(root: Path, inventory: Inventory, paths: set[str]) -> dict[str, str]:
+    """Return which of the paths have a name that stands in a program, and in which."""
+    by_name: dict[bytes, list[str]] = defaultdict(list)
+    for path in paths:
+        name = PurePosixPath(path).name.removesuffix(".zip")  # agents are loaded without it
+        by_name[os.fsencode(name)].append(path)
+    either = b"|".join(map(re.escape, by_name))
+    anyone = re.compile(rb"(?<![\w.-])(" + either + rb")(?:\.zip)?(?!\.?\w)")
+    found: dict[str, str] = {}
+    for source, text in _programs(root, inventory) if paths else ():
+        serves = _SERVES.search(text) is not None
+        named = (path for name in {*anyone.findall(text)} for path in by_name[name])
+        loads = (path for path in named if serves or path in inventory.tracked)
+        found = dict.fromkeys(loads, source) | found
+    return found
+
+
+def _programs(root: Path, inventory: Inventory) -> Iterator[tuple[str, bytes]]:
+    """Yield the programs that git tracks, or all where there is no git, with what they say."""
+    for source in sorted(inventory.tracked & inventory.entries.keys() or inventory.entries):
+        entry = inventory.entries[source]
+        is_program = PurePosixPath(source).suffix in SOURCE and entry.size < MAX_SOURCE
+        if is_program and entry.kind == "file":
+            with suppress(OSError):
+                yield source, (root / source).read_bytes()
 
 
 def _why(path: str, reading: Reading, inventory: Inventory) -> str | None:
@@ -67,6 +138,12 @@ def _why(path: str, reading: Reading, inventory: Inventory) -> str | None:
     if path in inventory.tracked:
         return PROGRAM
     return "published, and loaded by a program" if identity.is_published(path) else None
+
+
+def leave(inventory: Inventory, left: Mapping[str, str]) -> None:
+    """Give each path its zone: the reason why it stays."""
+    for path, why in left.items():
+        _zone(inventory, path, why)
 
 
 def _zone(inventory: Inventory, path: str, zone: str) -> None:

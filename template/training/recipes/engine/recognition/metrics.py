@@ -50,9 +50,14 @@ _METRICS = {
     "brier": _Metric("min", UNIT, "brier_score"),
     "ece": _Metric("min", UNIT, "calibration_error expected_calibration_error"),
     "log_loss": _Metric("min", POSITIVE, "logloss mlogloss"),
+    "lwlrap": _Metric("max", UNIT, "lrap label_ranking_average_precision"),
+    "gini": _Metric("max", SIGNED),
     "concordance": _Metric("max", UNIT, "c_index cindex concordance_index"),
     # any training
     "loss": _Metric("min", ANY, "losses total_loss"),
+    "log_likelihood": _Metric("max", ANY, "loglik loglikelihood"),
+    "nll": _Metric("min", ANY, "negative_log_likelihood"),
+    "elbo": _Metric("max", ANY),
     "fitness": _Metric("max", ANY),
     "reward": _Metric("max", ANY, "ep_rew_mean episode_reward episodic_return episode_return"),
     "success_rate": _Metric("max", UNIT),
@@ -61,6 +66,10 @@ _METRICS = {
     "rmse": _Metric("min", POSITIVE, "root_mean_squared_error"),
     "mae": _Metric("min", POSITIVE, "mean_absolute_error"),
     "mape": _Metric("min", POSITIVE, "smape"),
+    "rmsle": _Metric("min", POSITIVE),
+    "nrmse": _Metric("min", POSITIVE),
+    "mase": _Metric("min", POSITIVE),
+    "nse": _Metric("max", (-math.inf, 1.0)),
     "r2": _Metric("max", (-math.inf, 1.0), "r2_score r_squared rsquared r2score"),
     "pearson": _Metric("max", SIGNED, "pearsonr pcc"),
     "spearman": _Metric("max", SIGNED, "spearmanr"),
@@ -95,11 +104,22 @@ _METRICS = {
     "cer": _Metric("min", POSITIVE, "char_error_rate character_error_rate"),
     "ndcg": _Metric("max", UNIT, "ndcg_10"),
     "mrr": _Metric("max", UNIT),
+    "hit_rate": _Metric("max", UNIT, "hit_ratio hr_10 hit_10 hits_10 hit_rate_10"),
+    "cider": _Metric("max", POSITIVE),
+    "pesq": _Metric("max", ANY),
+    "stoi": _Metric("max", ANY),
+    "si_sdr": _Metric("max", ANY, "sisdr si_snr sisnr"),
+    "sdr": _Metric("max", ANY),
     # images
     "psnr": _Metric("max", ANY),
     "ssim": _Metric("max", SIGNED),
     "lpips": _Metric("min", POSITIVE),
     "fid": _Metric("min", POSITIVE),
+    "inception_score": _Metric("max", POSITIVE),
+    "kid": _Metric("min", ANY),
+    "epe": _Metric("min", POSITIVE, "end_point_error"),
+    "abs_rel": _Metric("min", POSITIVE, "absrel"),
+    "hd95": _Metric("min", POSITIVE, "hausdorff hausdorff95 hausdorff_distance"),
 }
 _AVERAGES = {"macro", "micro", "weighted"}  # a macro F1 is not an F1: the average stays in the name
 _SPLITS: dict[str, Split] = {
@@ -111,8 +131,8 @@ _SPLITS: dict[str, Split] = {
 # `target_auc`, an `auc_gap`, a `box_loss` is not the metric.
 _QUALIFIERS = frozenset(
     "best final last current cur curr new mean avg average overall max min maximum minimum highest "
-    "lowest metric metrics score result results epoch running ema monitor global set so far at "
-    "the top model checkpoint".split()
+    "lowest metric metrics score result results epoch running ema pseudo monitor global set so far "
+    "at the top model checkpoint".split()
 )
 # A number of one of these is no metric, whoever writes it.
 _NO_METRIC = frozenset(
@@ -195,6 +215,14 @@ def as_compared(name: str, value: float) -> tuple[float, int]:
         if (low, high) == UNIT and PERCENT <= value <= 100
         else (value, 0)
     )
+
+
+def is_estimate(name: str) -> bool:
+    """Return whether this is a running figure: nnU-Net's pseudo Dice on patches, a moving mean."""
+    return not _RUNNING.isdisjoint(_tokens(name.lower()))
+
+
+_RUNNING = frozenset({"ema", "pseudo", "running"})
 
 
 def _tokens(name: str) -> list[str]:

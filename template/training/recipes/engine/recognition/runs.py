@@ -12,11 +12,14 @@ from engine.recognition.evidence import Reading
 from engine.recognition.scan import Entry, Inventory
 
 # Folders that hold a run's checkpoints, so that the run is the folder above.
-CONTAINERS = frozenset({"checkpoints", "checkpoint", "weights", "ckpt", "ckpts", "snapshots"})
+CONTAINERS = frozenset(
+    "checkpoints checkpoint weights ckpt ckpts snapshots tf_ckpts training_checkpoints best_model "
+    "best".split()
+)
 # Folders that hold many runs, or other things: a checkpoint in one does not make it a run's own.
 COLLECTIONS = frozenset(
     "runs experiments outputs output results logs artifacts archive saved trained docs "
-    "lightning_logs multirun work_dirs".split()
+    "lightning_logs multirun work_dirs optuna optuna_trials trials sweep sweeps".split()
 )
 MOMENT = re.compile(r"\d{8}_\d{6}")
 MOVES_ALONG = (
@@ -72,10 +75,12 @@ def group(
     inventory: Inventory,
     readings: Mapping[str, Reading],
     folders: Mapping[str, tuple[str, ...]] | None = None,
+    origins: Collection[str] = (),
 ) -> tuple[Run, ...]:
     """Return the runs. A log that no run is found for is in none of them.
 
     `folders` are those that are one checkpoint, with their files; these are the run's, too.
+    `origins` are weights that trainings started from: no log or result is theirs.
 
     `readings` holds what was recognised outside the layout. A log that several runs may have
     written (they append to one file) is a record of each.
@@ -86,22 +91,21 @@ def group(
     runs = [*_folder_runs(inventory, weights, own), *_file_runs(readings, weights, own, places)]
     members = {path for run in runs for path in (*run.checkpoints, *run.others)}
     records = [path for path in readings if path not in members]
-    owners = {path: _owners(path, readings[path], runs) for path in records}
+    trained = [run for run in runs if not run.checkpoints or {*run.checkpoints} - {*origins}]
+    owners = {path: _owners(path, readings[path], trained) for path in records}
     joined = tuple(_with_records(run, owners, readings) for run in runs)
     outputs = output_folders(weights)
     loose = [path for path in records if not owners[path]]
-    alone = tuple(
-        Run(
-            str(PurePosixPath(path).parent),
-            identity.variants(identity.stem(path))[-1],
-            False,
-            (),
-            (path,),
-        )
-        for path in loose
-        if readings[path].role == "results" and under(path, outputs)
-    )
-    return joined + alone
+    scattered: dict[tuple[str, identity.Tokens], list[str]] = defaultdict(list)
+    for path in loose:
+        if readings[path].role == "results" and under(path, outputs):
+            folder = PurePosixPath(path).parent
+            is_event = "event" in readings[path].format  # their names tell of hosts and moments
+            variants = identity.variants(identity.stem(path))
+            key = identity.folder_key(folder.name) if is_event else variants[-1]
+            scattered[str(folder), key].append(path)
+    alone = (Run(*owner, False, (), tuple(paths)) for owner, paths in scattered.items())
+    return (*joined, *alone)
 
 
 def is_weights(path: str, reading: Reading) -> bool:
@@ -227,10 +231,24 @@ def _file_runs(
         if len(by_key) == 2 and all(readings[p].role == "training_state" for p in unnamed):
             only = max(by_key)  # "optimizer.pt" beside the checkpoints of a single run
             by_key[only] += by_key.pop((), [])
+        for key in [k for k in by_key if identity.is_size(k) and by_key.get(k[:-1])]:
+            by_key[key[:-1]] += by_key.pop(key)  # resnet_20 beside resnet_25: these are epochs
+        for bare, keys in _trained_together(by_key):
+            by_key[bare] = [path for key in keys for path in by_key.pop(key)]
         for key, paths in sorted(by_key.items()):
             inside = {file for path in paths for file in places.folders.get(path, ())}
             others = tuple(sorted(inside - set(paths)))
             yield Run(folder, key, False, tuple(sorted(paths)), (), others)
+
+
+def _trained_together(
+    keys: Iterable[identity.Tokens],
+) -> list[tuple[identity.Tokens, list[identity.Tokens]]]:
+    """Return the keys that only tell parts of one model apart, by what they have in common."""
+    alike: dict[identity.Tokens, list[identity.Tokens]] = defaultdict(list)
+    for key in keys:
+        alike[tuple(word for word in key if word not in identity.PARTS)].append(key)
+    return [(bare, found) for bare, found in alike.items() if len(found) > 1]
 
 
 def _owners(path: str, reading: Reading, runs: list[Run]) -> frozenset[tuple[str, identity.Tokens]]:
@@ -251,7 +269,8 @@ def _distance(path: str, reading: Reading, run: Run) -> tuple[int, int, bool] | 
     folder = str(PurePosixPath(path).parent)
     elsewhere = folder != run.folder
     said = {m.checkpoint for m in reading.measurements if m.checkpoint}
-    if said & {PurePosixPath(checkpoint).name for checkpoint in run.checkpoints}:
+    files = [PurePosixPath(checkpoint).name for checkpoint in run.checkpoints]
+    if any(name in files or any(identity.is_called(file, name) for file in files) for name in said):
         generic = not run.key or run.whole
         return (_LOOSE if generic else -1, 0, elsewhere)
     names = [run.name, *(identity.stem(checkpoint) for checkpoint in run.checkpoints)]
@@ -274,7 +293,24 @@ def _distance(path: str, reading: Reading, run: Run) -> tuple[int, int, bool] | 
     if core and run.key[: len(core)] == core and not identity.is_counter(core):
         return (_LOOSE, shared, elsewhere)
     generic = not identity.without_values(core) or core[-1] in identity.RECORDS | identity.NOUNS
-    return (_LOOSE + 1, shared, elsewhere) if generic and not elsewhere else None
+    generic = generic or "event" in reading.format
+    steps_away = _steps_away(PurePosixPath(path).parent, PurePosixPath(run.folder), reading)
+    return (_LOOSE + steps_away, shared, elsewhere) if generic and steps_away else None
+
+
+def _steps_away(folder: PurePosixPath, place: PurePosixPath, reading: Reading) -> int:
+    """Return how far a run's checkpoints in `place` are from a record in `folder`; 0: too far.
+
+    It lies beside them or above `weights/` or fastai's `models/`; a log also in `logs/` there, and
+    evaluations of an agent in `results/`. What lies in the project's root tells of anything.
+    """
+    home = place
+    while _is_container(home) or home.name == "models":
+        home = home.parent
+    if folder in (place, home) and (folder == place or home != PurePosixPath()):
+        return 1
+    named = {"training log": ("logs", "log"), "evaluations": ("results",)}.get(reading.format, ())
+    return 2 if folder.name.lower() in named and folder.parent == home else 0
 
 
 def _with_records(

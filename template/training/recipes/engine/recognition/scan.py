@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
+from engine import layouts
 from engine.project import Project
 
 EntryKind = Literal["file", "link", "folder", "special"]
@@ -77,8 +78,8 @@ def scan(project: Project, leave_alone: tuple[str, ...] = ()) -> Inventory:
 
 def scan_layout(project: Project) -> Inventory:
     """Return what lies in the layout's folders, wherever they are; git is not asked."""
-    zones = _layout_zones(project).items()
-    places: list[tuple[str, str | None]] = [(f, zone) for f, zone in zones if zone == "the layout"]
+    folders = dict.fromkeys(layouts.current(project).folders.values())
+    places: list[tuple[str, str | None]] = [(folder, "the layout") for folder in folders]
     return Inventory(_walk(project, places, ())[0], frozenset(), {})
 
 
@@ -131,10 +132,8 @@ def matches(path: str, globs: tuple[str, ...]) -> bool:
 
 def _layout_zones(project: Project) -> dict[str, str]:
     folders = project.folders
-    zones = dict.fromkeys(
-        (folders.active, folders.archived, folders.logs, folders.results), "the layout"
-    )
-    zones |= dict.fromkeys((folders.production, folders.pretrained), "the layout")
+    known = (layouts.current(project), *layouts.former(project))
+    zones = {folder: "the layout" for layout in known for folder in layout.folders.values()}
     recipes = f"{project.conventions.folders.training}/recipes"
     return zones | {folders.history: "its own", recipes: "its own"}
 
@@ -152,6 +151,8 @@ def _foreign(folder: str, names: set[str]) -> str | None:
         return "environment"
     if ".git" in names:
         return "another repository"
+    if "meta.yaml" in names and names >= {"metrics", "params"}:
+        return "a tracker's"  # a run of MLflow, whatever its store is called
     above = folder.rpartition("/")[0].rpartition("/")[2]
     return "vendored" if above in EXTERNAL and names & {"setup.py", "pyproject.toml"} else None
 
@@ -173,6 +174,11 @@ def entry_of(path: str, status: os.stat_result, zone: str | None) -> Entry:
 def tracked(root: Path) -> frozenset[str]:
     """Return the paths that git tracks; none where there is no git."""
     return _git_files(root)
+
+
+def as_committed(root: Path) -> frozenset[str]:
+    """Return the paths that git tracks and whose content is what it has."""
+    return tracked(root) - _git_files(root, "--modified")
 
 
 def not_ignored(root: Path) -> frozenset[str]:

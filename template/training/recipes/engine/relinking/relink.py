@@ -19,6 +19,7 @@ from engine.recognition.scan import FOREIGN_FOLDERS, Entry, Inventory, not_ignor
 from engine.relinking import relink_notebook, relink_python
 from engine.relinking.moves import Moves, Reference, moves
 from engine.relinking.relink_text import Finder
+from engine.relinking.stores import mentions
 
 LIMIT = 4 << 20  # bytes: what is larger was not written by hand
 TEXTS = {
@@ -28,7 +29,6 @@ TEXTS = {
 NAMES = re.compile(
     r"(?:.*\.)?(?:dockerfile|containerfile|gnumakefile|makefile|\.?justfile)(?:\..*)?"
 )
-TRACKERS = {".yaml", ".yml", ".json"}
 ZONES = (None, "hidden", FOREIGN_FOLDERS["tests"])
 UNPARSED = (SyntaxError, ValueError, LookupError, TypeError, RecursionError, tokenize.TokenError)
 OUTPUTS = ("model", "training_state", "results", "log", "data")
@@ -60,7 +60,7 @@ def relink(project: Project, now: datetime) -> Relinking:
         reported += _told(entry.path, data, references)
     reported += [
         *_in_checkpoints(project, inventory, moved),
-        *_in_stores(project, inventory, finder),
+        *mentions(project.root, inventory, finder),
     ]
     plan = Plan("relink", now.isoformat(), tuple(actions), notes=tuple(reported))
     return Relinking(plan, diffs, tuple(reported), _dirty(project, diffs))
@@ -163,17 +163,3 @@ def _in_checkpoints(project: Project, inventory: Inventory, moved: Moves) -> Ite
             for key, value in reading.config.items():
                 if isinstance(value, str) and moved.refer((0, 0), value, ""):
                     yield f"{entry.path}: says {key} = {value} inside; a new save corrects it"
-
-
-def _in_stores(project: Project, inventory: Inventory, finder: Finder) -> Iterator[str]:
-    """Yield the records of trackers that name what has moved: theirs, so they stay."""
-    anywhere = re.compile(rb"(?<=[/'\" ])" + finder.paths) if finder.moves.places else None
-    for store, why in sorted(inventory.closed.items()):
-        if why != "a tracker's" or anywhere is None:
-            continue
-        for path in sorted((project.root / store).rglob("*")):
-            if path.suffix not in TRACKERS or not path.is_file() or path.stat().st_size > LIMIT:
-                continue
-            if match := anywhere.search(path.read_bytes()):
-                where = path.relative_to(project.root).as_posix()
-                yield f"{where}: names {os.fsdecode(match[0])}; it is the tracker's, and stays"

@@ -18,7 +18,7 @@ from engine import readers
 from engine.changes import disk
 from engine.project import Project
 from engine.recognition import metrics
-from engine.recognition.attribution import Checkpoint, attribute
+from engine.recognition.attribution import attribute
 from engine.recognition.evidence import Reading
 from engine.recognition.identity import folder_key
 from engine.recognition.runs import Run
@@ -137,13 +137,17 @@ def _read(project: Project, home: str, files: list[Entry]) -> Curve:
     return Curve()
 
 
-def ways(checkpoint: Checkpoint, rows: list[dict[str, Any]]) -> dict[str, tuple[float, ...]]:
+def ways(
+    metric: str | None, rows: list[dict[str, Any]], count: int = POINTS
+) -> dict[str, tuple[float, ...]]:
     """Return the curves in the rows of a training by name, its metric first, thinned."""
-    points, losses = _points(rows, checkpoint.metric), _losses(rows, checkpoint.metric)
-    return {name: way for name, way in ((checkpoint.metric or "", points), *losses) if way}
+    known = ((metric or "", _points(rows, metric, count)), *_losses(rows, metric, count))
+    return {name: way for name, way in known if way}
 
 
-def _points(rows: list[dict[str, Any]], metric: str | None) -> tuple[float, ...]:
+def _points(
+    rows: list[dict[str, Any]], metric: str | None, count: int = POINTS
+) -> tuple[float, ...]:
     """Return the values of a metric in the rows of a training, validation first."""
     names = [
         name
@@ -151,21 +155,21 @@ def _points(rows: list[dict[str, Any]], metric: str | None) -> tuple[float, ...]
         if metrics.plausible(name) == metric and metrics.split(name) != "train"
     ]
     names.sort(key=lambda name: metrics.split(name) != "val")
-    return _way(rows, names[0]) if names else ()
+    return _way(rows, names[0], count) if names else ()
 
 
 def _losses(
-    rows: list[dict[str, Any]], metric: str | None
+    rows: list[dict[str, Any]], metric: str | None, count: int = POINTS
 ) -> tuple[tuple[str, tuple[float, ...]], ...]:
     """Return the first few losses in the rows of a training, unless these are its metric."""
     names = dict.fromkeys(name for row in rows for name in row)
     losses = [name for name in names if metrics.plausible(name) == "loss" != metric]
-    return tuple((name, _way(rows, name)) for name in losses[:LOSSES])
+    return tuple((name, _way(rows, name, count)) for name in losses[:LOSSES])
 
 
-def _way(rows: list[dict[str, Any]], name: str) -> tuple[float, ...]:
+def _way(rows: list[dict[str, Any]], name: str, count: int) -> tuple[float, ...]:
     values = [row[name] for row in rows if name in row]
-    return thinned([value for value in values if math.isfinite(value)], POINTS)
+    return thinned([value for value in values if math.isfinite(value)], count)
 
 
 def thinned(values: list[float], count: int) -> tuple[float, ...]:

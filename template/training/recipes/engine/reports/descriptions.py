@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from engine.recognition import metrics
+from engine.recognition import identity, metrics
 from engine.recognition.attribution import Checkpoint
 from engine.recognition.evidence import Measurement, Reading
 
@@ -23,6 +23,28 @@ def describe(checkpoint: Checkpoint, role: str) -> dict[str, Any]:
         "format": checkpoint.format,
         "problem": checkpoint.problem,
         "evidence": [vars(evidence) for evidence in checkpoint.evidence],
+    }
+
+
+def for_papers(
+    checkpoint: Checkpoint, role: str, target: str, log: str | None, reason: str, **more: Any
+) -> dict[str, Any]:
+    """Return what metadata, summary and curve of a model are written from.
+
+    `target` is its place in production, `reason` why it was chosen; `more` are `compared`
+    (described checkpoints), `epochs` (rows) and `supersedes`, where there are any.
+    """
+    return describe(checkpoint, role) | {
+        "production": target,
+        "name": identity.stem(target),
+        "log": log,
+        "reason": reason,
+        "config": dict(checkpoint.config),
+        "facts": dict(checkpoint.facts),
+        "compared": [],
+        "epochs": [],
+        "supersedes": [],
+        **more,
     }
 
 

@@ -6,11 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.plans.plan import Action, Document, Plan
+from engine.recognition import identity
 from engine.reports import model_card
 from engine.reports.markdown import line, table
 
 Facts = Mapping[str, Any]
 UNKNOWN = "unknown"
+LISTS = ("evidence", "supersedes", "compared")
+FACTS = ("parameters", "task", "dataset", "classes", "seed")  # each a line of the metadata
 
 
 def render(document: Document, facts: Facts, plan: Plan, context: Facts) -> bytes:
@@ -46,14 +49,42 @@ def _metadata(facts: Facts, plan: Plan, context: Facts) -> str:
         "source": facts["path"],
         "chosen_because": facts["reason"],
         "log": facts["log"],
-        **{name: known.get(name) for name in ("parameters", "task", "dataset", "classes", "seed")},
+        **{name: known.get(name) for name in FACTS},
         "git_commit": model_card.commit(facts),
         "config": {name: _for_json(value) for name, value in facts["config"].items()},
         "evidence": facts["evidence"],
-        "supersedes": facts.get("supersedes", []),
+        "supersedes": facts["supersedes"],
+        "compared": [{"path": c["path"], "value": c["value"]} for c in facts["compared"]],
+        "facts": {name: value for name, value in known.items() if name not in FACTS},
         "run": context["run"],
     }
     return json.dumps(content, indent=2, default=str, allow_nan=False) + "\n"
+
+
+def facts_of(metadata: Facts, production: str) -> dict[str, Any]:
+    """Return what a summary is written from, as metadata tells it: all but log, epochs, curve."""
+    texts = ("model_type", "metric", "direction", "date", "sha256", "format")
+    known = {name: _told(metadata, name, str) for name in texts}
+    facts = _told(metadata, "facts", dict) or {}
+    said = {name: metadata[name] for name in (*FACTS, "git_commit") if metadata.get(name)}
+    return {
+        **known,
+        "value": _told(metadata, "value", float, int),
+        "epoch": _told(metadata, "epoch", int),
+        "size": _told(metadata, "size", int) or 0,
+        "path": _told(metadata, "source", str) or production,
+        "reason": _told(metadata, "chosen_because", str) or UNKNOWN,
+        "production": production,
+        "name": identity.stem(production),
+        "config": _told(metadata, "config", dict) or {},
+        "facts": {**facts, **said},
+        **{name: _told(metadata, name, list) or [] for name in LISTS},
+    }
+
+
+def _told(metadata: Facts, name: str, *kinds: type) -> Any:
+    found = metadata.get(name)
+    return found if isinstance(found, kinds) and not isinstance(found, bool) else None
 
 
 def _for_json(value: object) -> object:

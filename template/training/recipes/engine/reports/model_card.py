@@ -4,26 +4,28 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
-from engine.recognition import metrics
-from engine.reports.curves import thinned
+from engine.reports.additions import BEGIN, END
+from engine.reports.curves import ways
 from engine.reports.markdown import code, line, table
+from engine.reports.picture import picture
 
 Facts = Mapping[str, Any]
 UNKNOWN = "unknown"
 CURVE_ROWS = 200  # a longer curve is thinned in the table; the log has every row
-PICTURE_POINTS = 60
-PALETTE = """%%{init: {"themeVariables": {"xyChart": {"plotColorPalette": "#3b82f6"}}}}%%"""
+PICTURE_POINTS = 280  # of a curve: one in two units of its width
 # What a config.yaml notes at the start; the rest of it are parameters.
 ENVIRONMENT = tuple(
     "git_commit git_dirty python interpreter host system cpu cpus memory_gb gpus".split()
 )
 DATA = ("dataset", "task", "classes")
-YOURS = """<!-- yours: no recipe changes what stands from here to the end of yours -->
+PIN = re.compile(r"[\w.-]+==[\w.!+-]+", re.ASCII)
+YOURS = f"""{BEGIN}: kept, as are sections and entries of the card that you add -->
 
 What the model is meant for, and what it is not; what is known of its data; what you learned.
 
-<!-- end of yours -->
+{END}
 """
 
 
@@ -44,7 +46,7 @@ def summary(facts: Facts) -> str:
         "## Data\n",
         table(("fact", "value"), ((fact, _said(facts, fact)) for fact in DATA)),
         "## Epochs\n",
-        _picture(facts),
+        _picture(facts.get("curve"), facts["metric"]),
         _epochs(facts),
         "## Compared with\n",
         table(("checkpoint", facts["metric"] or "metric"), _compared_rows(facts)),
@@ -128,7 +130,7 @@ def _evidence_rows(facts: Facts) -> Iterator[tuple[str, ...]]:
 
 def _parameter_rows(facts: Facts) -> Iterator[tuple[str, ...]]:
     known = {**facts["config"], **facts["facts"]}
-    elsewhere = {*ENVIRONMENT, *DATA, "command", "parent"}
+    elsewhere = {*ENVIRONMENT, *DATA, "command", "parent", "packages"}
     yield from ((n, str(v)) for n, v in known.items() if n not in elsewhere and v is not None)
 
 
@@ -152,53 +154,36 @@ def _epochs(facts: Facts) -> str:
     return note + table(tuple(names), cells)
 
 
-def _picture(facts: Facts) -> str:
-    """Return the curve of the metric as a Mermaid chart, which GitHub and GitLab draw.
-
-    https://mermaid.js.org/syntax/xyChart.html
-    """
+def curve(facts: Facts) -> str | None:
+    """Return the picture of the training's curves as SVG; None if no curve is known."""
     rows = facts["epochs"]
-    names = dict.fromkeys(name for row in rows for name in row)
-    alike = [name for name in names if metrics.plausible(name) == facts["metric"]]
-    alike.sort(key=lambda name: metrics.split(name) != "val")
-    values = [row[name] for name in alike[:1] for row in rows if name in row]
-    if len(values) < 2 or not all(isinstance(v, float | int) and abs(v) < 1e12 for v in values):
-        return ""
-    low, high = min(values), max(values)
-    margin = (high - low) * 0.05 or 0.5
-    name = re.sub(r"[^\w ./-]+", " ", alike[0])
-    return "\n".join(
-        [
-            "```mermaid",
-            PALETTE,
-            "xychart-beta",
-            f'    title "{name}"',
-            f'    x-axis "epoch" {rows[0]["epoch"]} --> {rows[-1]["epoch"]}',
-            f'    y-axis "{name}" {low - margin:.6f} --> {high + margin:.6f}',
-            f"    line [{', '.join(f'{value:.6f}' for value in thinned(values, PICTURE_POINTS))}]",
-            "```\n",
-        ]
-    )
+    ends = [row["epoch"] for row in rows[:1] + rows[-1:]]
+    found = ways(facts["metric"], rows, PICTURE_POINTS)
+    return picture(facts["name"], found, facts["direction"], ends)
+
+
+def _picture(file: str | None, metric: object) -> str:
+    return f"![{line(metric)} by epoch]({quote(file)})\n" if file else ""
 
 
 # --- how to reproduce, known limits ---------------------------------------------------------------
 
 
 def _reproduce(facts: Facts) -> str:
-    found, seed = commit(facts), _said(facts, "seed")
-    python = re.fullmatch(r"3\.\d+(?:\.\d+)?", _said(facts, "python"))
-    command = _command(facts)
-    listed = "; `packages` in its `config.yaml` is the `requirements.txt`" if python else ""
+    found, seed, command = commit(facts), _said(facts, "seed"), _command(facts)
+    python, packages = re.fullmatch(r"3\.\d+(?:\.\d+)?", _said(facts, "python")), _packages(facts)
+    install = ["uv pip install --requirements - <<PACKAGES", *packages, "PACKAGES"]
     commands = [
-        f"git checkout {found}" if found else None,
-        f"uv venv --python {python[0]}" if python else None,
-        "uv pip install -r requirements.txt" if python else None,
-        command,
+        f"git checkout {found}" if found else "",
+        f"uv venv --python {python[0]}" if python else "",
+        *(install if packages else ()),
+        command or "",
     ]
+    known = f"the {len(packages)} packages" if packages else "the packages, unknown here,"
     block = "\n".join(filter(None, commands))
     lines = [
         f"1. `git checkout {found}`" if found else "1. The git commit of the run is unknown.",
-        f"2. Install the packages that the run had{listed} (see `REPRODUCIBILITY.md`).",
+        f"2. Install {known} that the run had (see `REPRODUCIBILITY.md`).",
         f"3. Train with {'the command' if command else 'the parameters above'}, seed {line(seed)}.",
         f"4. Compare with {facts['metric'] or 'the metric'} {_value(facts)}"
         f" and with the curve in {code(facts['log']) if facts['log'] else 'the log'}.",
@@ -207,6 +192,12 @@ def _reproduce(facts: Facts) -> str:
         "What is called unknown here was found in no file of the run.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _packages(facts: Facts) -> list[str]:
+    """Return the packages of the run, each pinned as `name==version`; others are left out."""
+    listed = str(facts["facts"].get("packages") or "").split()
+    return [package for package in listed if PIN.fullmatch(package)]
 
 
 def _command(facts: Facts) -> str | None:
@@ -218,7 +209,9 @@ def _command(facts: Facts) -> str | None:
         return None
     if not words or not model_type or not str(said).isprintable():
         return None
-    return shlex.join(["just", "train", model_type, "--", *words])
+    seed = re.fullmatch(r"\d+", _said(facts, "seed"))
+    noted = ["--seed", seed[0]] if seed else []
+    return shlex.join(["just", "train", model_type, *noted, "--", *words])
 
 
 def _limits(facts: Facts) -> Iterator[str]:

@@ -3,12 +3,10 @@
 import json
 import os
 import platform
-import shlex
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from fnmatch import fnmatchcase
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -18,11 +16,10 @@ from engine.archives.archive import manifest_of
 from engine.changes import disk, history
 from engine.plans.production_papers import Papers, papers
 from engine.project import Project
+from engine.recognition import metrics
 from engine.recognition.attribution import Checkpoint
 from engine.recognition.findings import in_production, read_metadata
-from engine.recognition.runs import Run
 from engine.recognition.scan import Entry, Inventory, scan_layout
-from engine.recognition.selection import groups
 from engine.reports.curves import Curve, Curves
 
 ABOUT_LIMIT = 1 << 20  # bytes of a manifest that are read: what is said before its members
@@ -55,6 +52,20 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Told:
+    """What a manifest tells of a run: its own facts, or those of its best checkpoint."""
+
+    model_type: str | None = None
+    metric: str | None = None
+    value: float | None = None
+    direction: str | None = None
+    date: str | None = None
+    checkpoints: int = 0
+    curves: Mapping[str, Any] = field(default_factory=dict)
+    superseded_by: str | None = None
+
+
+@dataclass(frozen=True)
 class Archive:
     """One archive, as its manifest tells."""
 
@@ -63,7 +74,7 @@ class Archive:
     size: int  # bytes
     verified: str | None  # when it was last
     problem: str | None  # what was wrong with it then
-    about: Mapping[str, Any] | None = None  # None: not read
+    told: Told | None = None  # None: not read
     remote: str | None = None  # the store that has it, where it is not on this machine
 
 
@@ -127,14 +138,14 @@ def _experiment(project: Project, home: str, files: list[Entry]) -> Experiment:
     fields = names.parse(
         conventions.names.experiment, name, model_types=conventions.project.model_types
     )
-    record = _json(project.root / home / conventions.names.experiment_record)
+    record = read_metadata(project.root / home / conventions.names.experiment_record)
     day = (fields or {}).get("date", "")
     return Experiment(
         name,
         home,
         state_of(record, platform.node(), _is_alive),
         (fields or {}).get("model_type"),
-        _moment(record.get("started")) or (datetime.fromisoformat(day) if day.isdigit() else None),
+        moment(record.get("started")) or (datetime.fromisoformat(day) if day.isdigit() else None),
         sum(entry.size for entry in files),
         sum(entry.path.lower().endswith(readers.WEIGHTS) for entry in files),
     )
@@ -163,7 +174,7 @@ def _is_alive(process: int) -> bool:
     return True
 
 
-def _moment(text: object) -> datetime | None:
+def moment(text: object) -> datetime | None:
     """Return a time in local time, without a zone."""
     try:
         when = datetime.fromisoformat(str(text))
@@ -196,7 +207,7 @@ def _archives(project: Project, inventory: Inventory, rows: int | None) -> tuple
     found.sort(key=lambda archive: archive.name, reverse=True)
     found.sort(key=lambda archive: archive.problem is None)
     return tuple(
-        replace(archive, about=_about(project.root / manifest_of(archive.path)))
+        replace(archive, told=told(_about(project.root / manifest_of(archive.path))))
         if rows is None or number < rows
         else archive
         for number, archive in enumerate(found)
@@ -211,6 +222,25 @@ def _away(project: Project, inventory: Inventory) -> Iterator[Archive]:
         if said := catalog.mark(project.root, path) if is_away else {}:
             name = PurePosixPath(path).name.removesuffix(catalog.SUFFIX)
             yield Archive(name, path, said["size"], None, None, remote=said["remote"])
+
+
+def told(about: Mapping[str, Any]) -> Told:
+    """Return what a manifest tells, whatever else somebody wrote there."""
+    listed, curves = about.get("checkpoints"), about.get("curves")
+    entries = [c for c in listed if isinstance(c, dict)] if isinstance(listed, list) else []
+    known = [c for c in (about, *entries) if isinstance(c.get("value"), float | int)]
+    best = known[0] if known else about
+    if best is not about:
+        sign = -1 if best.get("direction") == "min" else 1
+        alike = [c for c in known if c.get("metric") == best.get("metric")]
+        best = max(alike, key=lambda c: sign * c["value"])
+    facts = {**about, **{fact: best.get(fact) for fact in ("metric", "value", "direction")}}
+    names = ("model_type", "metric", "direction", "date", "superseded_by")
+    texts = {name: facts.get(name) for name in names if isinstance(facts.get(name), str)}
+    texts.setdefault("direction", metrics.direction(str(texts.get("metric"))))
+    value = best["value"] if known else None
+    drawn = curves if isinstance(curves, dict) else {}
+    return Told(value=value, checkpoints=len(entries), curves=drawn, **texts)
 
 
 def _about(manifest: Path) -> dict[str, Any]:
@@ -264,87 +294,3 @@ def _last_line(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, IndexError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-# --- what to do next ------------------------------------------------------------------------------
-
-
-def next_step(project: Project, seen: Overview, now: datetime) -> tuple[str, str]:
-    """Return the next sensible command, and why."""
-    if seen.interrupted:
-        return "just resume", f"{seen.interrupted} was interrupted; just undo takes it back"
-    if damaged := [archive for archive in seen.archives if archive.problem]:
-        return shlex.join(["just", "verify", damaged[0].name]), f"damaged: {damaged[0].problem}"
-    if better := _better(project, seen):
-        return shlex.join(["just", "promote", better[0].name]), better[1]
-    if bare := [m for m in seen.models if not (m.papers.metadata and m.papers.summary)]:
-        return "just check", f"{bare[0].checkpoint.path} has no metadata or no summary"
-    days = project.conventions.archive.after_days
-    if old := _old(project, seen, now - timedelta(days=days)):
-        return "just archive", f"{old} finished experiments are older than {days} days"
-    days = project.conventions.archive.purge_after_days
-    if seen.waiting_since and seen.waiting_since < f"{now - timedelta(days=days):%Y%m%dT%H%M%S}":
-        return "just purge", f"originals wait in quarantine since {seen.waiting_since}"
-    if any(a.verified is None and a.remote is None for a in seen.archives):
-        return "just verify", "not all archives were ever read again"
-    if not (seen.experiments or seen.models or seen.archives):
-        return "just cleanup", "the layout is empty; outputs elsewhere can be brought into it"
-    return "just train MODEL_TYPE -- COMMAND", "all is in order"
-
-
-def _better(project: Project, seen: Overview) -> tuple[Experiment, str] | None:
-    """Return the finished experiment that beats what is in production, and what says so."""
-    known = {e.path: e for e in seen.experiments if _is_open(seen, e) and e.checkpoints}
-    candidates = [_candidate(experiment) for experiment in known.values() if experiment.curve]
-    models = [model.checkpoint for model in seen.models]
-    decimals = project.conventions.metric.decimals
-    for group in groups([*candidates, *models], (), project.conventions.production.group_by):
-        best = group.winner
-        rival = next((member for member in group.members if member in models), None)
-        if best is None or best.path not in known:
-            continue
-        said, other = f"{best.value:.{decimals}f}", f"{rival.value:.{decimals}f}" if rival else ""
-        if said != other:
-            than = f", {rival.path} {other}" if rival else ", nothing like it is in production"
-            return known[best.path], f"its {group.metric} is {said}{than}"
-    return None
-
-
-def _candidate(experiment: Experiment) -> Checkpoint:
-    curve = experiment.curve or Curve()
-    return Checkpoint(
-        experiment.path,
-        "model",
-        Run(experiment.path, (), True, ()),
-        metric=curve.metric,
-        direction=curve.direction,
-        value=curve.value,
-        facts=dict(curve.task),
-    )
-
-
-def _is_open(seen: Overview, experiment: Experiment) -> bool:
-    """Return whether it is finished, and no model in production came from it."""
-    sources = (str(model.source) for model in seen.models)
-    home = f"{experiment.path}/"
-    return experiment.state == "finished" and not any(s.startswith(home) for s in sources)
-
-
-def _old(project: Project, seen: Overview, before: datetime) -> int:
-    """Return how many experiments are older and more than the rules may keep for their ranks."""
-    rules = project.conventions.archive
-    old = Counter(
-        experiment.model_type
-        for experiment in seen.experiments
-        if experiment.started and experiment.started < before and _is_open(seen, experiment)
-        if not any(fnmatchcase(experiment.name, glob) for glob in rules.keep)
-    )
-    return sum(max(0, number - rules.keep_best - rules.keep_last) for number in old.values())

@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from textwrap import wrap
 from typing import Any
 
 from engine.project import Project
 from engine.reports.curves import Curve, thinned
-from engine.reports.overview import Archive, Experiment, Model, Overview
+from engine.reports.overview import Archive, Experiment, Model, Overview, Told
 from engine.show import WIDTH, safe, size
 
 ROWS = 10  # of a table on one screen
@@ -19,9 +20,17 @@ Row = tuple[str, ...]
 
 
 def lines(
-    project: Project, seen: Overview, now: datetime, step: tuple[str, str], rows: int | None
+    project: Project,
+    seen: Overview,
+    now: datetime,
+    step: tuple[str, str],
+    rows: int | None,
+    width: int = WIDTH,
 ) -> Iterator[tuple[str, str]]:
-    """Yield each line with its style; only so many rows of each table (None: all)."""
+    """Yield each line with its style; only so many rows of each table (None: all).
+
+    On a narrow screen, the columns that names tell as well are left out.
+    """
     metric = project.conventions.metric
     decimals = metric.decimals
     yield f"{safe(project.conventions.project.name)}, {now:%Y-%m-%d %H:%M}", "dim"
@@ -30,22 +39,25 @@ def lines(
     yield f"\nEXPERIMENTS  {counts}, {len(seen.archives)} archived", "bold"
     head: Row = ("experiment", "state", "type", metric.name, "curve", "age", "size", "ckpt")
     found = [_experiment_row(e, now, decimals) for e in seen.experiments[:rows]]
-    yield from _table(head, found, len(seen.experiments), "<<<><>>>")
+    wanted = range(len(head)) if width >= WIDTH else (0, 1, 3, 4, 5, 6)
+    head, *found = [tuple(row[column] for column in wanted) for row in (head, *found)]
+    sides = "".join("<<<><>>>"[column] for column in wanted)
+    yield from _table(head, found, len(seen.experiments), sides, width)
     yield f"\nPRODUCTION  {len(seen.models)}", "bold"
     head = ("model", metric.name, "date", "metadata", "summary", "log")
     models = [_model_row(model, decimals) for model in seen.models[:rows]]
-    yield from _table(head, models, len(seen.models), "<><<<<")
+    yield from _table(head, models, len(seen.models), "<><<<<", width)
     yield (
         f"\nARCHIVES  {len(seen.archives)}, {size(sum(archive.size for archive in seen.archives))}",
         "bold",
     )
     head = ("archive", metric.name, "size", "verified")
     archives = [_archive_row(archive, decimals) for archive in seen.archives[:rows]]
-    yield from _table(head, archives, len(seen.archives), "<>><")
+    yield from _table(head, archives, len(seen.archives), "<>><", width)
     sizes = ", ".join(f"{size(count)} {name}" for name, count in seen.disk.items())
-    yield f"\nDISK  {sizes}", "bold"
-    yield f"\nNext: {_cut(safe(step[0]), WIDTH - 6)}", "bold"
-    yield f"  {_cut(safe(step[1]), WIDTH - 2)}", "dim"
+    yield "\n" + "\n".join(wrap(f"DISK  {sizes}", width, subsequent_indent=" " * 6)), "bold"
+    yield f"\n{_cut(safe(step[1]), width)}", "dim"
+    yield f"Next: {safe(step[0])}", "bold"
 
 
 def _experiment_row(experiment: Experiment, now: datetime, decimals: int) -> Row:
@@ -74,24 +86,8 @@ def _archive_row(archive: Archive, decimals: int) -> Row:
     verified = "DAMAGED" if archive.problem else (archive.verified or "never")[:10]
     if archive.remote:
         verified = _cut(f"at {archive.remote}", REMOTE_WIDTH)
-    return archive.name, _value(said(archive)[1], decimals), size(archive.size), verified
-
-
-def said(archive: Archive) -> tuple[str | None, float | None]:
-    """Return the metric of an archived run and its value: its own, or its best checkpoint's."""
-    about = archive.about or {}
-    listed = about.get("checkpoints")
-    known = [
-        c
-        for c in (about, *(listed if isinstance(listed, list) else ()))
-        if isinstance(c, dict) and isinstance(c.get("value"), float | int)
-    ]
-    if not known or known[0] is about:
-        return about.get("metric"), about.get("value")
-    sign = -1 if known[0].get("direction") == "min" else 1
-    alike = [c for c in known if c.get("metric") == known[0].get("metric")]
-    best = max(alike, key=lambda c: sign * c["value"])
-    return best.get("metric"), best["value"]
+    value = _value((archive.told or Told()).value, decimals)
+    return archive.name, value, size(archive.size), verified
 
 
 def spark(points: Sequence[float]) -> str:
@@ -112,17 +108,19 @@ def _age(started: datetime | None, now: datetime) -> str:
     return f"{hours:.0f} h" if 0 <= hours < 24 else f"{hours / 24:.0f} d"
 
 
-def _table(head: Row, rows: Sequence[Row], total: int, sides: str) -> Iterator[tuple[str, str]]:
+def _table(
+    head: Row, rows: Sequence[Row], total: int, sides: str, width: int
+) -> Iterator[tuple[str, str]]:
     """Yield aligned lines: the first column gets what the others leave of the width."""
     if not rows:
         return
     cells = [[safe(cell) for cell in row] for row in (head, *rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    widths[0] = min(widths[0], WIDTH - 2 - sum(widths[1:]) - 2 * (len(widths) - 1))
+    widths[0] = min(widths[0], width - 2 - sum(widths[1:]) - 2 * (len(widths) - 1))
     for number, row in enumerate(cells):
         row[0] = _cut(row[0], widths[0])
         columns = zip(row, sides, widths, strict=True)
-        line = "  ".join(f"{cell:{side}{width}}" for cell, side, width in columns)
+        line = "  ".join(f"{cell:{side}{wide}}" for cell, side, wide in columns)
         yield f"  {line.rstrip()}", "dim" if number == 0 else ""
     if total > len(rows):
         yield f"  ... {total - len(rows):,} more (just status --all)", "dim"
@@ -166,17 +164,16 @@ def _experiment(experiment: Experiment) -> dict[str, Any]:
 
 def _packed(archive: Archive) -> dict[str, Any]:
     """Return an archived run in the form of an experiment."""
-    metric, value = said(archive)
-    about = archive.about or {}
+    told = archive.told or Told()
     return {
         "name": archive.name,
         "path": archive.path,
-        "read": archive.about is not None,
+        "read": archive.told is not None,
         "state": "archived",
-        "model_type": about.get("model_type"),
-        "metric": metric,
-        "value": value,
-        "started": about.get("date"),
+        "model_type": told.model_type,
+        "metric": told.metric,
+        "value": told.value,
+        "started": told.date,
         "size": archive.size,
     }
 
@@ -203,5 +200,5 @@ def _archive(archive: Archive) -> dict[str, Any]:
         "verified": archive.verified,
         "problem": archive.problem,
         "remote": archive.remote,
-        "superseded_by": (archive.about or {}).get("superseded_by"),
+        "superseded_by": (archive.told or Told()).superseded_by,
     }

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,12 +16,11 @@ from engine.changes import disk
 from engine.checks.subject import Violation
 from engine.errors import UserError
 from engine.project import Project
-from engine.recognition import metrics
 from engine.recognition.findings import read_metadata
 from engine.recognition.scan import Inventory, scan_layout
 from engine.reports.curves import Curves
-from engine.reports.overview import Archive, Experiment, Model, Overview
-from engine.reports.overview_text import said
+from engine.reports.overview import Archive, Experiment, Model, Overview, Told, moment
+from engine.reports.picture import polyline
 from engine.show import safe, size
 
 FILE = "report.html"  # in the results folder
@@ -32,6 +32,7 @@ SUFFIXES = {  # what a file is, for the account of disk space
     "tables and settings": (".json", ".jsonl", ".csv", ".yaml", ".yml", ".toml", ".md"),
 }
 LARGEST = 10  # experiments and archives that the account of disk space names
+PARTS = re.compile(r"(?<=[_/])(?=\w)")  # where a name may go on in the next line
 WIDE, HIGH = 100, 30  # of a drawn curve, in its own units
 
 
@@ -81,11 +82,6 @@ class Lineage:
     metadata: Mapping[str, Any]
     curves: tuple[tuple[str, Drawing], ...]
 
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """Return which papers the model lacks."""
-        return tuple(kind for kind, path in vars(self.model.papers).items() if path is None)
-
     def listed(self, key: str) -> tuple[Mapping[str, Any], ...]:
         """Return the entries of a list in the metadata, whatever else somebody wrote there."""
         entries = self.metadata.get(key)
@@ -108,6 +104,7 @@ def page(
 ) -> str:
     """Return the report. `seen` has all that there is, `found` is what a check found."""
     import jinja2  # which nothing else needs
+    from markupsafe import Markup  # which jinja2 brings
 
     environment = jinja2.Environment(
         autoescape=True,
@@ -118,6 +115,9 @@ def page(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
     )
     environment.filters |= {"bytes": size, "csp": _csp, "age": lambda when: _age(when, now)}
+    environment.filters["breakable"] = lambda text: Markup("<wbr>").join(
+        PARTS.split(safe(str(text)))
+    )
     inventory = scan_layout(project)
     rows = leaderboard(project, inventory, seen)
     body = environment.get_template("report.html.j2").render(
@@ -197,26 +197,21 @@ def _of_experiment(experiment: Experiment, files: list[tuple[str, int]]) -> Row:
 
 
 def _of_archive(archive: Archive) -> Row:
-    about = archive.about or {}
-    metric, value = said(archive)
-    listed = about.get("checkpoints")
-    entries = [c for c in listed if isinstance(c, dict)] if isinstance(listed, list) else []
-    told = next((c.get("direction") for c in (about, *entries) if c.get("direction")), None)
-    curves = about.get("curves")
+    told = archive.told or Told()
     return Row(
         archive.name,
         archive.path,
         "archived",
-        _text(about.get("model_type")),
-        _text(metric),
-        value if isinstance(value, float | int) else None,
-        _text(told) or metrics.direction(str(metric)),
-        _day(about.get("date")),
+        told.model_type,
+        told.metric,
+        told.value,
+        told.direction,
+        moment(told.date),
         archive.size,
-        len(entries) or None,
-        _drawings(curves.items() if isinstance(curves, dict) else ()),
+        told.checkpoints or None,
+        _drawings(told.curves.items()),
         {"archives": archive.size},
-        {"superseded by": about["superseded_by"]} if about.get("superseded_by") else {},
+        {"superseded by": told.superseded_by} if told.superseded_by else {},
     )
 
 
@@ -237,17 +232,6 @@ def ranked(rows: list[Row]) -> Iterator[Row]:
         yield Row(**{**vars(row), "place": places[row.metric] if known else None})
 
 
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _day(value: object) -> datetime | None:
-    try:
-        return datetime.fromisoformat(str(value))
-    except ValueError:
-        return None
-
-
 def _age(started: datetime | None, now: datetime) -> str:
     return "" if started is None else f"{(now - started).days:,} d"
 
@@ -265,11 +249,7 @@ def drawing(points: object) -> Drawing | None:
     values = tuple(float(v) for v in listed if isinstance(v, float | int))
     if len(values) < 2:
         return None
-    low, span = min(values), max(values) - min(values)
-    heights = [(value - low) / span if span else 0.5 for value in values]
-    step = WIDE / (len(values) - 1)
-    marks = (f"{i * step:.4g},{HIGH * (1 - h):.3g}" for i, h in enumerate(heights))
-    return Drawing(" ".join(marks), values)
+    return Drawing(polyline(values, min(values), max(values), WIDE, HIGH), values)
 
 
 # --- production, disk -----------------------------------------------------------------------------

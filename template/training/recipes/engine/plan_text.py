@@ -1,0 +1,202 @@
+"""A plan, or what came of it, for a person: by run, each file, what becomes of it and why."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
+
+from engine.changes.history import PastRun
+from engine.plans.plan import Action, Plan
+from engine.show import as_json, console, next_step, safe, say, size
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+NAME, SIZE = 10, 10  # the column in which names begin; the width of a size
+FEW = 200  # files; a plan of more is folded
+FIRST, RUNS = 3, 20  # files of a folder, runs and notes that are shown then
+# How a verb is written before it is done, after it, and in which style.
+VERBS = {
+    "move": ("move", "moved", "green"),
+    "copy": ("copy", "copied", "green"),
+    "pack": ("pack", "packed", "cyan"),
+    "drop": ("drop", "copies dropped", "yellow"),
+    "delete": ("DELETE", "to be deleted by purge", "bold red"),
+    "skip": ("leave", "left alone", "magenta"),
+    "write": ("write", "documents written", "green"),
+    "restore": ("unpack", "restored", "green"),
+    "rewrite": ("rewrite", "rewritten", "green"),
+    "offload": ("drop", "local copies dropped", "yellow"),
+    "folder": ("make", "folders made", "green"),
+}
+WAITING = ("pack", "drop", "delete", "offload")  # verbs whose originals go into quarantine
+SAME = ("drop", "offload")
+
+
+def print_plan(plan: Plan, command: str, everything: bool = False) -> None:
+    """Print the plan by run: each file, what becomes of it and why; last the next command.
+
+    Of many files in one folder the first stand for all, unless `everything` is asked for.
+    """
+    out = console()
+    folds = len(plan.actions) > FEW and not everything
+    hidden = _print_runs(out, plan, FIRST if folds else len(plan.actions))
+    out.print()
+    notes = plan.notes[:RUNS] if folds else plan.notes
+    for note in notes:
+        out.print(f"note: {safe(note)}", style="yellow")
+    if folds:
+        counts = f"{len(hidden):,} more files, {size(sum(a.bytes for a in hidden))}"
+        more = f"{len(plan.notes) - len(notes):,} more notes"
+        out.print(f"Not shown: {counts}; {more}. --all shows each.", style="cyan")
+    _print_totals(out, plan, done=False)
+    if plan.changes:
+        out.print()
+        next_step(out, command, "Nothing was changed yet. ")
+    else:
+        out.print("Nothing to do.", style="bold")
+
+
+def _print_runs(out: "Console", plan: Plan, fold: int) -> list[Action]:
+    """Print the actions by run; return those that are not shown: no deletion is hidden."""
+    seen = {checkpoint["path"]: checkpoint["evidence"] for checkpoint in plan.checkpoints}
+    by_run: dict[str, list[Action]] = defaultdict(list)
+    hidden: list[Action] = []
+    for action in plan.actions:
+        by_run[action.run].append(action)
+    for number, (run, actions) in enumerate(by_run.items()):
+        if number < max(RUNS, fold) or _ends(actions):
+            hidden += _print_run(out, run, actions, seen, fold)
+        else:
+            hidden += actions
+    return hidden
+
+
+def print_outcome(plan: Plan, left: Mapping[str, str], freed: int = 0) -> None:
+    """Print what a run did, what it left alone, and how to take it back."""
+    out = console()
+    for path, why in left.items():
+        out.print(f"left alone: {safe(path)}: {safe(why)}", style="magenta")
+    _print_totals(out, plan, done=True)
+    waiting = sum(a.bytes for a in plan.actions if a.verb in WAITING) - freed
+    if waiting:
+        out.print(f"\nOriginals of {size(waiting)} wait in quarantine.", style="dim")
+    purge = " Free the space: just purge" if waiting else ""
+    out.print(f"Take it back: just undo.{purge}", style="bold")
+
+
+def print_past_run(past: PastRun, as_json_wanted: bool, command: str) -> None:
+    """Print which run it is, what it did, and the command that goes on with it."""
+    doing, state = past.phase
+    if as_json_wanted:
+        say("", True, run=past.id, doing=doing, state=state, totals=past.plan.totals())
+        return
+    out = console()
+    out.print(
+        f"{past.id}: {doing}, {'finished' if state == 'done' else 'interrupted'}", style="bold"
+    )
+    _print_totals(out, past.plan, done=True)
+    out.print()
+    next_step(out, command)
+
+
+def print_waiting(actions: Sequence[Action], as_json_wanted: bool, everything: bool) -> None:
+    """Print what a purge would free and why it may."""
+    plan = Plan("purge", "", tuple(actions))
+    if as_json_wanted:
+        print(as_json(plan, None))
+        return
+    print_plan(plan, "just purge --apply", everything)
+
+
+def _print_run(
+    out: "Console",
+    run: str,
+    actions: Sequence[Action],
+    seen: Mapping[str, Sequence[Mapping[str, Any]]],
+    fold: int,
+) -> list[Action]:
+    """Print the actions of a run; return those that are not shown."""
+    out.print()
+    _print_path(out, "", run, "bold")
+    archives = {action.dst for action in actions if action.verb == "pack"}
+    if len(archives) == 1:
+        _print_path(out, "  into ", str(*archives), "cyan")
+    shown, folded = _folded(actions, fold)
+    for action in shown:
+        says_where = action.src and action.dst and (action.verb != "pack" or len(archives) > 1)
+        _print_action(out, action, seen.get(action.src or "", ()), bool(says_where))
+    for (verb, folder), rest in folded.items():
+        more = f"{len(rest):,} more in {safe(folder) or 'the project folder'}"
+        amount = size(sum(action.bytes for action in rest))
+        out.print(f"  {VERBS[verb][0]} {more}, {amount}", style="dim")
+    return [action for rest in folded.values() for action in rest]
+
+
+def _print_action(
+    out: "Console", action: Action, seen: Sequence[Mapping[str, Any]], says_where: bool
+) -> None:
+    """Print verb, name and size; below them where it goes, why, and by which evidence."""
+    (word, _, style), room = VERBS[action.verb], out.width - NAME
+    out.print(f"  {word:<8}", style=style, end="")
+    first, *others = _pieces(_inner(action.src or action.dst or "", action.run), room - SIZE)
+    amount = size(action.bytes) if action.src else ""
+    out.print(f"{first:<{room - SIZE}}{amount:>{SIZE}}".rstrip(), soft_wrap=True)
+    for line in others:
+        out.print(f"{' ' * NAME}{line}", soft_wrap=True)
+    if says_where:
+        to = "same as" if action.verb in SAME else "to"
+        _print_path(out, f"{' ' * NAME}{to} ", str(action.dst))
+    told = (_told(found, action.src or "", action.run) for found in seen)
+    for text in (f"because {action.reason}{'; git tracks it' if action.tracked else ''}", *told):
+        for line in wrap(safe(text), room, break_on_hyphens=False):
+            out.print(f"{' ' * NAME}{line}", style="dim", soft_wrap=True)
+
+
+def _print_path(out: "Console", lead: str, path: str, style: str | None = None) -> None:
+    """Print a path; if it is too long, it goes on below its beginning."""
+    for number, piece in enumerate(_pieces(path, out.width - len(lead))):
+        out.print(f"{' ' * len(lead) if number else lead}{piece}", style=style, soft_wrap=True)
+
+
+def _folded(
+    actions: Sequence[Action], fold: int
+) -> tuple[list[Action], dict[tuple[str, str], list[Action]]]:
+    """Return the actions to show, and the others by verb and folder; no deletion is hidden."""
+    groups: dict[tuple[str, str], list[Action]] = defaultdict(list)
+    for action in actions:
+        groups[action.verb, (action.src or action.dst or "").rpartition("/")[0]].append(action)
+    rest = {k: v[fold:] for k, v in groups.items() if len(v) > fold + 1 and not _ends(v)}
+    hidden = {action.src or action.dst for some in rest.values() for action in some}
+    return [action for action in actions if (action.src or action.dst) not in hidden], rest
+
+
+def _ends(actions: Sequence[Action]) -> bool:
+    """Return whether bytes are to be deleted that are nowhere else: each file of it is named."""
+    return any(action.verb == "delete" and action.dst is None for action in actions)
+
+
+def _pieces(text: str, room: int) -> list[str]:
+    """Return a path in lines: it is broken anywhere, but loses no character."""
+    shown = safe(text)
+    return [shown[start : start + room] for start in range(0, len(shown), room)] or [""]
+
+
+def _told(found: Mapping[str, Any], path: str, run: str) -> str:
+    source = "" if found["path"] == path else f"{_inner(found['path'], run)}, "
+    other = "" if found["used"] else " (disagrees, not used)"
+    return f"{found['fact']} {found['value']}: {source}{found['where']}{other}"
+
+
+def _inner(path: str, run: str) -> str:
+    """Return a path as seen from its run: inside its folder, or beside its other files."""
+    beside = run.rpartition("/")[0] + "/"
+    name = path.removeprefix(f"{run}/").removeprefix(beside if beside != "/" else "")
+    return path if "/" in name and not path.startswith(f"{run}/") else name
+
+
+def _print_totals(out: "Console", plan: Plan, done: bool) -> None:
+    for verb, total in plan.totals().items():
+        amount = "" if verb in ("write", "folder") else size(total["bytes"])
+        told = f"{total['files']:>7,}  {VERBS[verb][1 if done else 0]:<24}{amount:>10}"
+        out.print(told.rstrip())

@@ -1,0 +1,97 @@
+"""What to do next, by what there is: one command, and why."""
+
+import shlex
+from collections import Counter
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+
+from engine.errors import UserError
+from engine.project import Project
+from engine.recognition.attribution import Checkpoint
+from engine.recognition.runs import Run
+from engine.recognition.selection import groups
+from engine.reports.curves import Curve
+from engine.reports.overview import Experiment, Overview
+
+
+def next_step(project: Project, seen: Overview, now: datetime) -> tuple[str, str]:
+    """Return the next sensible command, and why."""
+    if seen.interrupted:
+        return "just resume", f"{seen.interrupted} was interrupted; just undo takes it back"
+    if damaged := [archive for archive in seen.archives if archive.problem]:
+        return shlex.join(["just", "verify", damaged[0].name]), f"damaged: {damaged[0].problem}"
+    if better := _better(project, seen, now):
+        return shlex.join(["just", "promote", better[0].name]), better[1]
+    if bare := [m for m in seen.models if not (m.papers.metadata and m.papers.summary)]:
+        return "just check", f"{bare[0].checkpoint.path} has no metadata or no summary"
+    days = project.conventions.archive.after_days
+    if old := _old(project, seen, now - timedelta(days=days)):
+        return "just archive", f"{old} finished experiments are older than {days} days"
+    days = project.conventions.archive.purge_after_days
+    if seen.waiting_since and seen.waiting_since < f"{now - timedelta(days=days):%Y%m%dT%H%M%S}":
+        return "just purge", f"originals wait in quarantine since {seen.waiting_since}"
+    if any(a.verified is None and a.remote is None for a in seen.archives):
+        return "just verify", "not all archives were ever read again"
+    if not (seen.experiments or seen.models or seen.archives):
+        return "just cleanup", "the layout is empty; outputs elsewhere can be brought into it"
+    return "just train MODEL_TYPE -- COMMAND", "all is in order"
+
+
+def _better(project: Project, seen: Overview, now: datetime) -> tuple[Experiment, str] | None:
+    """Return the finished experiment that beats what is in production, and what says so."""
+    known = {e.path: e for e in seen.experiments if _is_open(seen, e) and e.checkpoints}
+    candidates = [_candidate(experiment) for experiment in known.values() if experiment.curve]
+    models = [model.checkpoint for model in seen.models]
+    decimals = project.conventions.metric.decimals
+    for group in groups([*candidates, *models], (), project.conventions.production.group_by):
+        best = group.winner
+        rival = next((member for member in group.members if member in models), None)
+        if best is None or best.path not in known:
+            continue
+        said, other = f"{best.value:.{decimals}f}", f"{rival.value:.{decimals}f}" if rival else ""
+        if said != other and _can_be_promoted(project, known[best.path], now):
+            than = f", {rival.path} {other}" if rival else ", nothing like it is in production"
+            return known[best.path], f"its {group.metric} is {said}{than}"
+    return None
+
+
+def _can_be_promoted(project: Project, experiment: Experiment, now: datetime) -> bool:
+    """Return whether promote finds what its log tells of: a checkpoint, and evidence for it."""
+    from engine.plans.promotion import Wish, promote  # most overviews need none of it
+
+    try:
+        return bool(promote(project, Wish(experiment.name, now)).changes)
+    except (UserError, OSError):
+        return False
+
+
+def _candidate(experiment: Experiment) -> Checkpoint:
+    curve = experiment.curve or Curve()
+    return Checkpoint(
+        experiment.path,
+        "model",
+        Run(experiment.path, (), True, ()),
+        metric=curve.metric,
+        direction=curve.direction,
+        value=curve.value,
+        facts=dict(curve.task),
+    )
+
+
+def _is_open(seen: Overview, experiment: Experiment) -> bool:
+    """Return whether it is finished, and no model in production came from it."""
+    sources = (str(model.source) for model in seen.models)
+    home = f"{experiment.path}/"
+    return experiment.state == "finished" and not any(s.startswith(home) for s in sources)
+
+
+def _old(project: Project, seen: Overview, before: datetime) -> int:
+    """Return how many experiments are older and more than the rules may keep for their ranks."""
+    rules = project.conventions.archive
+    old = Counter(
+        experiment.model_type
+        for experiment in seen.experiments
+        if experiment.started and experiment.started < before and _is_open(seen, experiment)
+        if not any(fnmatchcase(experiment.name, glob) for glob in rules.keep)
+    )
+    return sum(max(0, number - rules.keep_best - rules.keep_last) for number in old.values())

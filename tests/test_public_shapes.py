@@ -1,0 +1,422 @@
+"""Shapes of public repositories: what programs load stays, what is alike is told apart."""
+
+import io
+import json
+import pickle
+import struct
+import subprocess
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from conventions_text import CONVENTIONS
+from engine.plans.cleanup_plan import Options, cleanup
+from engine.plans.plan import Plan
+from engine.project import open_project
+from engine.recognition.findings import look
+from mess import NOW
+from torch_writer import Tensor, save
+
+Write = Callable[..., None]
+BARE = {"layer.weight": Tensor((2, 2), seed=1)}
+EPOCHS = "".join(f"Epoch {n}: val_auc: 0.{n}5\n" for n in range(1, 6))
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Write a file into the project: a text, bytes, or what torch would save."""
+
+    def write(path: str, content: object) -> None:
+        target = tmp_path / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, str):
+            target.write_text(content)
+        elif isinstance(content, bytes):
+            target.write_bytes(content)
+        else:
+            save(target, content)
+
+    return write
+
+
+def planned(root: Path, *, tracked: bool = False) -> Plan:
+    """Return what a clean-up would do; `tracked` commits everything to git first."""
+    if tracked:
+        subprocess.run(["git", "init", "-q", root], check=True)
+        subprocess.run(["git", "-C", root, "add", "-f", "."], check=True)
+    conventions = root / "training/conventions.toml"
+    conventions.parent.mkdir(exist_ok=True)
+    conventions.write_text(CONVENTIONS.replace("in_use_minutes = 10", "in_use_minutes = 0"))
+    project = open_project(root, conventions, {})
+    return cleanup(project, look(project), Options(NOW))
+
+
+def touched(plan: Plan) -> set[str]:
+    """Return the files that would not stay as they are."""
+    return {str(action.src) for action in plan.actions if action.src and action.verb != "skip"}
+
+
+def said(plan: Plan, fact: str = "role") -> dict[str, object]:
+    """Return what the plan says of each checkpoint."""
+    return {str(c["path"]): c[fact] for c in plan.checkpoints}
+
+
+# --- what stays ----------------------------------------------------------------------------------
+
+
+def test_a_text_that_is_called_like_weights_is_none(write: Write, tmp_path: Path) -> None:
+    """Words of Portuguese end in `.pt`, and a list of folders for Python in `.pth`."""
+    write("share/nonbreaking_prefix.pt", "# abreviações\nSr\nSra\nDr\n")
+    write("tools/paths.pth", "/opt/one\n/opt/two\n/opt/three\n")
+    plan = planned(tmp_path, tracked=True)
+    assert (touched(plan), plan.checkpoints) == (set(), ())
+
+
+def test_a_tracked_model_that_a_program_names_stays(write: Write, tmp_path: Path) -> None:
+    """Nothing tells how good it is, so an archive would only break the program."""
+    write("app.py", "model = load('weights/net.pth')\n")
+    write("weights/net.pth", BARE)
+    write("weights/optimizer.pth", {"state": {}, "param_groups": [{"lr": 0.1}]})
+    plan = planned(tmp_path, tracked=True)
+    assert touched(plan) == set()
+    assert said(plan) == {"weights/net.pth": "ignored", "weights/optimizer.pth": "ignored"}
+    assert "app.py names net.pth" in str(said(plan, "problem")["weights/net.pth"])
+
+
+@pytest.mark.parametrize("tracked", [True, False])
+def test_a_model_that_is_served_stays_without_git(
+    tracked: bool, write: Write, tmp_path: Path
+) -> None:
+    """Be it in no repository, or ignored there; a training script alone does not keep one."""
+    write("web/app.py", "from flask import Flask\nnet = load('weights/net.pth')\n")
+    write("train.py", "import torch\nsave('weights/other/net2.pth')\n")
+    write(".gitignore", "*.pth\n")
+    if tracked:
+        subprocess.run(["git", "init", "-q", tmp_path], check=True)
+        subprocess.run(["git", "-C", tmp_path, "add", "."], check=True)
+    write("weights/net.pth", BARE)
+    write("weights/other/net2.pth", {"layer.weight": Tensor((2, 2), seed=7)})
+    assert said(planned(tmp_path)) == {
+        "weights/net.pth": "ignored",
+        "weights/other/net2.pth": "candidate",
+    }
+
+
+def test_a_part_of_a_name_names_no_model(write: Write, tmp_path: Path) -> None:
+    """`my_net.pth` and `net.pth.tar` are other files, and one that git ignores is not shipped."""
+    write("train.py", "save('my_net.pth'); save('net.pth.tar')\n")
+    write("weights/net.pth", BARE)
+    assert said(planned(tmp_path, tracked=True)) == {"weights/net.pth": "candidate"}
+
+
+def test_a_named_model_of_a_training_that_tells_is_dealt_with(write: Write, tmp_path: Path) -> None:
+    """With a metric known, the best goes to production and references are rewritten."""
+    write("train.py", "save('weights/net_best.pth')\n")
+    write("weights/net_best.pth", BARE | {"val_auc": 0.9})
+    write("weights/net_last.pth", {"layer.weight": Tensor((2, 2), seed=2)})
+    plan = planned(tmp_path, tracked=True)
+    assert said(plan) == {
+        "weights/net_best.pth": "production",
+        "weights/net_last.pth": "candidate",
+    }
+
+
+def test_a_tracked_mlflow_model_is_not_split(write: Write, tmp_path: Path) -> None:
+    """Its pickle stays with the program, and so does what describes it."""
+    for name, content in MLFLOW.items():
+        write(f"served/model/{name}", content)
+    write("old_store/0/0123/meta.yaml", "run_id: 0123\n")
+    for name in ("artifacts/best.pth", "metrics/auc", "params/lr", "tags/x"):
+        write(f"old_store/0/0123/{name}", BARE if name.endswith(".pth") else "1 0.5 1\n")
+    assert touched(planned(tmp_path, tracked=True)) == set()
+
+
+class LinearModel:
+    """What an estimator's pickle names."""
+
+
+MLFLOW: dict[str, object] = {
+    "MLmodel": "flavors:\n  python_function:\n    loader_module: mlflow.sklearn\n",
+    "conda.yaml": "name: mlflow-env\n",
+    "model.pkl": pickle.dumps(LinearModel()),
+}
+
+
+def test_weights_in_a_data_folder_of_a_model_move_with_it(write: Write, tmp_path: Path) -> None:
+    """MLflow keeps the weights of torch in `data/`, which elsewhere means a data set."""
+    write("runs/net/model/MLmodel", "flavors:\n  pytorch:\n    model_data: data\n")
+    write("runs/net/model/data/model.pth", BARE)
+    write("runs/net/model/data/pickle_module_info.txt", "mlflow.pytorch.pickle_module")
+    assert len(touched(planned(tmp_path))) == 3
+
+
+# --- what came from elsewhere --------------------------------------------------------------------
+
+
+def test_weights_that_a_config_starts_from_are_no_result(write: Write, tmp_path: Path) -> None:
+    """The table beside them is of the model that was trained, wherever that is by now."""
+    write("args.yaml", "task: segment\nmode: train\nmodel: C://me//base_seg.pt\nepochs: 10\n")
+    write("results.csv", "epoch,metrics/mAP50(B)\n1,0.3\n2,0.9\n")
+    write("base_seg.pt", BARE)
+    plan = planned(tmp_path)
+    assert (said(plan), said(plan, "value")) == (
+        {"base_seg.pt": "pretrained"},
+        {"base_seg.pt": None},
+    )
+
+
+def test_a_training_that_goes_on_from_another_is_one_of_ours(write: Write, tmp_path: Path) -> None:
+    """`best.pt` is what every training writes, and a log tells who wrote `stage1.pt`."""
+    for name in ("train", "train2"):
+        write(f"runs/{name}/weights/best.pt", BARE | {"name": name, "val_auc": 0.5})
+        write(f"runs/{name}/args.yaml", "model: runs/train/weights/best.pt\nepochs: 3\nlr0: 0.1\n")
+    write("stage2/config.yaml", "pretrained: stage1.pt\nlr: 0.1\nepochs: 3\n")
+    write("out/stage1.pt", {"layer.weight": Tensor((2, 2), seed=5)})
+    write("out/train.log", EPOCHS + "Saved model to out/stage1.pt (val_auc: 0.55)\n")
+    assert "pretrained" not in said(planned(tmp_path)).values()
+
+
+@pytest.mark.parametrize(
+    "name", ["yolov8n.pt", "yolo11n-seg.pt", "yolov5su.pt", "yolov8x-worldv2.pt"]
+)
+def test_ultralytics_own_names_are_those_of_published_weights(
+    name: str, write: Write, tmp_path: Path
+) -> None:
+    """Their metrics are of another data set; `yolov8n_helmets.pt` is someone's own."""
+    write(f"weights/{name}", BARE | {"val_auc": 0.99})
+    write("weights/yolov8n_helmets.pt", BARE | {"val_auc": 0.6})
+    assert said(planned(tmp_path)) == {
+        f"weights/{name}": "pretrained",
+        "weights/yolov8n_helmets.pt": "production",
+    }
+
+
+# --- what is a model, and what is not ------------------------------------------------------------
+
+
+def test_a_batch_of_signals_is_data(write: Write, tmp_path: Path) -> None:
+    """Tensors called like inputs, outputs and times are no weights."""
+    names = ("u0_batch", "u1_batch", "y_batch", "time")
+    write("batch_data.pth", {name: Tensor((8, 4), seed=1) for name in names})
+    assert planned(tmp_path).checkpoints == ()
+
+
+def test_training_state_that_git_tracks_stays_without_a_model(write: Write, tmp_path: Path) -> None:
+    """An adapter's folder from which the weights were left out is not taken apart."""
+    write("outputs/optimizer.bin", {"state": {}, "param_groups": [{"lr": 0.1}]})
+    write("outputs/adapter_config.json", json.dumps({"peft_type": "LORA", "r": 8}))
+    assert touched(planned(tmp_path, tracked=True)) == set()
+
+
+def zipped(members: dict[str, bytes | str]) -> bytes:
+    """Return a zip of the members."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def agent(step: int, policy: str = "sac") -> bytes:
+    """Return what Stable-Baselines3 saves."""
+    data = {
+        "policy_class": {"__module__": f"stable_baselines3.{policy}.policies"},
+        "num_timesteps": step,
+        "start_time": 1_766_735_388_588_006_000,
+        "gamma": 0.99,
+    }
+    return zipped({"data": json.dumps(data), "policy.pth": b"", "pytorch_variables.pth": b""})
+
+
+def array(shape: str, *values: float) -> bytes:
+    """Return what numpy saves."""
+    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    start = b"\x93NUMPY\1\0" + struct.pack("<H", len(header))
+    return start + header.encode() + struct.pack(f"<{len(values)}d", *values)
+
+
+EVALUATIONS = zipped(
+    {
+        "timesteps.npy": array("(3,)", 1000, 2000, 3000),
+        "results.npy": array("(3, 2)", -9, -7, 20, 24, 4, 6),
+    }
+)
+
+
+def test_an_agent_has_the_reward_of_the_evaluation_at_its_step(
+    write: Write, tmp_path: Path
+) -> None:
+    """The mean of that evaluation's episodes, and the training's date and kind from inside."""
+    write("logs/best_model.zip", agent(2000))
+    write("logs/rl_model_3000_steps.zip", agent(3000))
+    write("logs/evaluations.npz", EVALUATIONS)
+    write("logs/vec_normalize.zip", zipped({"readme.txt": "of something else"}))
+    plan = planned(tmp_path)
+    assert said(plan, "value") == {"logs/best_model.zip": 22, "logs/rl_model_3000_steps.zip": 5}
+    assert said(plan)["logs/best_model.zip"] == "production"
+    assert set(said(plan, "metric").values()) == {"reward"}
+    assert said(plan, "model_type")["logs/best_model.zip"] == "sac"
+    assert str(said(plan, "date")["logs/best_model.zip"]).startswith("2025-12-26")
+
+
+@pytest.mark.parametrize("place", ["logs", "logs/results", "logs/best_model"])
+def test_evaluations_lie_where_the_callback_was_told(
+    place: str, write: Write, tmp_path: Path
+) -> None:
+    """Beside the folder of the best agent, in it, or in `results/`."""
+    write("logs/best_model/best_model.zip", agent(2000))
+    write(f"{place}/evaluations.npz", EVALUATIONS)
+    assert said(planned(tmp_path), "value") == {"logs/best_model/best_model.zip": 22}
+
+
+def test_an_agent_is_named_without_its_suffix(write: Write, tmp_path: Path) -> None:
+    """`SAC.load("agents/walker")` loads `walker.zip`."""
+    write("play.py", "model = SAC.load('agents/walker')\n")
+    write("agents/walker.zip", agent(1000))
+    assert said(planned(tmp_path, tracked=True)) == {"agents/walker.zip": "ignored"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"PK\3\4", zipped({}), zipped({"timesteps.npy": b"x", "results.npy": b"\x93NUMPY"})],
+    ids=["truncated", "empty", "no array"],
+)
+def test_a_zip_that_is_no_agent_is_none_of_ours(
+    content: bytes, write: Write, tmp_path: Path
+) -> None:
+    """Whatever is in it, it stays where it is and nobody is told of it."""
+    write("logs/best_model.zip", content)
+    write("logs/evaluations.npz", content)
+    plan = planned(tmp_path)
+    assert (touched(plan), plan.checkpoints, plan.notes) == (set(), (), ())
+
+
+def test_a_counter_of_versions_is_no_model_type(write: Write, tmp_path: Path) -> None:
+    """Lightning's `last-v1.ckpt` lies beside another training's; `net_v2` is a name."""
+    write("checkpoints/last-v1.ckpt", BARE)
+    write("checkpoints/net_v2.ckpt", {"layer.weight": Tensor((2, 2), seed=3)})
+    assert said(planned(tmp_path), "model_type") == {
+        "checkpoints/last-v1.ckpt": None,
+        "checkpoints/net_v2.ckpt": "net_v2",
+    }
+
+
+# --- whose is it ---------------------------------------------------------------------------------
+
+
+def test_a_table_elsewhere_calls_models_by_their_plain_names(write: Write, tmp_path: Path) -> None:
+    """A row of `Adam_Deep` is of `Adam_Deep_model.h5`; `best_model` is called nothing."""
+    write("scores/optimization.csv", "Model,accuracy\nAdam_Deep,0.7\nSGD_Flat,0.6\n")
+    for seed, name in enumerate(("Adam_Deep_model", "SGD_Flat_model", "best_model")):
+        write(f"saved/{name}.pth", {"layer.weight": Tensor((2, 2), seed=seed)})
+    assert said(planned(tmp_path), "value") == {
+        "saved/Adam_Deep_model.pth": 0.7,
+        "saved/SGD_Flat_model.pth": 0.6,
+        "saved/best_model.pth": None,
+    }
+
+
+def test_a_log_beside_the_folder_of_checkpoints_is_theirs(write: Write, tmp_path: Path) -> None:
+    """`logs/` and `checkpoints/` in one folder, and checkpoints without a name of their own."""
+    write("exp/checkpoints/best_model.pth", BARE)
+    write("exp/logs/train.log", EPOCHS)
+    assert said(planned(tmp_path), "value") == {"exp/checkpoints/best_model.pth": 0.55}
+
+
+def test_a_log_beside_two_folders_of_checkpoints_is_nobodys(write: Write, tmp_path: Path) -> None:
+    """Nothing tells which of two trainings wrote it."""
+    for seed, name in enumerate(("checkpoints", "weights")):
+        write(f"exp/{name}/best_model.pth", {"layer.weight": Tensor((2, 2), seed=seed)})
+    write("exp/logs/train.log", EPOCHS)
+    assert set(said(planned(tmp_path), "value").values()) == {None}
+
+
+def test_a_table_above_the_weights_is_theirs(write: Write, tmp_path: Path) -> None:
+    """Ultralytics' `results.csv`, where figures that git tracks keep the folder from moving."""
+    write("runs/detect/train/weights/best.pt", BARE)
+    write("runs/detect/train/results.csv", "epoch,metrics/mAP50(B)\n1,0.3\n2,0.6\n")
+    write("runs/detect/train/confusion_matrix.png", b"\x89PNG")
+    write("results.csv", "epoch,val_auc\n1,0.9\n")
+    plan = planned(tmp_path, tracked=True)
+    assert said(plan, "value") == {"runs/detect/train/weights/best.pt": 0.6}
+    assert touched(plan) == {"runs/detect/train/weights/best.pt"}
+
+
+def test_the_parts_of_one_model_are_one_run(write: Write, tmp_path: Path) -> None:
+    """A generator and its discriminator go to one archive, and neither is the other's copy."""
+    for seed, part in enumerate(("generator", "discriminator")):
+        write(f"out/{part}_10.pth", {"layer.weight": Tensor((2, 2), seed=seed)})
+    plan = planned(tmp_path)
+    assert set(said(plan).values()) == {"candidate"}
+    assert len({action.dst for action in plan.actions if action.verb == "pack"}) == 1
+
+
+@pytest.mark.parametrize("column", ["metrics/mAP50-95(B)", "metrics/mAP_0.5:0.95"])
+def test_ultralytics_best_is_the_row_that_its_fitness_was_highest_in(
+    column: str, write: Write, tmp_path: Path
+) -> None:
+    """The mAP over thresholds decides, whatever the other is in that epoch."""
+    head = f"epoch, metrics/mAP50(B), {column}\n"
+    write("runs/train/exp/weights/best.pt", BARE)
+    write("runs/train/exp/results.csv", head + "1, 0.7, 0.3\n2, 0.6, 0.4\n3, 0.5, 0.2\n")
+    plan = planned(tmp_path)
+    assert said(plan, "value") == {"runs/train/exp/weights/best.pt": 0.4}
+    assert said(plan, "metric") == {"runs/train/exp/weights/best.pt": "map50_95"}
+
+
+def test_boosters_of_different_tasks_do_not_compete(write: Write, tmp_path: Path) -> None:
+    """Their objectives tell what they predict: there is a winner for each."""
+    for name, objective, value in (
+        ("churn", "binary:logistic", 0.9),
+        ("fraud", "binary:hinge", 0.8),
+        ("kind", "multi:softprob", 0.7),
+    ):
+        learner = {"attributes": {}, "objective": {"name": objective}}
+        write(f"out/{name}_auc{value}.json", json.dumps({"learner": learner}))
+    assert said(planned(tmp_path)) == {
+        "out/churn_auc0.9.json": "production",
+        "out/fraud_auc0.8.json": "candidate",
+        "out/kind_auc0.7.json": "production",
+    }
+
+
+def test_events_without_a_run_are_named_after_their_folder(write: Write, tmp_path: Path) -> None:
+    """The name of the file is that of a host and a moment."""
+    event = next((Path(__file__).parent / "samples").rglob("events.out.*")).read_bytes()
+    write("out/net_best.pth", BARE | {"val_auc": 0.9})
+    for moment in (1, 2):
+        write(f"out/LOG/baseline/events.out.tfevents.177800{moment}.box.1.0", event)
+    archives = {a.dst for a in planned(tmp_path).actions if a.src and "tfevents" in a.src}
+    assert len(archives) == 1
+    assert "baseline" in str(archives)
+    assert "box" not in str(archives)
+
+
+@pytest.mark.parametrize(
+    "best, last", [("best.pth.tar", "last.pth.tar"), ("best.pth", "final.pth")]
+)
+def test_results_of_the_best_are_not_those_of_the_last(
+    best: str, last: str, write: Write, tmp_path: Path
+) -> None:
+    """The name of a file of results says of which checkpoint they are."""
+    for seed, name in enumerate((best, last)):
+        write(f"experiments/base/{name}", {"layer.weight": Tensor((2, 2), seed=seed)})
+    write("experiments/base/metrics_val_best_weights.json", json.dumps({"accuracy": 0.9}))
+    write("experiments/base/metrics_val_last_weights.json", json.dumps({"accuracy": 0.8}))
+    plan = planned(tmp_path)
+    assert said(plan, "value") == {f"experiments/base/{best}": 0.9, f"experiments/base/{last}": 0.8}
+    assert said(plan)[f"experiments/base/{best}"] == "production"
+
+
+def test_tensors_in_a_pickle_are_data(write: Write, tmp_path: Path) -> None:
+    """Be it one that torch wrote long ago, or one of a benchmark's instances; weights are none."""
+    stream = io.BytesIO()
+    for value in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}, [0.1, 0.2], []):
+        pickle.dump(value, stream, protocol=2)
+    write("matrix/28.pt", stream.getvalue())
+    rebuild = b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n."
+    write("saved/instances.pkl", rebuild)
+    write("saved/net.pkl", rebuild.replace(b"c", b"X\x06\0\0\0weight0c", 1))
+    assert said(planned(tmp_path)).keys() == {"saved/net.pkl"}
