@@ -285,6 +285,17 @@ def test_new_files_keep_what_is_there(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_bytes() == b"weights"
 
 
+def test_a_new_file_that_cannot_be_opened_again_is_synced_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read-only file on Windows, or one that its owner cannot read, is not left for later."""
+    synced: list[int] = []
+    monkeypatch.setattr(disk, "sync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
+    with disk.NewFiles() as new:
+        new.write(tmp_path / "file", [b"weights"], 0o444, 0)
+        assert synced == [disk.partial_of(tmp_path / "file").stat().st_ino]
+
+
 def test_new_files_without_names_go_when_something_fails(tmp_path: Path) -> None:
     """Of a batch that could not be written nothing stays."""
     with pytest.raises(RuntimeError), disk.NewFiles() as new:

@@ -166,10 +166,12 @@ def test_what_dvc_tracks_stays(write: Write, tmp_path: Path) -> None:
     write(
         "dvc.lock", "schema: '2.0'\nstages:\n  train:\n    outs:\n    - path: out/forest_best.pth\n"
     )
+    write("dvc.yaml", "stages:\n  tune:\n    wdir: out\n    outs: [tuned.pth: {cache: false}]\n")
+    write("out/tuned.pth", WEIGHTS | {"val_auc": 0.6})
     plan = planned(tmp_path)
     assert touched(plan) == set()
     assert {(c["role"], c["value"]) for c in plan.checkpoints} == {
-        *(("ignored", 0.9), ("ignored", 0.7), ("ignored", 0.8))
+        *(("ignored", 0.9), ("ignored", 0.7), ("ignored", 0.8), ("ignored", 0.6))
     }
 
 

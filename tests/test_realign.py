@@ -60,6 +60,8 @@ def test_a_changed_template_is_followed_by_model_and_papers(project: Path) -> No
     assert f"`{NEW_MODEL}.pth` (" in summary
     assert f"`{log}`" in summary
     assert OLD_MODEL not in summary
+    assert "](net-0.5929-notes.svg)" in summary
+    assert (project / "training/results/net-0.5929-notes.svg").is_file()
     assert not list(project.glob(f"{OLD_MODEL}*"))
 
     just(project, "relink", "--apply")

@@ -363,7 +363,7 @@ class NewFiles:
     """
 
     def __init__(self) -> None:
-        self._written: list[tuple[Path, Path, bool]] = []  # partial, path, and is it a file?
+        self._written: list[tuple[Path, Path, bool]] = []  # partial, path, to be synced yet?
         self._bytes = 0
 
     def __enter__(self) -> Self:
@@ -380,33 +380,36 @@ class NewFiles:
 
     def write(self, path: Path, pieces: Iterable[bytes], mode: int, mtime_ns: int) -> None:
         """Writes a file. Raises what `pieces` raises, and FileExistsError if `path` is taken."""
-        partial = self._partial(path, is_file=True)
+        opens_again = mode & 0o600 == 0o600
+        partial = self._partial(path, to_sync=opens_again)
         descriptor = os.open(partial, _CREATE, 0o600)
         try:
             for piece in pieces:
                 write_all(descriptor, piece)
                 self._bytes += len(piece)
             stamp(descriptor, partial, mode, mtime_ns)
+            if not opens_again:
+                sync(descriptor)
         finally:
             os.close(descriptor)
 
     def link(self, path: Path, target: str, mtime_ns: int) -> None:
         """Makes a symlink. Raises FileExistsError if `path` is taken."""
-        partial = self._partial(path, is_file=False)
+        partial = self._partial(path, to_sync=False)
         partial.symlink_to(target)
         if os.utime in os.supports_follow_symlinks:
             os.utime(partial, ns=(mtime_ns, mtime_ns), follow_symlinks=False)
 
-    def _partial(self, path: Path, *, is_file: bool) -> Path:
+    def _partial(self, path: Path, *, to_sync: bool) -> Path:
         if len(self._written) >= BATCH or self._bytes >= BATCH_BYTES:
             self._finish()
         partial = partial_of(path)
         partial.unlink(missing_ok=True)
-        self._written.append((partial, path, is_file))
+        self._written.append((partial, path, to_sync))
         return partial
 
     def _finish(self) -> None:
-        sync_files([partial for partial, _, is_file in self._written if is_file])
+        sync_files([partial for partial, _, to_sync in self._written if to_sync])
         folders = list({path.parent for _, path, _ in self._written})
         try:
             while self._written:

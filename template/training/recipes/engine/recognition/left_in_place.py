@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from engine.readers import config_file
 from engine.recognition import identity
 from engine.recognition.attribution import Checkpoint
 from engine.recognition.evidence import Reading
@@ -28,7 +29,7 @@ MAX_LOCK = MAX_SOURCE = 4 << 20
 
 
 def mark(root: Path, inventory: Inventory) -> None:
-    """Give what DVC tracks that zone: files with `x.dvc` beside them, and what dvc.lock names."""
+    """Give what DVC tracks that zone: files with `x.dvc` beside them, and outputs of its stages."""
     tracked = set(_dvc_paths(root, inventory.entries))
     for path in tracked:
         inner = [entry.path for entry in inventory.below(path)]
@@ -40,12 +41,36 @@ def _dvc_paths(root: Path, entries: Mapping[str, Entry]) -> Iterator[str]:
     for path, entry in entries.items():
         if path.endswith(".dvc") and entry.kind == "file":
             yield path.removesuffix(".dvc")
-        elif (
-            path.rpartition("/")[2] == "dvc.lock" and entry.kind == "file" and entry.size < MAX_LOCK
-        ):
-            folder = path.removesuffix("dvc.lock")
-            text = (root / path).read_text(errors="replace")
-            yield from (folder + found for found in _LOCKED.findall(text))
+        elif entry.kind == "file" and (outputs := _OUTPUTS.get(path.rpartition("/")[2])):
+            with suppress(OSError, ValueError, RecursionError):
+                yield from (
+                    f"{path.rpartition('/')[0]}/{each}".lstrip("/") for each in outputs(root / path)
+                )
+
+
+def _in_lock(path: Path) -> list[str]:
+    """Return all that dvc.lock names, templates filled in; it is too long for a YAML reader."""
+    if path.stat().st_size > MAX_LOCK:
+        return []
+    return _LOCKED.findall(path.read_text(errors="replace"))
+
+
+def _in_stages(path: Path) -> list[str]:
+    """Return the outputs in dvc.yaml: https://dvc.org/doc/user-guide/project-structure/dvcyaml-files."""
+    found = config_file.load(path, path.name)
+    stages = found.get("stages") if isinstance(found, dict) else None
+    return [
+        f"{stage['wdir']}/{name}" if isinstance(stage.get("wdir"), str) else name
+        for stage in (stages.values() if isinstance(stages, dict) else ())
+        if isinstance(stage, dict)
+        for key in ("outs", "metrics", "plots")
+        for each in (stage[key] if isinstance(stage.get(key), list) else ())
+        for name in (each if isinstance(each, dict) else [each])
+        if isinstance(name, str)
+    ]
+
+
+_OUTPUTS = {"dvc.lock": _in_lock, "dvc.yaml": _in_stages}
 
 
 def is_shipped(kind: str) -> bool:
