@@ -104,6 +104,19 @@ def test_a_model_that_is_served_stays_without_git(
     }
 
 
+def test_the_plan_says_in_a_line_for_each_reason_what_stays(write: Write, tmp_path: Path) -> None:
+    """However many there are, or that nothing was found at all."""
+    write("readme.md", "nothing here")
+    nothing = "no checkpoints, logs or results of a training lie out of place"
+    assert planned(tmp_path).notes == (nothing,)
+    write("demo.py", "load('weights/a.pth')\n")
+    for seed, name in enumerate("abc"):
+        write(f"weights/{name}.pth", {"layer.weight": Tensor((2, 2), seed=seed)})
+    assert planned(tmp_path, tracked=True).notes == (
+        "weights/a.pth and 2 more: stay: demo.py names a.pth, and nothing tells how good it is",
+    )
+
+
 def test_a_part_of_a_name_names_no_model(write: Write, tmp_path: Path) -> None:
     """`my_net.pth` and `net.pth.tar` are other files, and one that git ignores is not shipped."""
     write("train.py", "save('my_net.pth'); save('net.pth.tar')\n")
@@ -290,7 +303,8 @@ def test_a_zip_that_is_no_agent_is_none_of_ours(
     write("logs/best_model.zip", content)
     write("logs/evaluations.npz", content)
     plan = planned(tmp_path)
-    assert (touched(plan), plan.checkpoints, plan.notes) == (set(), (), ())
+    nothing = "no checkpoints, logs or results of a training lie out of place"
+    assert (touched(plan), plan.checkpoints, plan.notes) == (set(), (), (nothing,))
 
 
 def test_a_counter_of_versions_is_no_model_type(write: Write, tmp_path: Path) -> None:
@@ -420,3 +434,35 @@ def test_tensors_in_a_pickle_are_data(write: Write, tmp_path: Path) -> None:
     write("saved/instances.pkl", rebuild)
     write("saved/net.pkl", rebuild.replace(b"c", b"X\x06\0\0\0weight0c", 1))
     assert said(planned(tmp_path)).keys() == {"saved/net.pkl"}
+
+
+def test_folders_of_the_best_and_the_last_have_each_their_results(
+    write: Write, tmp_path: Path
+) -> None:
+    """As a well-known template of TensorFlow has them, beside the sources of the model."""
+    for folder, epochs in (("best", (9,)), ("last", (9, 10))):
+        for epoch in epochs:
+            prefix = f"experiments/base/{folder}_weights/after-epoch-{epoch}"
+            write(f"{prefix}.index", f"{folder}{epoch}")
+            write(f"{prefix}.data-00000-of-00001", f"{folder}{epoch} data")
+        write(
+            f"experiments/base/metrics_eval_{folder}_weights.json",
+            json.dumps({"accuracy": 0.9 if folder == "best" else 0.8, "loss": 0.5}),
+        )
+    write("experiments/base/model_fn.py", "def model_fn(): ...\n")
+    plan = planned(tmp_path, tracked=True)
+    assert said(plan, "value") == {
+        "experiments/base/best_weights/after-epoch-9": 0.9,
+        "experiments/base/last_weights/after-epoch-9": None,
+        "experiments/base/last_weights/after-epoch-10": None,
+    }
+    assert said(plan)["experiments/base/best_weights/after-epoch-9"] == "production"
+    assert "experiments/base/model_fn.py" not in touched(plan)
+
+
+def test_a_file_that_is_only_called_events_is_nobodys(write: Write, tmp_path: Path) -> None:
+    """Such as what git-lfs leaves in its place: there is nothing to say of it."""
+    write("logs/events.out.tfevents.1532691358.box", "version https://git-lfs.github.com/spec/v1\n")
+    write("logs/net_best.pth", BARE | {"val_auc": 0.9})
+    plan = planned(tmp_path)
+    assert not [note for note in plan.notes if "events" in note]

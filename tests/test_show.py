@@ -132,7 +132,7 @@ def test_the_next_command_is_never_broken(
 
 def test_an_empty_plan_says_that_there_is_nothing_to_do(capsys: pytest.CaptureFixture[str]) -> None:
     """And names no next step, also where all is left alone."""
-    skip = Action("skip", "a", None, 1, "in use: a (open)", "a")
+    skip = Action("skip", "a", None, 1, "a fixture", "a")
     for plan in (Plan("cleanup", "", ()), Plan("cleanup", "", (skip,))):
         plan_text.print_plan(plan, "just cleanup --apply")
         assert capsys.readouterr().out.splitlines()[-1] == "Nothing to do."
@@ -206,3 +206,11 @@ def test_warnings_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> No
     captured = capsys.readouterr()
     assert captured.err == "a\\x1b\n"
     assert json.loads(captured.out) == {"message": "done", "count": 1}
+
+
+def test_a_plan_that_only_waits_says_for_what(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where everything is in use, there is something to do, but not yet."""
+    skip = Action("skip", "a.pt", None, 1, "in use: a.pt (changed 3 seconds ago)")
+    plan_text.print_plan(Plan("cleanup", "", (skip,)), "just cleanup --apply")
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "Nothing to do now: 1 files are in use; plan again when they are not."

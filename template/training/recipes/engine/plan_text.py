@@ -54,7 +54,9 @@ def print_plan(plan: Plan, command: str, everything: bool = False) -> None:
         out.print()
         next_step(out, command, "Nothing was changed yet. ")
     else:
-        out.print("Nothing to do.", style="bold")
+        used = sum(a.verb == "skip" and a.reason.startswith("in use") for a in plan.actions)
+        later = f"Nothing to do now: {used:,} files are in use; plan again when they are not."
+        out.print(later if used else "Nothing to do.", style="bold")
 
 
 def _print_runs(out: "Console", plan: Plan, fold: int) -> list[Action]:

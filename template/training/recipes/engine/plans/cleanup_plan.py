@@ -315,14 +315,25 @@ class _Planner:
             for entry in self.mess.inventory.entries.values()
             if entry.kind == "special" and entry.zone is None
         ]
+        self.notes += self._staying_put()
         self.notes += self._misled()
         moved = sum(action.tracked for action in self.actions.values())
         if moved:
             self.notes.append(
-                f"of what goes where git may ignore it, git tracks {moved} "
-                f"{'file' if moved == 1 else 'files'}, which then vanish from your colleagues' "
-                "checkouts; `git add -A` records the moves"
+                f"git tracks {moved} of these files and may ignore them where they go; then they "
+                "vanish from your colleagues' checkouts. `git add -A` records the moves"
             )
+
+    def _staying_put(self) -> Iterator[str]:
+        """Yield a line for each reason why checkpoints stay where they are."""
+        by_reason: dict[str, list[str]] = {}
+        for checkpoint in self.mess.left:
+            by_reason.setdefault(checkpoint.problem or "", []).append(checkpoint.path)
+        for reason, (first, *others) in by_reason.items():
+            more = f" and {len(others)} more" if others else ""
+            yield f"{first}{more}: {reason.replace('stays', 'stay', 1) if others else reason}"
+        if not (self.mess.left or self.mess.checkpoints or self.mess.production or self.actions):
+            yield "no checkpoints, logs or results of a training lie out of place"
 
     def _misled(self) -> Iterator[str]:
         """Yield a line for each file that names a checkpoint which will not lie beside it."""

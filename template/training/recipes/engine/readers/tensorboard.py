@@ -19,6 +19,7 @@ from engine.recognition import metrics
 from engine.recognition.evidence import Measurement, Noted, Reading
 
 MAX_RECORDS = 200_000
+MAX_LENGTH = 1 << 40
 MAX_RECORD = 1 << 16  # larger ones are pictures and histograms
 MOST, MOST_OF_TRAINING = 20_000, 1000  # scalars of one tag
 Field = tuple[int, int, bytes]  # number, integer, bytes
@@ -67,6 +68,8 @@ def _records(path: Path) -> Iterator[bytes]:
             if len(head) < 12:  # the end, or what a crash left of a record
                 return
             (length,) = struct.unpack("<Q", head[:8])
+            if length > MAX_LENGTH:
+                return  # no length: this is damaged, or was never a file of events
             if length > MAX_RECORD:
                 file.seek(length + 4, 1)
                 continue

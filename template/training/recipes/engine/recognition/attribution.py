@@ -12,7 +12,7 @@ from engine.readers import WEIGHTS
 from engine.readers.file_name import read_name
 from engine.recognition import identity, metrics
 from engine.recognition.evidence import Measurement, Noted, Reading, Scalar
-from engine.recognition.runs import COLLECTIONS, Run
+from engine.recognition.runs import COLLECTIONS, CONTAINERS, Run
 
 # Which source is believed first; two that disagree are both shown.
 PRECEDENCE = ("inside", "results", "log", "name")
@@ -188,9 +188,9 @@ def _claims(path: str, run: Run, readings: Mapping[str, Reading], aim: _Aim) -> 
     inside, named = readings[path].measurements, read_name(path)
     yield from (_Claim("inside", path, m) for m in inside if m.kind == "own")
     models = [p for p in run.checkpoints if readings[p].role == "model"]
-    which = identity.selector(identity.stem(path)) or ("only" if len(models) == 1 else None)
+    which = _which(path) or ("only" if len(models) == 1 else None)
     rivals = [p for p in models if p == path or not identity.is_copy(p)]
-    alone = sum(identity.selector(identity.stem(p)) == which for p in rivals) <= 1
+    alone = sum(_which(p) == which for p in rivals) <= 1
     if which in _BEST:
         yield from (_Claim("inside", path, m) for m in inside if m.kind == "best")
     moment = _Moment.of(readings[path], path, run.checkpoints)
@@ -202,6 +202,13 @@ def _claims(path: str, run: Run, readings: Mapping[str, Reading], aim: _Aim) -> 
                 yield _Claim(source, record, measurement)
     for measurement in named.measurements:
         yield _Claim("name", path, _on_its_scale(measurement))
+
+
+def _which(path: str) -> str | None:
+    """Return which checkpoint of its run a path says it is: `best_weights/after-epoch-9`, too."""
+    own, folder = identity.selector(identity.stem(path)), PurePosixPath(path).parent.name
+    is_told = own == "epoch" and folder in CONTAINERS
+    return identity.selector(folder) or own if is_told else own
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ SELECTORS = LAST | {"best", "swa", "ema"}
 NOUNS = frozenset(
     "checkpoint checkpoints ckpt ckpts cp model models weights weight state dict snapshot copy "
     "epoch epochs step steps iter iteration pth tar optimizer optim scheduler scaler rng saved "
-    "params criterion trained save rl".split()
+    "params criterion trained save after rl".split()
 )
 RECORDS = frozenset(
     "log logs training train trainer results result summary history metrics metric stats eval "

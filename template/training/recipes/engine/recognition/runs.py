@@ -14,7 +14,7 @@ from engine.recognition.scan import Entry, Inventory
 # Folders that hold a run's checkpoints, so that the run is the folder above.
 CONTAINERS = frozenset(
     "checkpoints checkpoint weights ckpt ckpts snapshots tf_ckpts training_checkpoints best_model "
-    "best".split()
+    "best best_weights last_weights".split()
 )
 # Folders that hold many runs, or other things: a checkpoint in one does not make it a run's own.
 COLLECTIONS = frozenset(
@@ -295,7 +295,14 @@ def _distance(path: str, reading: Reading, run: Run) -> tuple[int, int, bool] | 
     generic = not identity.without_values(core) or core[-1] in identity.RECORDS | identity.NOUNS
     generic = generic or "event" in reading.format
     steps_away = _steps_away(PurePosixPath(path).parent, PurePosixPath(run.folder), reading)
+    steps_away += steps_away and _tells_of_another(path, run.folder)
     return (_LOOSE + steps_away, shared, elsewhere) if generic and steps_away else None
+
+
+def _tells_of_another(path: str, folder: str) -> bool:
+    """Return whether a record is of the best by its name, and the folder of the last, or so."""
+    said = {identity.selector(identity.stem(path)), identity.selector(PurePosixPath(folder).name)}
+    return said == {"best", "last"}
 
 
 def _steps_away(folder: PurePosixPath, place: PurePosixPath, reading: Reading) -> int:
