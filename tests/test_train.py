@@ -111,6 +111,15 @@ def test_a_training_by_the_helper_fills_one_experiment(project: Path) -> None:
     assert not list((project / "training/logs").glob("*.log"))
 
 
+@pytest.mark.parametrize(
+    "saves", ["pass", f"import os; os.rmdir('{ACTIVE}/2025-07-25_resnet50/checkpoints')"]
+)
+def test_nothing_saved_is_nothing_to_promote(project: Path, saves: str) -> None:
+    """The next step is not one that would be refused."""
+    done = just(project, "train", "resnet50", *NOW, "--", *python(saves))
+    assert done.stderr.splitlines()[-1] == "Next: just status"
+
+
 def test_the_status_of_the_command_is_returned(project: Path) -> None:
     """Whatever the command exits with, just does too, and the record says so."""
     just(project, "train", "resnet50", *NOW, "--", *python("raise SystemExit(7)"), status=7)

@@ -58,7 +58,9 @@ def main(argv: Sequence[str]) -> int:
     show.warn(f"experiment {_shown(project, folder)}")
     screens = (2 if arguments.json else 1, 2)
     record = train(project, folder, command, environ, wanted.started, screens)
-    _report(_shown(project, folder), record, arguments.json)
+    has_saved = any((folder / project.conventions.names.experiment_checkpoints).glob("*"))
+    step = f"just promote {folder.name}" if has_saved else "just status"
+    _report(_shown(project, folder), record, step, arguments.json)
     return int(record["exit_status"])
 
 
@@ -66,7 +68,7 @@ def _shown(project: Project, folder: Path) -> str:
     return str(folder.relative_to(project.root) if folder.is_relative_to(project.root) else folder)
 
 
-def _report(folder: str, record: dict[str, Any], as_json: bool) -> None:
+def _report(folder: str, record: dict[str, Any], step: str, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"experiment": folder, **record}, indent=2))
         return
@@ -75,7 +77,7 @@ def _report(folder: str, record: dict[str, Any], as_json: bool) -> None:
     duration = timedelta(seconds=round(record["duration_seconds"]))
     show.warn(f"{folder}: exit status {record['exit_status']} after {duration}{memory}")
     if record["exit_status"] == 0:
-        show.warn(f"Next: just promote {Path(folder).name}")
+        show.warn(f"Next: {step}")
 
 
 if __name__ == "__main__":
