@@ -367,6 +367,15 @@ def test_the_parts_of_one_model_are_one_run(write: Write, tmp_path: Path) -> Non
     assert len({action.dst for action in plan.actions if action.verb == "pack"}) == 1
 
 
+@pytest.mark.parametrize("folder", ["pretrained", "pre_trained/cora"])
+def test_a_folder_tells_of_weights_from_elsewhere(
+    folder: str, write: Write, tmp_path: Path
+) -> None:
+    """However it is spelled."""
+    write(f"{folder}/net_best.pth", BARE | {"val_auc": 0.9})
+    assert said(planned(tmp_path)) == {f"{folder}/net_best.pth": "pretrained"}
+
+
 @pytest.mark.parametrize("column", ["metrics/mAP50-95(B)", "metrics/mAP_0.5:0.95"])
 def test_ultralytics_best_is_the_row_that_its_fitness_was_highest_in(
     column: str, write: Write, tmp_path: Path

@@ -30,7 +30,7 @@ PARTS = frozenset(
 )
 VERSION = re.compile(r"v\d+")  # Lightning's `last-v1.ckpt` is of no model called "v1"
 LONG_NUMBER = re.compile(r"\d{6,}")  # a date or a time
-PRETRAINED = {"pretrained", "pretrained_models", "pretrained_weights"}
+PRETRAINED = {"pretrained", "pre_trained", "pretrained_models", "pretrained_weights"}
 PUBLISHED = re.compile(r".+-(?=[0-9]*[a-f])[0-9a-f]{8}\.(?:pth?|th)(?:\.tar)?")
 ULTRALYTICS = re.compile(r"yolov?\d+[a-z]?u?(?:-(?:seg|cls|pose|obb|worldv?\d?))?\.pt")
 DECIMALS = re.compile(r"\d\.\d+(?:_\d+)*\Z")  # at the end of a name

@@ -6,7 +6,9 @@ from datetime import datetime
 from textwrap import wrap
 from typing import Any
 
+from engine.conventions import MetricTable
 from engine.project import Project
+from engine.recognition.attribution import Checkpoint
 from engine.reports.curves import Curve, thinned
 from engine.reports.overview import Archive, Experiment, Model, Overview, Told
 from engine.show import WIDTH, safe, size
@@ -32,27 +34,26 @@ def lines(
     On a narrow screen, the columns that names tell as well are left out.
     """
     metric = project.conventions.metric
-    decimals = metric.decimals
     yield f"{safe(project.conventions.project.name)}, {now:%Y-%m-%d %H:%M}", "dim"
     states = Counter(experiment.state for experiment in seen.experiments)
     counts = ", ".join(f"{states[state]} {state}" for state in states) or "none"
     yield f"\nEXPERIMENTS  {counts}, {len(seen.archives)} archived", "bold"
     head: Row = ("experiment", "state", "type", metric.name, "curve", "age", "size", "ckpt")
-    found = [_experiment_row(e, now, decimals) for e in seen.experiments[:rows]]
+    found = [_experiment_row(e, now, metric) for e in seen.experiments[:rows]]
     wanted = range(len(head)) if width >= WIDTH else (0, 1, 3, 4, 5, 6)
     head, *found = [tuple(row[column] for column in wanted) for row in (head, *found)]
     sides = "".join("<<<><>>>"[column] for column in wanted)
     yield from _table(head, found, len(seen.experiments), sides, width)
     yield f"\nPRODUCTION  {len(seen.models)}", "bold"
     head = ("model", metric.name, "date", "metadata", "summary", "log")
-    models = [_model_row(model, decimals) for model in seen.models[:rows]]
+    models = [_model_row(model, metric) for model in seen.models[:rows]]
     yield from _table(head, models, len(seen.models), "<><<<<", width)
     yield (
         f"\nARCHIVES  {len(seen.archives)}, {size(sum(archive.size for archive in seen.archives))}",
         "bold",
     )
     head = ("archive", metric.name, "size", "verified")
-    archives = [_archive_row(archive, decimals) for archive in seen.archives[:rows]]
+    archives = [_archive_row(archive, metric) for archive in seen.archives[:rows]]
     yield from _table(head, archives, len(seen.archives), "<>><", width)
     sizes = ", ".join(f"{size(count)} {name}" for name, count in seen.disk.items())
     yield "\n" + "\n".join(wrap(f"DISK  {sizes}", width, subsequent_indent=" " * 6)), "bold"
@@ -60,13 +61,13 @@ def lines(
     yield f"Next: {safe(step[0])}", "bold"
 
 
-def _experiment_row(experiment: Experiment, now: datetime, decimals: int) -> Row:
+def _experiment_row(experiment: Experiment, now: datetime, usual: MetricTable) -> Row:
     curve = experiment.curve or Curve()
     return (
         experiment.name,
         experiment.state,
         _cut(experiment.model_type or NONE, TYPE_WIDTH),
-        _value(curve.value, decimals),
+        _value(curve, usual),
         spark(curve.points),
         _age(experiment.started, now),
         size(experiment.size),
@@ -74,19 +75,19 @@ def _experiment_row(experiment: Experiment, now: datetime, decimals: int) -> Row
     )
 
 
-def _model_row(model: Model, decimals: int) -> Row:
+def _model_row(model: Model, usual: MetricTable) -> Row:
     found, of = model.checkpoint, model.papers
     there = ("yes" if paper else "MISSING" for paper in (of.metadata, of.summary, of.log))
     name = found.path.rpartition("/")[2]
     date = str(found.date.date()) if found.date else NONE
-    return (name, _value(found.value, decimals), date, *there)
+    return (name, _value(found, usual), date, *there)
 
 
-def _archive_row(archive: Archive, decimals: int) -> Row:
+def _archive_row(archive: Archive, usual: MetricTable) -> Row:
     verified = "DAMAGED" if archive.problem else (archive.verified or "never")[:10]
     if archive.remote:
         verified = _cut(f"at {archive.remote}", REMOTE_WIDTH)
-    value = _value((archive.told or Told()).value, decimals)
+    value = _value(archive.told or Told(), usual)
     return archive.name, value, size(archive.size), verified
 
 
@@ -97,8 +98,12 @@ def spark(points: Sequence[float]) -> str:
     return "".join(BARS[round((v - low) / span * 7) if span else 3] for v in few)
 
 
-def _value(value: float | None, decimals: int) -> str:
-    return NONE if value is None else f"{value:.{decimals}f}"
+def _value(of: Curve | Checkpoint | Told, usual: MetricTable) -> str:
+    """Return a value under the heading of the usual metric: another's name stands before it."""
+    if of.value is None:
+        return NONE
+    shown = f"{of.value:.{usual.decimals}f}"
+    return shown if of.metric in (usual.name, None) else f"{of.metric} {shown}"
 
 
 def _age(started: datetime | None, now: datetime) -> str:
