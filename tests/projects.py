@@ -43,7 +43,7 @@ def just(
         [JUST or "just", "-f", str(project / RECIPES), *words],
         cwd=cwd or project,
         env={
-            **{k: v for k, v in os.environ.items() if not k.endswith("_DIR")},
+            **{k: v for k, v in os.environ.items() if k != "COLUMNS" and not k.endswith("_DIR")},
             **GIT_ENVIRONMENT,
             "TRAINING_PYTHON": sys.executable,
             **environ,

@@ -724,7 +724,7 @@ def test_the_hook_stops_a_commit(project: Path, tmp_path: Path) -> None:
     if not Path(prek).exists() or JUST is None:
         pytest.skip("prek or just is not installed")
     environment = {
-        **{k: v for k, v in os.environ.items() if not k.endswith("_DIR")},
+        **{k: v for k, v in os.environ.items() if k != "COLUMNS" and not k.endswith("_DIR")},
         **GIT_ENVIRONMENT,
         "PATH": f"{Path(JUST).parent}{os.pathsep}{os.environ['PATH']}",
         "PREK_HOME": str(tmp_path / "prek"),
