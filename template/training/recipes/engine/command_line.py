@@ -63,7 +63,7 @@ def add_apply(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "--fast",
         action="store_true",
-        help="store what hardly compresses: weights take 8 percent more space, half the time",
+        help="store what hardly compresses: weights take 8 percent more space, less time",
     )
     made.add_argument(
         "--purge-as-you-go",
