@@ -1,11 +1,13 @@
 """A fresh project for every test that asks for one; modules with another in mind have their own."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from template_fixture import copy_of_template, generate
+from torch_writer import save
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +21,20 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def project(generated: Path, tmp_path: Path) -> Path:
     """A project whose folder has a space in its name."""
     return Path(shutil.copytree(generated, tmp_path / "my project"))
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., None]:
+    """Write a file into the project: a text, bytes, or what torch would save."""
+
+    def write(path: str, content: object) -> None:
+        target = tmp_path / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, str):
+            target.write_text(content)
+        elif isinstance(content, bytes):
+            target.write_bytes(content)
+        else:
+            save(target, content)
+
+    return write

@@ -55,7 +55,7 @@ def test_the_lock_ends_with_its_holder(tmp_path: Path) -> None:
     """A killed process leaves no lock behind, however old or young the file is."""
     end(hold(tmp_path))
     with project_lock(tmp_path):
-        pass
+        assert (tmp_path / "lock").exists()
 
 
 def test_the_lock_file_stays(tmp_path: Path) -> None:

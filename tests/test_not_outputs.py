@@ -18,27 +18,10 @@ from engine.plans.plan import Plan
 from engine.project import open_project
 from engine.recognition.findings import look
 from mess import NOW
-from torch_writer import Tensor, save
+from torch_writer import Tensor
 
 SAMPLES = Path(__file__).parent / "samples"
 Write = Callable[..., None]
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    """Write a file into the project: a text, bytes, or what torch would save."""
-
-    def write(path: str, content: object) -> None:
-        target = tmp_path / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(content, str):
-            target.write_text(content)
-        elif isinstance(content, bytes):
-            target.write_bytes(content)
-        else:
-            save(target, content)
-
-    return write
 
 
 def planned(root: Path, text: str = CONVENTIONS) -> Plan:
