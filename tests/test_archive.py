@@ -1,6 +1,7 @@
 """What is packed comes back byte for byte, and what is not whole is refused."""
 
 import errno
+import gzip
 import hashlib
 import io
 import json
@@ -21,19 +22,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import engine
-from engine.archives import archive
-from engine.archives.archive import (
+from engine.archives import archive, manifest, tar_format
+from engine.archives.archive import extract, pack, verify
+from engine.archives.manifest import (
     Damaged,
     Member,
-    extract,
+    checksum_line,
     manifest_bytes,
-    pack,
     read_manifest,
-    verify,
 )
 from engine.changes import disk
 from engine.errors import UserError
 
+GZIP_START = b"\x1f\x8b\x08\4\0\0\0\0\0\xff\x08\0IG\4\0"  # the size of the member follows
 RECIPES = Path(engine.__file__).parents[1]
 HOSTILE_NAMES = [
     "-rf",
@@ -63,7 +64,8 @@ def gzip_members(data: bytes) -> bytes:
     for start in range(0, len(data), disk.BLOCK):
         block = data[start : start + disk.BLOCK]
         packer = zlib.compressobj(wbits=-15)
-        out += b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + packer.compress(block) + packer.flush()
+        body = packer.compress(block) + packer.flush()
+        out += GZIP_START + struct.pack("<I", len(body) + 28) + body
         out += struct.pack("<II", zlib.crc32(block), len(block))
     return out
 
@@ -79,8 +81,6 @@ def small(tmp_path: Path) -> tuple[Path, tuple[Member, ...]]:
 
 
 def unpacked(path: Path) -> bytes:
-    import gzip
-
     return gzip.decompress(path.read_bytes())
 
 
@@ -149,7 +149,7 @@ def test_the_format_does_not_drift() -> None:
         Member("\u00e4" * 70, "file", 8**11, 0o600, -1, "0" * 64, None),
         Member("l\udcff", "link", 0, 0o777, 1, None, "t" * 101),
     ]
-    headers = b"".join(archive._header(member) for member in members)
+    headers = b"".join(tar_format.header(member) for member in members)
     digest = hashlib.sha256(headers).hexdigest()
     assert digest == "b5b0c73503cf32bfffa393191c044203fc052e41a4ee105c740678271e9795cc"
 
@@ -165,11 +165,11 @@ def test_headers_say_the_same_to_tarfile(name: str, size: int, seconds: int, tar
     """Any name, size, time and target is read back by the standard library."""
     file = Member(name, "file", size, 0o640, seconds * 10**9, "0" * 64, None)
     link = Member(name, "link", 0, 0o777, seconds * 10**9, None, target or "t")
-    with tarfile.open(fileobj=io.BytesIO(archive._header(file))) as tar:
+    with tarfile.open(fileobj=io.BytesIO(tar_format.header(file))) as tar:
         first = tar.firstmember  # type: ignore[attr-defined]
     assert (first.name, first.size, first.mode) == (name.rstrip("/"), size, 0o640)
     assert first.mtime == seconds
-    with tarfile.open(fileobj=io.BytesIO(archive._header(link) + bytes(1024))) as tar:
+    with tarfile.open(fileobj=io.BytesIO(tar_format.header(link) + bytes(1024))) as tar:
         (info,) = tar.getmembers()
     assert info.issym()
     assert info.linkname == link.target
@@ -221,9 +221,11 @@ def test_trailing_data_is_refused(extra: bytes, small: tuple[Path, tuple[Member,
 def test_an_added_empty_gzip_member_is_refused(small: tuple[Path, tuple[Member, ...]]) -> None:
     """Not even a member that unpacks to nothing may follow."""
     path, members = small
-    empty = b"\x1f\x8b\x08\0\0\0\0\0\0\xff\x03\0" + bytes(8)
+    empty = (
+        b"\x1f\x8b\x08\4\0\0\0\0\0\xff\x08\0IG\4\0" + struct.pack("<I", 30) + b"\x03\0" + bytes(8)
+    )
     path.write_bytes(path.read_bytes() + empty)
-    with pytest.raises(Damaged, match="empty"):
+    with pytest.raises(Damaged, match="more or less than it must"):
         verify(path, members)
 
 
@@ -294,11 +296,11 @@ def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
     [
         lambda m: (m[1], m[0], m[2]),
         lambda m: m[:2],
-        lambda m: (*m, replace(m[0], path="more")),
-        lambda m: (replace(m[0], sha256="0" * 64), *m[1:]),
-        lambda m: (replace(m[0], size=62), *m[1:]),
-        lambda m: (replace(m[0], mode=0o777), *m[1:]),
-        lambda m: (*m[:2], replace(m[2], target="b")),
+        lambda m: (*m, m[0]._replace(path="more")),
+        lambda m: (m[0]._replace(sha256="0" * 64), *m[1:]),
+        lambda m: (m[0]._replace(size=62), *m[1:]),
+        lambda m: (m[0]._replace(mode=0o777), *m[1:]),
+        lambda m: (*m[:2], m[2]._replace(target="b")),
         lambda m: (m[0], m[0], m[2]),
     ],
 )
@@ -324,25 +326,138 @@ def test_only_verify_gives_proof(small: tuple[Path, tuple[Member, ...]]) -> None
         replace(proof, sha256="0" * 64)  # type: ignore[call-arg]
 
 
-def test_a_file_that_changes_is_not_packed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [10, archive.ONCE, disk.BLOCK + 1])
+@pytest.mark.parametrize("change", ["grow", "rewrite", "cut", "swap"])
+def test_a_file_that_changes_is_not_packed(
+    change: str, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One that grows without end, is cut, rewritten or swapped gets into no archive."""
+    path = tmp_path / "a"
+    make(tmp_path, {"a": b"x" * size})
+    read = os.read
 
-    def grow(_: int) -> None:
-        with (tmp_path / "a").open("ab") as file:
-            file.write(b"more")
+    def read_then_change(descriptor: int, length: int) -> bytes:
+        data = read(descriptor, length)
+        if change == "grow":
+            with path.open("ab") as file:
+                file.write(b"more")
+        elif change == "rewrite":
+            path.write_bytes(b"y" * size)
+        elif change == "cut":
+            os.truncate(path, 3)
+        else:
+            path.rename(tmp_path / "moved")
+            make(tmp_path, {"a": b"x" * size})
+        return data
 
-    def rewrite(_: int) -> None:
-        (tmp_path / "a").write_bytes(b"y" * 10)
-
-    def swap(_: int) -> None:
-        (tmp_path / "a").rename(tmp_path / "moved")
-        make(tmp_path, {"a": b"x" * 10})
-
-    for change in (grow, rewrite, lambda _: os.truncate(tmp_path / "a", 3), swap):
-        make(tmp_path, {"a": b"x" * 10})
-        with pytest.raises(disk.Changed, match="a"):
-            pack(tmp_path, ["a"], tmp_path / "x.tar.gz", on_bytes=change)
+    monkeypatch.setattr(os, "read", read_then_change)
+    with pytest.raises(disk.Changed, match="a"):
+        pack(tmp_path, ["a"], tmp_path / "x.tar.gz")
     assert not [path for path in tmp_path.iterdir() if "tar" in path.name]
+
+
+LARGE = random.Random(5).randbytes(3 * archive.ONCE)
+
+
+@pytest.fixture
+def copies(tmp_path: Path) -> tuple[Path, tuple[Member, ...]]:
+    """An archive of a checkpoint, two copies of it, and one that differs where nobody samples."""
+    other = bytearray(LARGE)
+    other[archive.ONCE] ^= 1
+    files = {"best.pt": LARGE, "last.pt": LARGE, "b/last.pt": LARGE, "other.pt": bytes(other)}
+    names = make(tmp_path / "project", files)
+    (tmp_path / "project/last.pt").chmod(0o600)
+    os.utime(tmp_path / "project/b/last.pt", ns=(7, 7))
+    path = tmp_path / "copies.tar.gz"
+    return path, pack(tmp_path / "project", names, path)
+
+
+def test_equal_files_are_packed_once(copies: tuple[Path, tuple[Member, ...]]) -> None:
+    """A large file of the same bytes refers to the first; its manifest has all that is its own."""
+    path, members = copies
+    assert [member.copy_of for member in members] == [None, "best.pt", "best.pt", None]
+    assert [member.size for member in members] == [len(LARGE)] * 4
+    assert members[0].sha256 == members[2].sha256 == hashlib.sha256(LARGE).hexdigest()
+    assert members[3].sha256 != members[0].sha256
+    assert path.stat().st_size < 2.1 * len(LARGE)
+
+
+def test_progress_counts_the_bytes_of_copies(tmp_path: Path) -> None:
+    """Each file is read once, be it a copy or not."""
+    names = make(tmp_path, {"a": LARGE, "b": LARGE})
+    told: list[int] = []
+    pack(tmp_path, names, tmp_path / "x.tar.gz", on_bytes=told.append)
+    assert sum(told) == 2 * len(LARGE)
+
+
+@pytest.mark.parametrize(
+    "wanted", [["best.pt", "last.pt", "b/last.pt", "other.pt"], ["b/last.pt"], ["last.pt"]]
+)
+def test_copies_come_back_as_files_of_their_own(
+    wanted: list[str], copies: tuple[Path, tuple[Member, ...]], tmp_path: Path
+) -> None:
+    """With bytes, permissions and time of their own, also without the one they refer to."""
+    path, members = copies
+    places = {name: tmp_path / f"back_{number}" for number, name in enumerate(wanted)}
+    told: list[int] = []
+    extract(path, places, members, told.append)
+    for name, place in places.items():
+        original = tmp_path / "project" / name
+        assert place.read_bytes() == original.read_bytes()
+        assert place.stat().st_mode == original.stat().st_mode
+        assert place.stat().st_mtime_ns == original.stat().st_mtime_ns
+    assert len({place.stat().st_ino for place in places.values()}) == len(wanted)
+    assert sum(told) == len(wanted) * len(LARGE)
+
+
+def test_other_programs_unpack_copies(
+    copies: tuple[Path, tuple[Member, ...]], tmp_path: Path
+) -> None:
+    """GNU tar and Python find each name with its bytes."""
+    path, members = copies
+    for number, command in enumerate((["tar", "xzf"], [sys.executable, "-m", "tarfile", "-e"])):
+        out = tmp_path / str(number)
+        out.mkdir()
+        subprocess.run([*command, path], cwd=out, check=True)
+        for member in members:
+            assert disk.sha256_of(out / member.path) == member.sha256
+
+
+def test_a_manifest_keeps_what_is_a_copy(
+    copies: tuple[Path, tuple[Member, ...]], tmp_path: Path
+) -> None:
+    """It comes back from JSON; one that refers to nothing, or to other bytes, is refused."""
+    path, members = copies
+    place = tmp_path / "m.json"
+    place.write_bytes(manifest_bytes(members, {}))
+    assert read_manifest(place)[0] == members
+    wrong = [
+        members[1]._replace(copy_of="gone.pt"),
+        members[1]._replace(copy_of="last.pt"),
+        members[1]._replace(copy_of="b/last.pt"),
+        members[1]._replace(sha256="0" * 64),
+        members[1]._replace(size=1),
+    ]
+    for member in wrong:
+        changed = (members[0], member, *members[2:])
+        place.write_bytes(manifest_bytes(changed, {}))
+        with pytest.raises(Damaged, match="is no copy of"):
+            read_manifest(place)
+        with pytest.raises(Damaged):
+            verify(path, changed)
+    for changed in ((members[0]._replace(copy_of="x"), *members[1:]), members[1:]):
+        with pytest.raises(Damaged):
+            verify(path, changed)
+
+
+def test_other_programs_decompress_side_by_side(copies: tuple[Path, tuple[Member, ...]]) -> None:
+    """Each member of the gzip says where the next begins."""
+    data, place, plain = copies[0].read_bytes(), 0, b""
+    while place < len(data):
+        (size,) = struct.unpack("<I", data[place + 16 : place + 20])
+        plain += gzip.decompress(data[place : place + size])
+        place += size
+    assert plain == gzip.decompress(data)
 
 
 def test_progress_adds_up(tmp_path: Path) -> None:
@@ -411,7 +526,7 @@ def test_the_whole_archive_is_read_before_the_first_write(
 ) -> None:
     """Damage behind the wanted member keeps it from being restored."""
     path, members = small
-    damaged = (*members[:2], replace(members[2], target="b"))
+    damaged = (*members[:2], members[2]._replace(target="b"))
     with pytest.raises(Damaged, match="link"):
         extract(path, {"a.pt": tmp_path / "new"}, damaged)
     assert not (tmp_path / "new").exists()
@@ -462,9 +577,9 @@ def test_memory_stays_small(tmp_path: Path) -> None:
 import sys, time
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from engine.archives import archive
-fast = archive._gzip_member
-archive._gzip_member = lambda block: (time.sleep(0.01), fast(block))[1]
+from engine.archives import archive, gzip_members
+fast = gzip_members._deflated
+gzip_members._deflated = lambda block: (time.sleep(0.01), fast(block))[1]
 root = Path(sys.argv[2])
 members = archive.pack(root, ["big"], root / "x.tar.gz")
 archive.extract(root / "x.tar.gz", {"big": root / "back"}, members)
@@ -478,7 +593,7 @@ print(*(line.split()[1] for line in open("/proc/self/status") if line.startswith
 def test_a_manifest_comes_back(small: tuple[Path, tuple[Member, ...]], tmp_path: Path) -> None:
     """Members and what is said about the run survive, names that are not UTF-8 as well."""
     _, members = small
-    members += (replace(members[0], path="raw_\udcff\n"),)
+    members += (members[0]._replace(path="raw_\udcff\n"),)
     about = {"created": "2025-07-25T10:44:38", "run": {"auc": 0.5929, "name": "caf\u00e9"}}
     data = manifest_bytes(members, about)
     assert data == manifest_bytes(members, about)
@@ -578,7 +693,7 @@ def test_a_manifest_that_is_too_large_is_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its size is looked at before its content."""
-    monkeypatch.setattr(archive, "MANIFEST_LIMIT", 10)
+    monkeypatch.setattr(manifest, "MANIFEST_LIMIT", 10)
     (tmp_path / "m.json").write_bytes(manifest_bytes([], {}))
     with pytest.raises(Damaged, match="larger"):
         read_manifest(tmp_path / "m.json")
@@ -588,7 +703,7 @@ def test_a_manifest_that_is_too_large_is_not_read(
 def test_sha256sum_reads_the_checksum(name: str, tmp_path: Path) -> None:
     """`sha256sum -c` finds the file intact, whatever it is called."""
     (tmp_path / name).write_bytes(b"weights")
-    line = archive.checksum_line(disk.sha256_of(tmp_path / name), name)
+    line = checksum_line(disk.sha256_of(tmp_path / name), name)
     (tmp_path / "sums.sha256").write_bytes(line)
     subprocess.run(
         ["sha256sum", "-c", "sums.sha256"], cwd=tmp_path, check=True, capture_output=True
@@ -596,7 +711,7 @@ def test_sha256sum_reads_the_checksum(name: str, tmp_path: Path) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.binary(max_size=300), st.sampled_from([b"", b"\x1f\x8b\x08\0\0\0\0\0\0\xff"]))
+@given(st.binary(max_size=300), st.sampled_from([b"", GZIP_START]))
 def test_arbitrary_bytes_are_refused(data: bytes, start: bytes) -> None:
     """Neither as an archive nor as a manifest do they raise anything but Damaged."""
     member = Member("a", "file", 5, 0o644, 0, "0" * 64, None)

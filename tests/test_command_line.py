@@ -9,7 +9,7 @@ import pytest
 
 from conventions_text import CONVENTIONS
 from engine import command_line
-from engine.archives.archive import Damaged
+from engine.archives.manifest import Damaged
 from engine.errors import UserError
 from engine.plans.plan import Action, Plan
 from engine.project import Project, open_project

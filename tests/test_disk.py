@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from engine.changes import disk
+from engine.changes.new_files import NewFile, NewFiles
 from engine.errors import UserError
 
 WAYS = ["exclusive rename", "hard link", "plain rename"]
@@ -270,17 +271,17 @@ def test_free_bytes_of_a_folder_to_come(tmp_path: Path) -> None:
 
 def test_new_files_keep_what_is_there(tmp_path: Path) -> None:
     """A symlink is made with its target as given, and neither it nor a file replaces anything."""
-    with disk.NewFiles() as new:
+    with NewFiles() as new:
         new.link(tmp_path / "link", "./a//b/", 10**18)
-        new.write(tmp_path / "file", [b"we", b"ights"], 0o4640, 10**18)
+        new.write([NewFile(tmp_path / "file", 0o4640, 10**18)], [b"we", b"ights"])
     assert os.readlink(tmp_path / "link") == "./a//b/"  # noqa: PTH115 - exact
     assert (tmp_path / "file").read_bytes() == b"weights"
     assert disk.identity(tmp_path / "file").mtime_ns == 10**18
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o640
-    with pytest.raises(FileExistsError), disk.NewFiles() as new:
+    with pytest.raises(FileExistsError), NewFiles() as new:
         new.link(tmp_path / "link", "other", 0)
-    with pytest.raises(FileExistsError), disk.NewFiles() as new:
-        new.write(tmp_path / "file", [b"other"], 0o600, 0)
+    with pytest.raises(FileExistsError), NewFiles() as new:
+        new.write([NewFile(tmp_path / "file", 0o600, 0)], [b"other"])
     assert names(tmp_path) == ["file", "link"]
     assert (tmp_path / "file").read_bytes() == b"weights"
 
@@ -291,15 +292,15 @@ def test_a_new_file_that_cannot_be_opened_again_is_synced_at_once(
     """A read-only file on Windows, or one that its owner cannot read, is not left for later."""
     synced: list[int] = []
     monkeypatch.setattr(disk, "sync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
-    with disk.NewFiles() as new:
-        new.write(tmp_path / "file", [b"weights"], 0o444, 0)
+    with NewFiles() as new:
+        new.write([NewFile(tmp_path / "file", 0o444, 0)], [b"weights"])
         assert synced == [disk.partial_of(tmp_path / "file").stat().st_ino]
 
 
 def test_new_files_without_names_go_when_something_fails(tmp_path: Path) -> None:
     """Of a batch that could not be written nothing stays."""
-    with pytest.raises(RuntimeError), disk.NewFiles() as new:
-        new.write(tmp_path / "a", [b"1"], 0o600, 0)
+    with pytest.raises(RuntimeError), NewFiles() as new:
+        new.write([NewFile(tmp_path / "a", 0o600, 0)], [b"1"])
         new.link(tmp_path / "b", "a", 0)
         raise RuntimeError
     assert names(tmp_path) == []
@@ -313,8 +314,8 @@ def test_many_new_files_are_synced_before_they_get_their_names(
     seen: list[list[str]] = []
     real, sync_each = disk.rename_no_replace, disk._sync_each
 
-    def sync(paths: list[Path], sync_one: Callable[[Path], None]) -> None:
-        seen.append(sorted(path.name for path in paths))
+    def sync(paths: list[disk.Name], sync_one: Callable[[disk.Name], None]) -> None:
+        seen.append(sorted(Path(path).name for path in paths))
         sync_each(paths, sync_one)
 
     def rename(src: disk.Name, dst: disk.Name) -> None:
@@ -323,9 +324,9 @@ def test_many_new_files_are_synced_before_they_get_their_names(
 
     monkeypatch.setattr(disk, "_sync_each", sync)
     monkeypatch.setattr(disk, "rename_no_replace", rename)
-    with disk.NewFiles() as new:
+    with NewFiles() as new:
         for name in range(number):
-            new.write(tmp_path / f"{name}", [b"x"], 0o600, 0)
+            new.write([NewFile(tmp_path / f"{name}", 0o600, 0)], [b"x"])
     assert len(names(tmp_path)) == number
     assert seen[1:] == [[tmp_path.name]]
 

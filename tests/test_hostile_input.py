@@ -229,14 +229,14 @@ def test_a_failing_read_leaves_its_run_alone(
     """A bad sector or a writer, met while packing: that run is not packed, the others are."""
     place.weights("runs/two/best.pt", 0.5)
     place.settle()
-    real = disk.read_stable
+    real = disk.read_small
 
-    def read(path: disk.Name, before: disk.Identity, size: int = disk.BLOCK) -> Iterator[bytes]:
+    def read(path: disk.Name, before: disk.Identity) -> bytes:
         if Path(path).match("runs/one/last.pt"):
             raise problem
-        return real(path, before, size)
+        return real(path, before)
 
-    monkeypatch.setattr(disk, "read_stable", read)
+    monkeypatch.setattr(disk, "read_small", read)
     status, said = place.run(cleanup.main, "--apply")
     assert (status, "runs/one/last.pt" in said) == (1, True)
     assert (place.root / "runs/one/last.pt").exists()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.archives import archive, catalog
+from engine.archives.manifest import manifest_bytes
 from engine.changes import disk
 from engine.changes.apply import Outcome, apply
 from engine.errors import UserError
@@ -228,7 +229,7 @@ def test_a_manifest_from_elsewhere_cannot_plant_code(
     source.write_text("evil")
     target = project / ARCHIVED / "evil.tar.gz"
     members = archive.pack(tmp_path / "source", [path], target)
-    (project / ARCHIVED / "evil.json").write_bytes(archive.manifest_bytes(members, {}))
+    (project / ARCHIVED / "evil.json").write_bytes(manifest_bytes(members, {}))
     assert "no place for a training output" in just(project, "restore", "evil", status=2).stderr
     assert not (project / path).exists()
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from engine import plan_text, show
-from engine.archives.archive import Damaged
+from engine.archives.manifest import Damaged
 from engine.archives.remote import RemoteError
 from engine.changes.apply import apply
 from engine.changes.preflight import space

@@ -8,8 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from engine.archives import archive
-from engine.archives.archive import Damaged, Member, checksum_line, checksum_of, manifest_of
+from engine.archives.manifest import (
+    Damaged,
+    Member,
+    checksum_line,
+    checksum_of,
+    manifest_of,
+    read_manifest,
+)
 from engine.errors import UserError
 from engine.project import Project
 
@@ -121,7 +127,7 @@ def _packed(project: Project, path: str) -> Packed:
     here = os.path.lexists(project.root / path)
     remote = None if here else mark(project.root, path).get("remote")
     try:
-        members, about = archive.read_manifest(project.root / manifest_of(path))
+        members, about = read_manifest(project.root / manifest_of(path))
     except Damaged as damage:
         return Packed(name, path, problem=str(damage), here=here, remote=remote)
     except OSError as error:

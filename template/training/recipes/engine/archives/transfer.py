@@ -14,8 +14,8 @@ from datetime import datetime
 from pathlib import Path
 
 from engine.archives import archive, catalog
-from engine.archives.archive import Damaged, checksum_line
 from engine.archives.catalog import MARK, SUFFIX, Packed
+from engine.archives.manifest import Damaged, checksum_line, read_manifest
 from engine.archives.remote import Remote, RemoteError, is_set, listable, remotes
 from engine.changes import disk, history, purge
 from engine.changes.lock import project_lock
@@ -122,7 +122,7 @@ def _pull(project: Project, remote: Remote, name: str) -> Path:
     with _fetched(project, remote, files) as folder:
         papers = {s: (folder if s in missing else home) / f"{name}{s}" for s in (SUFFIX, *PAPERS)}
         try:
-            members, _ = archive.read_manifest(papers[".json"])
+            members, _ = read_manifest(papers[".json"])
             sha256 = archive.verify(papers[SUFFIX], members).sha256
             if papers[".sha256"].read_bytes() != _line(name, sha256):
                 raise Damaged("is not the archive that its checksum tells of")
@@ -175,7 +175,7 @@ def _sha256_in(folder: Path, remote: Remote, name: str) -> str:
     line = (folder / f"{name}.sha256").read_bytes()
     sha256 = line[:64].decode("ascii", "replace")
     try:
-        archive.read_manifest(folder / f"{name}.json")
+        read_manifest(folder / f"{name}.json")
     except Damaged as problem:
         said = str(problem).replace(f"{folder}/", "")
         raise RemoteError(f"{said} ({remote.shown})") from None

@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from engine.archives import archive, catalog
-from engine.archives.archive import Damaged
 from engine.archives.catalog import Packed
+from engine.archives.manifest import Damaged, checksum_line
 from engine.changes import disk, history, purge
 from engine.project import Project
 from engine.recognition import content, identity
@@ -159,7 +159,7 @@ def _archive_reader(root: Path, packed: Packed) -> Callable[[], str]:
         with contextlib.suppress(disk.Unreadable), disk.reading(root / packed.checksum) as file:
             line = os.read(file, LINE_LIMIT)
         sha256 = archive.verify(root / packed.path, packed.members.values()).sha256
-        if line != archive.checksum_line(sha256, PurePosixPath(packed.path).name):
+        if line != checksum_line(sha256, PurePosixPath(packed.path).name):
             raise Damaged(f"{packed.checksum}: {'is not its checksum' if line else 'has gone'}")
         return sha256
 

@@ -10,8 +10,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from engine.archives import catalog
-from engine.archives.archive import manifest_of
 from engine.archives.lives import QUARANTINED, Life, below, called, lives, named
+from engine.archives.manifest import manifest_of
 from engine.project import Project
 
 GONE = "gone, or to be"

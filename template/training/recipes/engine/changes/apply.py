@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from engine import layouts
-from engine.archives.archive import checksum_line, manifest_of
+from engine.archives.manifest import checksum_line, manifest_of
 from engine.changes import disk, history, preflight, purge
 from engine.changes.history import PastRun
 from engine.changes.journal import Journal, Op, Record

@@ -16,22 +16,20 @@ import shutil
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple
 
 from engine.errors import UserError
 
 BLOCK = 1 << 20  # bytes read at a time
+SAMPLE = 4096  # bytes read at each of three places to tell files of one size apart
 CACHED = 1 << 18  # bytes of each of two files that fit into a processor's cache
-BATCH = 1000  # new files that are synced together,
-BATCH_BYTES = 1 << 28  # or bytes of them
 FEW = 32  # files that are synced one by one: nobody waits for what others write
 
 _READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
 _READ |= getattr(os, "O_NONBLOCK", 0)  # or opening a FIFO would wait for its writer
-_CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-_CREATE |= getattr(os, "O_NOFOLLOW", 0)
+CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+CREATE |= getattr(os, "O_NOFOLLOW", 0)
 
 _UNSUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -49,8 +47,7 @@ class Unreadable(OSError):
     """A file cannot be read: it is another user's, or its disk fails. No writing raises it."""
 
 
-@dataclass(frozen=True)
-class Identity:
+class Identity(NamedTuple):
     """What tells that a file is still the same and was not written to."""
 
     device: int
@@ -118,6 +115,32 @@ def read_stable(path: Name, before: Identity, size: int = BLOCK) -> Iterator[byt
         after = identity_of(os.fstat(descriptor))
     if left or not before == after == identity(path):
         raise Changed(str(path))
+
+
+def read_small(path: Name, before: Identity) -> bytes:
+    """The content of a file that fits into memory. Raises as `read_stable` does."""
+    try:
+        descriptor = open_regular(path)
+        try:
+            data = os.read(descriptor, before.size)
+            after = identity_of(os.fstat(descriptor))
+        finally:
+            os.close(descriptor)
+        if len(data) == before.size and before == after == identity(path):
+            return data
+    except OSError as problem:
+        raise Unreadable(problem.errno, problem.strerror, str(path)) from problem
+    raise Changed(str(path))
+
+
+def sample(path: Name, size: int) -> bytes:
+    """Bytes at the start, the middle and the end of a file of that size; two may share them."""
+    parts = []
+    with reading(path) as descriptor:
+        for start in (0, size // 2, max(0, size - SAMPLE)):
+            os.lseek(descriptor, start, os.SEEK_SET)
+            parts.append(os.read(descriptor, SAMPLE))
+    return b"".join(parts)
 
 
 def sha256_of(path: Name) -> str:
@@ -227,7 +250,7 @@ def _rename_if_free(src: Path, dst: Path) -> None:
     src.rename(dst)
 
 
-def sync_file(path: Path) -> None:
+def sync_file(path: Name) -> None:
     """Forces a file's content to the disk."""
     if sys.platform == "win32":
         descriptor = os.open(path, os.O_RDWR)  # Windows syncs only what may be written
@@ -249,24 +272,24 @@ def sync(descriptor: int) -> None:
         os.fsync(descriptor)
 
 
-def sync_files(paths: Sequence[Path]) -> None:
+def sync_files(paths: Sequence[Name]) -> None:
     """Forces the content of files to the disk."""
     _sync_each(paths, sync_file)
 
 
-def sync_folders(paths: Sequence[Path]) -> None:
+def sync_folders(paths: Sequence[Name]) -> None:
     """Forces the names in folders to the disk."""
     _sync_each(paths, sync_folder)
 
 
-def _sync_each(paths: Sequence[Path], sync_one: Callable[[Path], None]) -> None:
+def _sync_each(paths: Sequence[Name], sync_one: Callable[[Name], None]) -> None:
     """Syncs one by one, or many of them by Linux's one call for a whole file system."""
     call = getattr(_system(), "syncfs", None) if sys.platform == "linux" else None
     if call is None or len(paths) < FEW:
         for path in paths:
             sync_one(path)
         return
-    for path in {path.stat().st_dev: path for path in paths}.values():
+    for path in {os.stat(path).st_dev: path for path in paths}.values():  # noqa: PTH116
         descriptor = os.open(path, _READ)
         try:
             if call(descriptor) != 0:
@@ -275,7 +298,7 @@ def _sync_each(paths: Sequence[Path], sync_one: Callable[[Path], None]) -> None:
             os.close(descriptor)
 
 
-def sync_folder(path: Path) -> None:
+def sync_folder(path: Name) -> None:
     """Forces the names in a folder to the disk; Windows has no such call."""
     if sys.platform == "win32":
         return
@@ -325,7 +348,7 @@ def new_file(path: Path, mode: int = 0o644) -> Iterator[tuple[int, Path]]:
     partial = partial_of(path)
     if os.path.lexists(partial):
         partial.unlink()
-    descriptor = os.open(partial, _CREATE, mode)
+    descriptor = os.open(partial, CREATE, mode)
     try:
         try:
             yield descriptor, partial
@@ -342,10 +365,15 @@ def new_file(path: Path, mode: int = 0o644) -> Iterator[tuple[int, Path]]:
 
 def partial_of(path: Path) -> Path:
     """Where `path` is written before it is whole."""
-    name = f".{path.name}.partial"
-    if len(os.fsencode(name)) > _LONGEST_NAME:
-        name = f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()}.partial"
-    return path.with_name(name)
+    return path.with_name(partial_name(path.name))
+
+
+def partial_name(name: str) -> str:
+    """What a file of that name is called before it is whole."""
+    partial = f".{name}.partial"
+    if len(os.fsencode(partial)) > _LONGEST_NAME:
+        return f".{hashlib.sha256(os.fsencode(name)).hexdigest()}.partial"
+    return partial
 
 
 def write_all(descriptor: int, data: bytes) -> None:
@@ -355,84 +383,18 @@ def write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-class NewFiles:
-    """New files and symlinks that are synced and get their names together, a batch at a time.
-
-    One by one each of many small files would wait for the disk. Used as a context: at its end all
-    have their names; on an error those that have none yet are removed.
-    """
-
-    def __init__(self) -> None:
-        self._written: list[tuple[Path, Path, bool]] = []  # partial, path, to be synced yet?
-        self._bytes = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *about: object) -> None:
-        try:
-            if kind is None:
-                self._finish()
-        finally:
-            for partial, _, _ in self._written:
-                with contextlib.suppress(OSError):  # the first error is the one to tell
-                    partial.unlink()
-
-    def write(self, path: Path, pieces: Iterable[bytes], mode: int, mtime_ns: int) -> None:
-        """Writes a file. Raises what `pieces` raises, and FileExistsError if `path` is taken."""
-        opens_again = mode & 0o600 == 0o600
-        partial = self._partial(path, to_sync=opens_again)
-        descriptor = os.open(partial, _CREATE, 0o600)
-        try:
-            for piece in pieces:
-                write_all(descriptor, piece)
-                self._bytes += len(piece)
-            stamp(descriptor, partial, mode, mtime_ns)
-            if not opens_again:
-                sync(descriptor)
-        finally:
-            os.close(descriptor)
-
-    def link(self, path: Path, target: str, mtime_ns: int) -> None:
-        """Makes a symlink. Raises FileExistsError if `path` is taken."""
-        partial = self._partial(path, to_sync=False)
-        partial.symlink_to(target)
-        if os.utime in os.supports_follow_symlinks:
-            os.utime(partial, ns=(mtime_ns, mtime_ns), follow_symlinks=False)
-
-    def _partial(self, path: Path, *, to_sync: bool) -> Path:
-        if len(self._written) >= BATCH or self._bytes >= BATCH_BYTES:
-            self._finish()
-        partial = partial_of(path)
-        partial.unlink(missing_ok=True)
-        self._written.append((partial, path, to_sync))
-        return partial
-
-    def _finish(self) -> None:
-        sync_files([partial for partial, _, to_sync in self._written if to_sync])
-        folders = list({path.parent for _, path, _ in self._written})
-        try:
-            while self._written:
-                partial, path, _ = self._written[-1]
-                rename_no_replace(partial, path)
-                self._written.pop()
-        finally:
-            sync_folders(folders)
-        self._bytes = 0
-
-
 def write_new(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Makes a file that holds `data`, synced. Raises FileExistsError if `path` is taken."""
     with new_file(path, mode) as (descriptor, _):
         write_all(descriptor, data)
 
 
-def stamp(descriptor: int, path: Path, mode: int, mtime_ns: int) -> None:
+def stamp(descriptor: int, path: Name, mode: int, mtime_ns: int) -> None:
     """Gives an open file its permissions, without setuid and setgid, and its time."""
     if os.chmod in os.supports_fd:
         os.fchmod(descriptor, mode & 0o777)
     else:
-        path.chmod(mode & 0o777)
+        os.chmod(path, mode & 0o777)  # noqa: PTH101 - for each of many files
     os.utime(descriptor if os.utime in os.supports_fd else path, ns=(mtime_ns, mtime_ns))
 
 

@@ -6,7 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from engine.archives import archive
-from engine.archives.archive import checksum_of, manifest_of
+from engine.archives.manifest import (
+    Member,
+    checksum_line,
+    checksum_of,
+    manifest_bytes,
+    manifest_of,
+    read_manifest,
+)
 from engine.changes import disk
 from engine.changes.journal import Record
 from engine.changes.leaving import Leaving
@@ -42,10 +49,10 @@ class Packing:
             self._give_up(target, actions)
         return []
 
-    def _packed(self, target: str, actions: Sequence[Action]) -> tuple[archive.Member, ...]:
+    def _packed(self, target: str, actions: Sequence[Action]) -> tuple[Member, ...]:
         """Return what is in the archive, which is whole and in its place; () if it is not."""
         if self.journal.state("create", target) == "done":
-            return archive.read_manifest(self.root / manifest_of(target))[0]
+            return read_manifest(self.root / manifest_of(target))[0]
         self._remove(target)
         if not self.leaving.ready(actions):
             return ()
@@ -73,13 +80,13 @@ class Packing:
             self.leaving.leave(actions, f"its run was left alone: {problem}")
             return ()
         about = {"archive": path.name, "created": self.plan.created, **self.plan.archives[target]}
-        self.steps.create(manifest_of(target), archive.manifest_bytes(members, about))
-        line = archive.checksum_line(str(record.sha256), path.name)
+        self.steps.create(manifest_of(target), manifest_bytes(members, about))
+        line = checksum_line(str(record.sha256), path.name)
         self.steps.create(checksum_of(target), line)
         self.journal.mark([record], "done")
         return members
 
-    def _record(self, target: str, member: archive.Member) -> Record:
+    def _record(self, target: str, member: Member) -> Record:
         if known := self.journal.standing("quarantine", member.path):
             return known
         kept = {"archive": target, "member": member.path}

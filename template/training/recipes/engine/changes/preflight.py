@@ -9,7 +9,7 @@ from functools import cache
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 
-from engine.archives.archive import checksum_of, manifest_of
+from engine.archives.manifest import checksum_of, manifest_of
 from engine.changes import disk
 from engine.errors import UserError
 from engine.plans.plan import Action, Plan

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.archives import archive
-from engine.archives.archive import Member, manifest_of
+from engine.archives.manifest import Damaged, Member, manifest_of, read_manifest
 from engine.archives.remote import RemoteError, unproven
 from engine.changes import disk, history
 from engine.changes.disk import Identity
@@ -257,8 +257,8 @@ def _evidence(
 def _verified(path: Path, manifest: Path) -> _Archive:
     try:
         seen = {file: disk.identity(file) for file in (path, manifest)}
-        verified = archive.verify(path, archive.read_manifest(manifest)[0])
-    except (archive.Damaged, OSError) as problem:
+        verified = archive.verify(path, read_manifest(manifest)[0])
+    except (Damaged, OSError) as problem:
         return _Archive({}, {}, str(problem))
     for file in seen:
         _sync(file)

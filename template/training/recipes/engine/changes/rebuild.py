@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from engine.archives import archive, catalog
-from engine.archives.archive import Damaged, manifest_of
+from engine.archives.manifest import Damaged, manifest_of, read_manifest
 from engine.changes import disk
 from engine.changes.journal import Record
 from engine.changes.preflight import Space, refuse_full_disk
@@ -26,7 +26,7 @@ def refuse_damaged(root: Path, records: Iterable[Record]) -> None:
         path = root / str(target)
         if os.path.lexists(path):
             try:
-                archive.verify(path, archive.read_manifest(root / manifest_of(str(target)))[0])
+                archive.verify(path, read_manifest(root / manifest_of(str(target)))[0])
             except (Damaged, OSError) as problem:
                 raise UserError(f"{problem}; put a whole one there, nothing was changed") from None
     sizes: dict[object, list[Record]] = defaultdict(list)
@@ -105,7 +105,7 @@ class Rebuilding:
             for record in records:
                 self._say(record, f"{target}, which keeps it, has gone")
             return
-        members, _ = archive.read_manifest(self.root / manifest_of(target))
+        members, _ = read_manifest(self.root / manifest_of(target))
         wanted = {(record.kept or {})["member"]: self._place(record) for record in records}
         missing = {name: place for name, place in wanted.items() if place is not None}
         if missing:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from engine.archives import archive
-from engine.archives.archive import Damaged, Member
+from engine.archives.manifest import Damaged, Member, read_manifest
 from engine.changes import disk
 from engine.changes.journal import Record
 from engine.changes.steps import Steps, is_same
@@ -24,7 +24,7 @@ def unpack(
     """
     packed = steps.root / str(actions[0].src)
     try:
-        listed, _ = archive.read_manifest(manifest)
+        listed, _ = read_manifest(manifest)
         with disk.reading(packed):
             pass
     except (Damaged, disk.Unreadable) as problem:

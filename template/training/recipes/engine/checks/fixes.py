@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from engine.archives import archive
+from engine.archives.manifest import Damaged, checksum_line, checksum_of, manifest_of, read_manifest
 from engine.checks.layout import pointer
 from engine.checks.subject import Subject
 from engine.plans.destinations import Destinations
@@ -80,13 +81,13 @@ def _checksums(subject: Subject, notes: list[str]) -> Iterator[Action]:
     """Yield what writes the missing checksum of an archive, which its manifest vouches for."""
     root = subject.project.root
     for target in subject.children(subject.project.folders.archived):
-        if not target.endswith(".tar.gz") or (root / archive.checksum_of(target)).exists():
+        if not target.endswith(".tar.gz") or (root / checksum_of(target)).exists():
             continue
         try:
-            members, _ = archive.read_manifest(root / archive.manifest_of(target))
+            members, _ = read_manifest(root / manifest_of(target))
             sha256 = archive.verify(root / target, members).sha256
-        except (archive.Damaged, OSError) as error:
+        except (Damaged, OSError) as error:
             notes.append(f"{target} gets no checksum: {error}")
             continue
-        line = archive.checksum_line(sha256, PurePosixPath(target).name).decode()
-        yield writing("text", archive.checksum_of(target), "it was missing", {"text": line})
+        line = checksum_line(sha256, PurePosixPath(target).name).decode()
+        yield writing("text", checksum_of(target), "it was missing", {"text": line})

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from engine import layouts, names, plan_text
 from engine.archives import catalog
-from engine.archives.archive import checksum_of, manifest_of
+from engine.archives.manifest import checksum_of, manifest_of
 from engine.changes.history import past_runs
 from engine.checks.subject import Subject, Violation
 from engine.conventions import InTraining

@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 
 from engine import layouts
 from engine.archives import catalog
-from engine.archives.archive import Member
 from engine.archives.catalog import Packed
+from engine.archives.manifest import Member
 from engine.changes import disk
 from engine.errors import UserError
 from engine.plans.plan import Action, Plan

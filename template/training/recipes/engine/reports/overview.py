@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from engine import names, readers
 from engine.archives import catalog, verification
-from engine.archives.archive import manifest_of
+from engine.archives.manifest import manifest_of
 from engine.changes import disk, history
 from engine.plans.production_papers import Papers, papers
 from engine.project import Project
