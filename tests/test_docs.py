@@ -186,7 +186,7 @@ def test_every_recipe_is_in_the_reference() -> None:
     [
         get_args(journal.Op),
         get_args(plan.Verb),
-        list(journal.Record.__dataclass_fields__),
+        list(journal.Record._fields),
         [*VARIABLES.values(), RECORDED, remote.VARIABLE, "TRAINING_PYTHON"],
     ],
     ids=["ops", "verbs", "journal", "variables"],

@@ -1,7 +1,6 @@
 """No proof, no delete."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +126,7 @@ def test_bytes_are_found_where_newer_runs_put_them() -> None:
         ([first, archives], Place("y.tar.gz", "p")),
         ([first, [dropped]], Place("twin")),
         ([first, [asked]], None),
-        ([[replace(first[0], state="undone")]], Place("kept")),
+        ([[first[0]._replace(state="undone")]], Place("kept")),
         ([[moved("kept", "b"), moved("b", "kept")]], Place("kept")),
     ):
         assert follow(map(taken, runs), Place("kept")) == place

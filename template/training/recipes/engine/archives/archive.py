@@ -154,7 +154,7 @@ def verify(archive: Path, members: Iterable[Member]) -> Verified:
 
 def extract(
     archive: Path,
-    wanted: Mapping[str, Path],
+    wanted: Mapping[str, disk.Name],
     members: Iterable[Member],
     on_bytes: Callable[[int], None] | None = None,
 ) -> None:

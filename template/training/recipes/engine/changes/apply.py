@@ -66,13 +66,14 @@ def apply(
         disk.make_folders(folder, project.root)
         disk.write_new(folder / history.FOLDERS, json.dumps(states).encode())
         disk.write_new(folder / history.PLAN, plan.to_json(wanted))
-        return _carry_out(project, PastRun(folder.name, folder), on_bytes, purge_as_you_go)
+        past = PastRun(folder.name, folder)
+        return _carry_out(project, past, wanted, on_bytes, purge_as_you_go)
 
 
 def resume(project: Project, past: PastRun, on_bytes: Progress | None = None) -> Outcome:
     """Finish an interrupted run. The caller holds the project's lock."""
     preflight.refuse_merge(project.root)
-    return _carry_out(project, past, on_bytes)
+    return _carry_out(project, past, past.plan, on_bytes)
 
 
 def sweep(project: Project) -> None:
@@ -94,11 +95,15 @@ def discard_partials(root: Path, planned: Plan) -> None:
 
 
 def _carry_out(
-    project: Project, past: PastRun, on_bytes: Progress | None, purge_as_you_go: bool = False
+    project: Project,
+    past: PastRun,
+    wanted: Plan,
+    on_bytes: Progress | None,
+    purge_as_you_go: bool = False,
 ) -> Outcome:
     journal = Journal(past.folder / history.JOURNAL)
     try:
-        return _Run(project, past, journal, on_bytes, purge_as_you_go).carry_out()
+        return _Run(project, past, wanted, journal, on_bytes, purge_as_you_go).carry_out()
     finally:
         journal.close()
 
@@ -108,14 +113,15 @@ class _Run:
         self,
         project: Project,
         past: PastRun,
+        wanted: Plan,
         journal: Journal,
         on_bytes: Progress | None,
         purge_as_you_go: bool,
     ) -> None:
-        self.root, self.past, self.journal, self.plan = project.root, past, journal, past.plan
+        self.root, self.past, self.journal, self.plan = project.root, past, journal, wanted
         self.steps = Steps(project, past.folder, journal)
         self.leaving = Leaving(self.steps)
-        self.packing = Packing(self.steps, past.plan, self.leaving, on_bytes)
+        self.packing = Packing(self.steps, wanted, self.leaving, on_bytes)
         self.outcome = Outcome(past.id, self.leaving.left)
         self.fingerprint = lru_cache(1)(content.fingerprint)  # three papers tell of one model
         how = {"purge": "as you go"} if purge_as_you_go else None

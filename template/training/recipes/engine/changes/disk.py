@@ -120,10 +120,10 @@ def read_stable(path: Name, before: Identity, size: int = BLOCK) -> Iterator[byt
 def read_small(path: Name, before: Identity) -> bytes:
     """The content of a file that fits into memory. Raises as `read_stable` does."""
     try:
-        descriptor = open_regular(path)
+        descriptor = os.open(path, _READ)
         try:
             data = os.read(descriptor, before.size)
-            after = identity_of(os.fstat(descriptor))
+            after = identity_of(os.fstat(descriptor))  # type and inode are part of it
         finally:
             os.close(descriptor)
         if len(data) == before.size and before == after == identity(path):
@@ -217,15 +217,21 @@ def _rename_exclusively(src: Name, dst: Name) -> None:
     if sys.platform == "win32":
         Path(src).rename(dst)  # refuses to replace there
         return
-    old, new = os.fsencode(src), os.fsencode(dst)
-    args = (old, new, 4) if sys.platform == "darwin" else (-100, old, -100, new, 1)
-    name = {"linux": "renameat2", "darwin": "renamex_np"}.get(sys.platform)
-    call = getattr(_system(), name, None) if name else None
+    call = _system_rename()
     if call is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), str(src))
+    old, new = os.fsencode(src), os.fsencode(dst)
+    args = (old, new, 4) if sys.platform == "darwin" else (-100, old, -100, new, 1)
     if call(*args) != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code), str(src), None, str(dst))
+
+
+@functools.cache
+def _system_rename() -> Callable[..., int] | None:
+    name = {"linux": "renameat2", "darwin": "renamex_np"}.get(sys.platform)
+    call: Callable[..., int] | None = getattr(_system(), name, None) if name else None
+    return call
 
 
 @functools.cache

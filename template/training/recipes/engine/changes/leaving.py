@@ -18,7 +18,7 @@ class Leaving:
     """
 
     def __init__(self, steps: Steps) -> None:
-        self.steps = steps
+        self.steps, self.root = steps, str(steps.root)
         self.left: dict[str, str] = {}
 
     def leave(self, actions: Sequence[Action], why: str) -> None:
@@ -43,7 +43,8 @@ class Leaving:
         return True
 
     def _hindrance(self, action: Action, writable: Callable[[str], bool]) -> str | None:
-        path = os.path.join(self.steps.root, str(action.src))  # noqa: PTH118 - for each of many files
+        src = str(action.src)
+        path = src if os.path.isabs(src) else f"{self.root}/{src}"  # noqa: PTH117 - of many files
         try:
             status = os.lstat(path)
         except OSError as error:
@@ -54,7 +55,7 @@ class Leaving:
             return None
         if not writable(path.rpartition("/")[0] or "/"):
             return "its folder is write-protected"
-        waiting = f"{self.steps.root}/{self.steps.quarantine_path(str(action.src))}"
+        waiting = f"{self.root}/{self.steps.quarantine_path(src)}"
         return "its path is too long" if len(os.fsencode(waiting)) >= LONGEST_PATH else None
 
 

@@ -8,8 +8,8 @@ from typing import NamedTuple, Self
 from engine.changes import disk
 from engine.changes.disk import Name
 
-BATCH = 1000  # new files that are synced together,
-BATCH_BYTES = 1 << 28  # or bytes of them
+BATCH = 20_000  # new files that are synced together,
+BATCH_BYTES = 1 << 30  # or bytes of them
 
 
 class NewFile(NamedTuple):
@@ -63,13 +63,19 @@ class NewFiles:
     def link(self, path: Name, target: str, mtime_ns: int) -> None:
         """Make a symlink. Raises FileExistsError if `path` is taken."""
         partial = self._partial(path, to_sync=False)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(partial)  # noqa: PTH108 - left by a run that crashed
         os.symlink(target, partial)  # noqa: PTH211 - there are many
         if os.utime in os.supports_follow_symlinks:
             os.utime(partial, ns=(mtime_ns, mtime_ns), follow_symlinks=False)
 
     def _create(self, file: NewFile) -> int:
         partial = self._partial(file.path, to_sync=_opens_again(file))
-        return os.open(partial, disk.CREATE, 0o600)
+        try:
+            return os.open(partial, disk.CREATE, 0o600)
+        except FileExistsError:
+            os.unlink(partial)  # noqa: PTH108 - left by a run that crashed
+            return os.open(partial, disk.CREATE, 0o600)
 
     def _complete(self, descriptor: int, file: NewFile) -> None:
         disk.stamp(descriptor, self._written[-1][0], file.mode, file.mtime_ns)
@@ -81,8 +87,6 @@ class NewFiles:
             self._finish()
         folder, name = os.path.split(path)
         partial = os.path.join(folder, disk.partial_name(name))  # noqa: PTH118
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(partial)  # noqa: PTH108
         self._written.append((partial, os.fspath(path), to_sync))
         return partial
 

@@ -3,7 +3,6 @@
 import os
 import stat
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from engine.archives import archive
 from engine.archives.manifest import (
@@ -63,7 +62,7 @@ class Packing:
             """From now on the archive may have its name, and is known by its hash."""
             nonlocal record
             size = verified.archive.lstat().st_size
-            record = replace(record, sha256=verified.sha256, size=size)
+            record = record._replace(sha256=verified.sha256, size=size)
             self.journal.write([record])
 
         paths, path = [str(action.src) for action in actions], self.root / target

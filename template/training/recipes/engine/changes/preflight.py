@@ -45,9 +45,9 @@ def refuse_merge(root: Path) -> None:
 def refuse_conflicts(project: Project, wanted: Plan) -> None:
     """Raise UserError if something lies where the plan puts a file, or on the way there."""
     parents: set[str] = set()
-    going = {a.src for a in wanted.actions if a.verb in GOING}
+    root, going = str(project.root), {a.src for a in wanted.actions if a.verb in GOING}
     for path in made(wanted):
-        there = os.path.join(project.root, path)  # noqa: PTH118 - for each of many files
+        there = os.path.join(root, path)  # noqa: PTH118 - for each of many files
         if path not in going and os.path.lexists(there):
             raise UserError(f"{path}: is there already; move it away, or plan again")
         parents.add(path.rpartition("/")[0])

@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -29,7 +28,7 @@ def rewrite(steps: Steps, old: Record, edits: Sequence[Edit]) -> None:
     steps.quarantine([old])
     data = edited((steps.root / str(old.dst)).read_bytes(), edits)
     new = Record("create", path, "intent", dst=path, sha256=sha256(data).hexdigest())
-    new = replace(new, size=len(data))
+    new = new._replace(size=len(data))
     steps.make(new, lambda: _write(steps.root / path, data, mode))
 
 

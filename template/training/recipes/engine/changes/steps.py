@@ -40,6 +40,7 @@ class Steps:
     def __init__(self, project: Project, folder: Path, journal: Journal) -> None:
         self.project, self.root = project, project.root
         self.folder, self.journal = folder, journal
+        self._root = f"{self.root}/"
         self.quarantine_root = folder / QUARANTINE
         self._waiting_below: dict[str, str] = {}  # where what lies in a folder waits
 
@@ -76,9 +77,11 @@ class Steps:
 
     def _rename(self, record: Record) -> bool:
         """Rename without replacing, unless an interrupted attempt had; False across volumes."""
-        with contextlib.suppress(FileExistsError, FileNotFoundError):
-            return _renamed(self._place(record.src), self._place(record.dst))
-        src, dst = Path(self._place(record.src)), Path(self._place(record.dst))
+        try:
+            return _renamed(self.place(record.src), self.place(record.dst))
+        except (FileExistsError, FileNotFoundError):
+            pass  # an interrupted attempt may have done it
+        src, dst = Path(self.place(record.src)), Path(self.place(record.dst))
         here, there = os.path.lexists(src), os.path.lexists(dst)
         if there and here and disk.identity(src) == disk.identity(dst):
             src.unlink()  # two names of one file: the second half of a rename by hard link
@@ -92,10 +95,10 @@ class Steps:
             return _renamed(src, dst)  # tells what is wrong
         return True
 
-    def _place(self, path: str | None) -> str:
-        """Return where a path of a record is; `Path` takes too long for each of many."""
+    def place(self, path: str | None) -> str:
+        """Return where a path of a record is, as text: a `Path` for each of many takes too long."""
         path = _named(path)
-        return path if os.path.isabs(path) else f"{self.root}/{path}"  # noqa: PTH117
+        return path if os.path.isabs(path) else self._root + path  # noqa: PTH117
 
     def quarantine(self, records: Sequence[Record]) -> None:
         """Rename into quarantine. Raises OSError with EXDEV if that is on another volume."""
@@ -112,7 +115,7 @@ class Steps:
         return result
 
     def _return(self, record: Record, result: PutBack) -> bool:
-        src, dst = self._place(record.src), self._place(record.dst)
+        src, dst = self.place(record.src), self.place(record.dst)
         here, there = os.path.lexists(src), os.path.lexists(dst)
         if here and (looks_same(record, src) or (record.state == "intent" and not there)):
             return True  # never begun, or put back before an interruption
@@ -173,11 +176,11 @@ class Steps:
         made = [record for path in paths if (record := self.journal.standing("create", path))]
         others = set()
         for batch in _batches(made):
-            there = [record for record in batch if os.path.lexists(self._place(record.id))]
-            same = [record for record in there if is_same(record, self._place(record.id))]
+            there = [record for record in batch if os.path.lexists(self.place(record.id))]
+            same = [record for record in there if is_same(record, self.place(record.id))]
             for record in same:
-                os.unlink(self._place(record.id))  # noqa: PTH108 - there may be many
-            disk.sync_folders(list({Path(self._place(record.id)).parent for record in same}))
+                os.unlink(self.place(record.id))  # noqa: PTH108 - there may be many
+            disk.sync_folders(list({Path(self.place(record.id)).parent for record in same}))
             others |= {r.id for r in there} - {r.id for r in same}
             self.journal.mark([record for record in batch if record.id not in others], "undone")
         return others

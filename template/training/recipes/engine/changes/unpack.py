@@ -37,7 +37,7 @@ def unpack(
     for record in (_record(action, members) for action in held):
         if steps.journal.state("create", record.id) == "done" or _found(steps, record):
             continue
-        if os.path.lexists(os.path.join(steps.root, record.id)):  # noqa: PTH118 - there are many
+        if os.path.lexists(steps.place(record.id)):
             left[record.id] = "something is there already"
         else:
             fresh.append(record)
@@ -83,7 +83,7 @@ def _extract(
 ) -> dict[str, str]:
     steps.folder_for(*(record.id for record in records))
     steps.journal.write(records)
-    places = {(record.kept or {})["member"]: steps.root / record.id for record in records}
+    places = {(record.kept or {})["member"]: steps.place(record.id) for record in records}
     try:
         archive.extract(packed, places, listed, on_bytes)
     except (Damaged, disk.Unreadable, FileExistsError) as problem:

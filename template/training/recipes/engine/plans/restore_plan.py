@@ -40,13 +40,13 @@ def restore(
     chosen = _chosen(project, packed, sources, wanted)
     base = "" if to is None else f"{_relative(project, to)}/"
     successors, actions = layouts.successors(project), []
-    checked: set[str] = set()
+    refuse_taken = _Taken(project, Path(to or project.root))
     for path in chosen:
         source, place = sources[path], path if to else _placed(path, successors)
         if to is None and source.packed is not packed and _is_there(project.root / place, source):
             notes.append(f"{place}: is in its place already")
             continue
-        _refuse_taken(project, Path(to or project.root), place, checked)
+        refuse_taken(place)
         reason = "of the run" if source.packed is packed else f"of the run, in {source.packed.name}"
         actions.append(
             Action(
@@ -124,32 +124,35 @@ def _is_there(path: Path, source: _Source) -> bool:
     return disk.sha256_of(path) == member.sha256
 
 
-def _refuse_taken(project: Project, base: Path, path: str, checked: set[str]) -> None:
-    """Raise UserError if something is in the way, or if the place is not one for outputs.
+class _Taken:
+    """Looks whether anything is in the way of what is to come back below `base`."""
 
-    The folders in `checked` were looked at before; this one is added.
-    """
-    folder = path.rpartition("/")[0]
-    if folder not in checked:
-        _refuse_folder(project, base, folder)
-        checked.add(folder)
-    if f"/{path}".casefold().endswith("/.git") or _is_ours(project, f"{base}/{path}"):
-        raise UserError(f"{path}: is no place for a training output; use --to DIR")
-    if os.path.lexists(f"{base}/{path}"):
-        raise UserError(f"{path}: is already there; move it away, or use --to DIR")
+    def __init__(self, project: Project, base: Path) -> None:
+        self._base = base
+        recipes = f"{project.conventions.folders.training}/recipes"
+        ours = (project.root / folder for folder in (project.folders.history, recipes))
+        self._ours = tuple(f"{folder}/" for folder in ours)
+        self._checked: set[str] = set()  # folders that were looked at
 
+    def __call__(self, path: str) -> None:
+        """Raise UserError if something is there, or if the place is not one for outputs."""
+        folder, _, name = path.rpartition("/")
+        place = f"{self._base}/{path}"
+        if folder not in self._checked:
+            self._refuse_folder(folder)
+            self._checked.add(folder)
+        if name.casefold() == ".git" or f"{place}/".startswith(self._ours):
+            raise UserError(f"{path}: is no place for a training output; use --to DIR")
+        if os.path.lexists(place):
+            raise UserError(f"{path}: is already there; move it away, or use --to DIR")
 
-def _refuse_folder(project: Project, base: Path, path: str) -> None:
-    parts = PurePosixPath(path).parts
-    if any(part.casefold() == ".git" for part in parts):
-        raise UserError(f"{path}: is no place for a training output; use --to DIR")
-    for depth in range(1, len(parts) + 1):
-        folder = base.joinpath(*parts[:depth])
-        if os.path.lexists(folder) and (folder.is_symlink() or not folder.is_dir()):
-            raise UserError(f"{folder}: is a link or a file where a folder is needed; move it away")
-
-
-def _is_ours(project: Project, path: str) -> bool:
-    recipes = f"{project.conventions.folders.training}/recipes"
-    ours = (project.root / folder for folder in (project.folders.history, recipes))
-    return f"{path}/".startswith(tuple(f"{folder}/" for folder in ours))
+    def _refuse_folder(self, path: str) -> None:
+        parts = PurePosixPath(path).parts
+        if any(part.casefold() == ".git" for part in parts):
+            raise UserError(f"{path}: is no place for a training output; use --to DIR")
+        for depth in range(1, len(parts) + 1):
+            folder = self._base.joinpath(*parts[:depth])
+            if os.path.lexists(folder) and (folder.is_symlink() or not folder.is_dir()):
+                raise UserError(
+                    f"{folder}: is a link or a file where a folder is needed; move it away"
+                )
