@@ -76,6 +76,13 @@ def offload(project: Path, *words: str, **environ: str) -> None:
     at(environ, project, "purge", "--apply")
 
 
+def rclone(store: Store, *words: str | Path) -> str:
+    """Return what rclone prints, asked by hand."""
+    environ = os.environ | store.environ
+    done = subprocess.run(["rclone", *words], env=environ, check=True, capture_output=True)
+    return done.stdout.decode()
+
+
 def lines(text: str) -> list[str]:
     return text.strip().split("\n")
 
@@ -133,8 +140,7 @@ def test_a_purge_asks_the_store_again(project: Path, store: Store) -> None:
     at(store.environ, project, "purge", "--apply", status=1)
     store.denies = ""
     (remote,) = remotes(opened(project), store.environ)
-    spec = f"{remote.spec}/{NAME}.tar.gz"
-    subprocess.run(["rclone", "deletefile", spec], env=os.environ | store.environ, check=True)
+    rclone(store, "deletefile", f"{remote.spec}/{NAME}.tar.gz")
     error = at(store.environ, project, "purge", "--apply", status=1).stderr
     assert "is not there" in error
     just(project, "undo", dropped.name)
@@ -148,16 +154,38 @@ def test_what_a_store_has_damaged_is_not_restored(project: Path, store: Store) -
     shutil.copy(project / ARCHIVED / rotten.name, rotten)
     offload(project, NAME, **store.environ)
     flip(rotten, 300)
-    subprocess.run(
-        ["rclone", "copyto", rotten, f"{store.remote}/{rotten.name}"],
-        env=os.environ | store.environ,
-        check=True,
-    )
+    rclone(store, "copyto", rotten, f"{store.remote}/{rotten.name}")
     before = files(project)
     for recipe in ("pull", "restore"):
         failed = at(store.environ, project, recipe, NAME, status=1)
         assert "is damaged at" in failed.stderr
         assert len(lines(failed.stderr)) == 1
+    assert not changed(before, files(project))
+
+
+def test_an_object_that_is_there_is_not_replaced(project: Path, store: Store) -> None:
+    """Of another machine, under the same name: it stays in the bucket, and the archive here."""
+    other = project.parent / "other"
+    other.write_bytes(b"of another machine")
+    rclone(store, "copyto", other, f"{store.remote}/{NAME}.tar.gz")
+    answer = at(store.environ, project, "push", status=1)
+    assert lines(answer.stderr) == [
+        f"{NAME}: {NAME}.tar.gz: is another file there ({store.remote})"
+    ]
+    assert rclone(store, "cat", f"{store.remote}/{NAME}.tar.gz") == "of another machine"
+    at(store.environ, project, "archive", "--offload", "--apply", status=1)
+    assert archives_here(project) == {f"{NAME}.tar.gz"}
+
+
+def test_an_object_that_has_gone_is_one_line(project: Path, store: Store) -> None:
+    """Deleted in the bucket: pull and restore name it, with status 1, and nothing is written."""
+    offload(project, NAME, **store.environ)
+    rclone(store, "deletefile", f"{store.remote}/{NAME}.tar.gz")
+    before = files(project)
+    for recipe in ("pull", "restore"):
+        failed = at(store.environ, project, recipe, NAME, status=1).stderr
+        assert failed.startswith(f"{NAME}.tar.gz: is not there")
+        assert len(lines(failed)) == 1
     assert not changed(before, files(project))
 
 
