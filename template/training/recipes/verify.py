@@ -6,13 +6,31 @@
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from datetime import datetime
+from collections.abc import Sequence
 from pathlib import Path
 
-sys.dont_write_bytecode = True  # reading leaves nothing behind, not even a cache
+sys.dont_write_bytecode = True  # engine/__init__ allows it again, outside of the project
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from engine import options
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = options.parser("verify", __doc__ or "", "just verify; or just verify --quick")
+    add = parser.add_argument
+    add("name", nargs="?", metavar="NAME", help="only this archive or production model")
+    add("--quick", action="store_true", help="only compare sizes and times with the last reading")
+    add("--quarantine", action="store_true", help="the originals that wait in quarantine as well")
+    options.add_now(parser, "note this as the time")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    _parse(sys.argv[1:])  # --help and mistakes end here: what follows takes longer to import
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import datetime
 
 from engine import command_line, show
 from engine.archives import catalog, verification
@@ -34,16 +52,6 @@ def main(argv: Sequence[str]) -> int:
         now = arguments.now or datetime.now()
         verification.remember(project, found, now.isoformat(sep=" ", timespec="seconds"))
     return _report(project, found, arguments)
-
-
-def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = command_line.parser("verify", __doc__ or "", "just verify; or just verify --quick")
-    add = parser.add_argument
-    add("name", nargs="?", metavar="NAME", help="only this archive or production model")
-    add("--quick", action="store_true", help="only compare sizes and times with the last reading")
-    add("--quarantine", action="store_true", help="the originals that wait in quarantine as well")
-    add("--now", type=datetime.fromisoformat, metavar="TIME", help="note this as the time")
-    return parser.parse_args(argv)
 
 
 def _named(project: Project, items: list[Item], name: str) -> list[Item]:
