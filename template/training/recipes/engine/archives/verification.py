@@ -71,8 +71,7 @@ def verify(
     It is read to its end; if `quick`, only unless it is still what it was when it was read last.
     """
     state = known.state(item.path)
-    past = known.get(item.path) if quick else None
-    sha256 = past.sha256 if past else None  # of what was damaged there is none: it is read again
+    sha256 = known.sha256_of(item.path) if quick else None  # damage has none: it is read again
     checked = _verified(project.root, item, sha256)
     is_news = checked.state == "damaged" or (checked.state == "whole" and not sha256)
     if is_news and item.kind != "quarantine":  # which holds many, and waits to be deleted

@@ -46,6 +46,11 @@ class KnownHashes:
             return None
         return Known(entry["when"], entry["sha256"], entry["problem"])
 
+    def sha256_of(self, path: str) -> str | None:
+        """Return the hash of a file that was found whole and is the same now; None if not."""
+        known = self.get(path)
+        return known.sha256 if known else None
+
     def state(self, path: str) -> State | None:
         """Return what a write, a copy or a rename changes, and reading does not; None if gone."""
         place = self.root / path
