@@ -73,7 +73,7 @@ class KnownHashes:
         partial = self.path.with_name(f".{FILE}.{os.getpid()}")  # two that write at a time
         with contextlib.suppress(OSError):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(json.dumps(there, indent=1) + "\n", encoding="ascii")
+            partial.write_text(json.dumps(there), encoding="ascii")
             os.replace(partial, self.path)  # noqa: PTH105 - replaces on Windows as well
 
 
@@ -84,12 +84,13 @@ def note_run(project: Project, records: Iterable[Record], when: str) -> None:
     """
     known = KnownHashes(project)
     for record in records:
-        path = record.dst or ""
+        if record.op not in ("create", "move") or record.state != "done" or not record.sha256:
+            continue
+        path = str(record.dst)
         folder, _, name = path.rpartition("/")
         is_archive = folder == project.folders.archived and name.endswith(SUFFIX)
         is_model = folder == project.folders.production and not name.endswith(".json")
-        is_there = record.op in ("create", "move") and record.state == "done" and record.sha256
-        if is_there and (is_archive or is_model) and (state := known.state(path)):
+        if (is_archive or is_model) and (state := known.state(path)):
             _, _, size, mtime_ns, _ = state[0]
             if (record.size, record.mtime_ns or mtime_ns) == (size, mtime_ns):
                 known.note(path, state, Known(when, record.sha256))
