@@ -13,11 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
-from engine import plan_text, show
+from engine import show
 from engine.archives.archive import Damaged
 from engine.archives.remote import RemoteError
-from engine.changes.apply import apply
-from engine.changes.preflight import space
 from engine.errors import UserError
 from engine.plans.plan import Plan
 from engine.project import Project, open_project
@@ -41,6 +39,10 @@ def show_or_apply(
 
     `argv` are the arguments of the recipe, for the command that is shown as the next step.
     """
+    from engine import plan_text  # status and others that only look need none of this
+    from engine.changes.apply import apply
+    from engine.changes.preflight import space
+
     plan = replace(plan, fast=vars(arguments).get("fast", False))
     if arguments.apply and plan.changes:
         read = sum(action.bytes for action in plan.actions if action.verb in ("pack", "restore"))
