@@ -269,6 +269,20 @@ def test_what_makes_no_sense_is_not_remembered(fresh: Path, text: str) -> None:
     assert path.read_text().count("sha256") == 4
 
 
+def test_two_that_remember_at_a_time_both_do(fresh: Path) -> None:
+    """What another recipe has noted meanwhile stays."""
+    one, other = KnownHashes(opened(fresh)), KnownHashes(opened(fresh))
+    for known, path in ((one, NOTES), (other, WEIGHTS)):
+        (fresh / path).parent.mkdir(parents=True, exist_ok=True)
+        (fresh / path).touch()
+        known.note(path, known.state(path), Known(WHEN, path))
+    one.save()
+    other.save()
+    known = KnownHashes(opened(fresh))
+    assert (known.sha256_of(NOTES), known.sha256_of(WEIGHTS)) == (NOTES, WEIGHTS)
+    assert known.sha256_of(PRODUCTION)
+
+
 def test_whoever_may_not_write_there_reads_each_time(project: Path) -> None:
     """What is remembered only saves time: without it everything is said all the same."""
     history = project / "training/.history"
