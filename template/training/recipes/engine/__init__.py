@@ -26,6 +26,12 @@ def _users_cache() -> Path:
     return named if named.is_absolute() else Path(os.path.expanduser("~/.cache"))  # noqa: PTH111
 
 
+def _is_ours(folder: Path) -> bool:
+    """Return whether this user may write there, and nobody else made it, whose code would run."""
+    owner = folder.stat().st_uid
+    return os.access(folder, os.W_OK) and getattr(os, "getuid", lambda: owner)() == owner
+
+
 def _keep_bytecode() -> None:
     """Have compiled modules kept in the user's cache: a plan writes nothing into a repository.
 
@@ -39,10 +45,10 @@ def _keep_bytecode() -> None:
             return
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not _is_ours(folder):
+                return
         except OSError:
             return
-        if not os.access(folder, os.W_OK):
-            return  # or what Python has compiled beside its own modules would not be used either
         sys.pycache_prefix = str(folder)
     sys.dont_write_bytecode = False
 
