@@ -1,13 +1,18 @@
 """A fresh project for every test that asks for one; modules with another in mind have their own."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import engine  # noqa: F401 - before a recipe turns to the cache of whoever runs this
 from template_fixture import copy_of_template, generate
 from torch_writer import save
+
+# Each project of a test is gone before its bytecode, in the developer's cache, is of use again.
+os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from conventions_text import CONVENTIONS
-from engine import command_line
+from engine import command_line, options
 from engine.archives.manifest import Damaged
 from engine.errors import UserError
 from engine.plans.plan import Action, Plan
@@ -33,8 +33,8 @@ def moving(project: Project) -> Plan:
 
 
 def parse(*argv: str) -> argparse.Namespace:
-    made = command_line.parser("cleanup", "What it does.", "just cleanup")
-    command_line.add_apply(made)
+    made = options.parser("cleanup", "What it does.", "just cleanup")
+    options.add_apply(made)
     return made.parse_args(argv)
 
 

@@ -22,6 +22,7 @@ import promote as recipe
 from engine.archives import archive
 from engine.changes import disk
 from engine.changes.apply import apply
+from engine.changes.known_hashes import KnownHashes
 from engine.errors import UserError
 from engine.plans.plan import Plan
 from engine.plans.promotion import Wish, promote
@@ -79,6 +80,9 @@ def test_the_best_checkpoint_is_copied_with_its_papers(project: Path) -> None:
     assert log.read_bytes() == (home / "training.log").read_bytes()
     assert tree(home) == before
     said = metadata(project, "0.5929")
+    opened = open_project(project, project / "training/conventions.toml", {})
+    path = model.relative_to(project).as_posix()
+    assert KnownHashes(opened).sha256_of(path) == said["sha256"]
     assert said["value"] == 0.5929
     assert said["source"] == f"training/experiments/active/{FIRST}/checkpoints/epoch_002.pth"
     assert said["config"] == {"learning_rate": 0.001, "batch_size": 32, "seed": 7}

@@ -9,12 +9,18 @@ import pytest
 import cleanup
 import purge
 import undo
+import verify
 from engine.changes import disk
 from engine.changes import purge as checks
 from engine.changes.journal import Record
 from engine.changes.kept import Place, follow, taken
+from engine.changes.known_hashes import FILE, Known, KnownHashes
 from engine.changes.purge import Proof
+from engine.project import open_project
+from packed_project import flip
 from place import Place as Repository
+from projects import contents
+from torch_writer import Tensor, save
 
 
 @pytest.fixture
@@ -108,6 +114,65 @@ def test_the_last_copy_stays(problem: str, place: Repository) -> None:
     kept.unlink() if problem == "gone" else kept.write_bytes(b"another training")
     assert "best (copy).pt: stays" in kept_back(place)
     assert quarantined(place, "best (copy).pt").exists()
+
+
+# --- remembered hashes are not asked --------------------------------------------------------------
+
+
+def lie(place: Repository, **sha256: str) -> None:
+    """Have it remembered that files, as they are now, have these hashes."""
+    project = open_project(place.root, place.root / "training/conventions.toml", {})
+    known = KnownHashes(project)
+    for path, told in sha256.items():
+        known.note(path, known.state(path), Known("2025-07-25", told))
+    known.save()
+
+
+def test_a_remembered_hash_is_no_proof(place: Repository) -> None:
+    """What is kept has rotted, and what is remembered says that it has not: nothing goes."""
+    told = {path: known["sha256"] for path, known in remembered(place).items()}
+    assert len(told) == 2
+    for path in told:
+        flip(place.root / path, 300)
+    lie(place, **told)
+    assert place.run(verify.main, "--quick")[0] == 0
+    said = kept_back(place)
+    assert "best (copy).pt: stays in quarantine" in said
+    assert "last.pt: stays in quarantine: its archive is not whole" in said
+    assert quarantined(place, "last.pt").exists()
+    assert quarantined(place, "best (copy).pt").exists()
+
+
+def test_a_remembered_hash_drops_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two files differ, and what is remembered says that they are equal: both are kept."""
+    place = Repository(tmp_path / "repository", capsys)
+    one, other = "runs/one/best.pt", "runs/one/best (copy).pt"
+    for name in (one, other):
+        save(place.root / name, {"val_auc": 0.7, "model": {"w": Tensor((20_000,), seed=1)}})
+    flip(place.root / other, 30_000)  # beyond what is read of every large file
+    place.settle()
+    assert not {a["src"] for a in place.plan()["actions"] if a["verb"] == "drop"}
+    before = contents(place.root / "runs")
+    lie(place, **dict.fromkeys((one, other), "0" * 64))
+    assert {a["src"] for a in place.plan()["actions"] if a["verb"] == "drop"} & {one, other}
+    status, said = place.run(cleanup.main, "--apply")
+    assert status == 1
+    assert "differs from" in said
+    place.run(purge.main, "--apply")
+    assert (place.root / one).exists() + (place.root / other).exists() > 0
+    place.run(undo.main)
+    assert contents(place.root / "runs") == before
+
+
+def remembered(place: Repository) -> dict[str, Any]:
+    known = json.loads((place.root / "training/.history" / FILE).read_bytes())
+    assert isinstance(known, dict)
+    return known
+
+
+# --- where the bytes are by now -------------------------------------------------------------------
 
 
 def test_bytes_are_found_where_newer_runs_put_them() -> None:

@@ -77,12 +77,73 @@ def test_scripts_run_under_a_safe_path(project: Path) -> None:
     assert "Nothing to do" in done.stdout
 
 
-def test_a_plan_leaves_no_cache_behind(project: Path) -> None:
-    """Running a recipe writes nothing into the project, not even bytecode."""
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    script = project / "training/recipes/cleanup.py"
-    subprocess.run([sys.executable, script], env=environment, check=True, capture_output=True)
+def run(project: Path, *words: str, **environ: str) -> str:
+    """Run a script for a user who says nothing of bytecode; return what it said, all of it."""
+    keep = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "XDG_"))}
+    script, *options = words
+    done = subprocess.run(
+        [sys.executable, project / f"training/recipes/{script}.py", *options],
+        env=keep | environ,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     assert not list(project.rglob("__pycache__"))
+    assert not list(project.rglob("*.pyc"))
+    return done.stdout + done.stderr
+
+
+def home(folder: Path) -> dict[str, str]:
+    """Return what tells a script, on any system, that the user's caches lie in a folder."""
+    return dict.fromkeys(("HOME", "LOCALAPPDATA", "XDG_CACHE_HOME"), str(folder))
+
+
+def bytecode(folder: Path) -> dict[str, int]:
+    """Return the compiled modules below a folder, each with the time when it was written."""
+    return {path.name.split(".")[0]: path.stat().st_mtime_ns for path in folder.rglob("*.pyc")}
+
+
+def test_bytecode_is_kept_in_the_users_cache(project: Path, tmp_path: Path) -> None:
+    """Not in the project; and what was compiled once is used the next time."""
+    assert "Nothing to do" in run(project, "cleanup", **home(tmp_path))
+    kept = bytecode(tmp_path)
+    assert kept.keys() >= {"cleanup_plan", "project", "log_paths"}
+    assert "Nothing to do" in run(project, "cleanup", **home(tmp_path))
+    assert bytecode(tmp_path) == kept
+
+
+def test_a_changed_engine_is_used_at_once(project: Path, tmp_path: Path) -> None:
+    """An update replaces modules that are in the cache already."""
+    twin = Path(shutil.copytree(project, tmp_path / "twin"))
+    before = run(twin, "status", "--help", **home(tmp_path))
+    options = twin / "training/recipes/engine/options.py"
+    options.write_text(options.read_text().replace('f"example: ', 'f"for instance: '))
+    after = run(twin, "status", "--help", **home(tmp_path))
+    assert after == before.replace("example: ", "for instance: ") != before
+
+
+@pytest.mark.parametrize("place", ["relative", "{file}/x", "{locked}", "{project}/x"])
+def test_without_a_place_for_it_nothing_is_kept(project: Path, tmp_path: Path, place: str) -> None:
+    """No home, one that is not ours, or one inside the project: not a word, not a file."""
+    (tmp_path / "file").touch()
+    (tmp_path / "locked/copier-training-outputs").mkdir(parents=True)
+    (tmp_path / "locked/copier-training-outputs").chmod(0o500)
+    if os.name != "nt" and os.geteuid() == 0:  # for whom no folder is locked
+        os.chown(tmp_path / "locked/copier-training-outputs", 12345, -1)
+    names = {"file": tmp_path / "file", "locked": tmp_path / "locked", "project": project}
+    said = run(project, "status", "--help", **home(Path(place.format(**names))))
+    assert said == run(project, "status", "--help", PYTHONDONTWRITEBYTECODE="1")
+    assert not bytecode(tmp_path)
+
+
+def test_what_the_user_says_of_bytecode_counts(project: Path, tmp_path: Path) -> None:
+    """Python's own variables: none at all, or elsewhere."""
+    cache, other = tmp_path / "cache", tmp_path / "other"
+    run(project, "status", "--help", PYTHONDONTWRITEBYTECODE="1", **home(cache))
+    assert not cache.exists()
+    run(project, "status", "--help", PYTHONPYCACHEPREFIX=str(other), **home(cache))
+    assert not cache.exists()
+    assert "options" in bytecode(other)
 
 
 def test_a_missing_package_is_one_line(project: Path, tmp_path: Path) -> None:

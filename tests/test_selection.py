@@ -153,3 +153,16 @@ def test_a_file_that_cannot_be_read_equals_nothing(tmp_path: Path) -> None:
     entries = [entry(tmp_path, name) for name in "abc"]
     (tmp_path / "a").unlink()
     assert duplicates.find(tmp_path, entries) == (("b", "c"),)
+
+
+def test_two_files_of_known_hashes_are_not_compared(tmp_path: Path) -> None:
+    """The hashes are believed, here against the bytes; a file without one is compared as ever."""
+    data = os.urandom(50_000)
+    changed = data[:20_000] + b"x" + data[20_001:]
+    for name, content in {"a": data, "b": changed, "c": data}.items():
+        (tmp_path / name).write_bytes(content)
+    entries = [entry(tmp_path, name) for name in "abc"]
+    hashes = {"a": "1", "b": "1", "c": "2"}
+    assert duplicates.find(tmp_path, entries, lambda e: hashes.get(e.path)) == (("a", "b"),)
+    del hashes["c"]
+    assert duplicates.find(tmp_path, entries, lambda e: hashes.get(e.path)) == (("a", "c"),)

@@ -102,14 +102,12 @@ def test_an_archive_is_told_of_by_its_manifest(project: Path) -> None:
     """Its value, its size, and when it was verified last; the archive itself is not opened."""
     train(project, FIRST, [0.5929])
     just(project, "archive", FIRST, "--apply", *NOW)
+    assert row(screen(project), FIRST)[-1] == NOW[1][:10]  # when it was packed
     archive = project / f"training/experiments/archived/{FIRST}.tar.gz"
     archive.write_bytes(b"\0" * 2_000_000)
     assert row(screen(project), FIRST) == [FIRST, "0.5929", "2.0 MB", "never"]
-    note = {"archives": {FIRST: {"when": "2025-08-01T10:00:00", "problem": None}}, "production": {}}
-    (project / "training/.history/verified.json").write_text(json.dumps(note))
-    assert row(screen(project), FIRST)[-1] == "2025-08-01"
-    note["archives"][FIRST]["problem"] = "is cut off"
-    (project / "training/.history/verified.json").write_text(json.dumps(note))
+    assert step(project) == "just verify"
+    just(project, "verify", "--now", "2025-08-01T10:00:00", status=1)
     assert row(screen(project), FIRST)[-1] == "DAMAGED"
     assert step(project) == f"just verify {FIRST}"
 
@@ -127,7 +125,7 @@ def test_programs_get_the_same_as_json(project: Path) -> None:
     assert (second["metric"], second["value"], second["curve"]) == ("auc", 0.6, [0.5, 0.6])
     assert (first["metric"], first["value"], first["model_type"]) == ("auc", 0.5929, "net")
     assert answer["production"][0]["summary"] == "training/results/net_v0.5929_summary.md"
-    assert answer["archives"][0]["verified"] is None
+    assert answer["archives"][0]["verified"] == NOW[1].replace("T", " ")
     assert answer["disk"]["quarantine"] > 0
     assert answer["next"]["command"] == f"just promote {SECOND}"
 
@@ -204,7 +202,7 @@ def test_originals_that_wait_long_are_to_be_purged(project: Path) -> None:
     just(project, "promote", FIRST, *NOW)
     train(project, SECOND, [0.8])
     just(project, "archive", SECOND, "--apply", *NOW)
-    assert step(project) == "just verify"
+    assert step(project) == "just train MODEL_TYPE -- COMMAND"  # it was verified when it was packed
     (run,) = project.glob("training/.history/*_archive")
     run.rename(run.with_name("20250601T000000_archive"))
     assert step(project) == "just purge"

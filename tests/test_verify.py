@@ -2,15 +2,20 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.archives import verification
 from engine.archives.verification import Checked
+from engine.changes.known_hashes import FILE, Known, KnownHashes
 from packed_project import (
     ARCHIVED,
     NOTES,
+    NOW,
     PRODUCTION,
     WEIGHTS,
     archive_of,
@@ -41,7 +46,8 @@ def beside(path: Path, suffix: str) -> Path:
 
 def verified(root: Path) -> list[Checked]:
     project = opened(root)
-    return [verification.verify(project, item) for item in verification.items(project)]
+    known = KnownHashes(project)
+    return [verification.verify(project, i, known, WHEN) for i in verification.items(project)]
 
 
 def rotten(root: Path) -> dict[str, str | None]:
@@ -166,57 +172,128 @@ def test_a_name_narrows_it(project: Path) -> None:
     assert "no archive of that name" in just(project, "verify", "x", status=2).stderr
 
 
-def test_quick_compares_with_the_last_reading(project: Path) -> None:
-    """--quick sees another size or time, and reads nothing."""
-    just(project, "verify", "--now", WHEN)
-    just(project, "verify", "--quick")
-    flip(archive_of(project, NOTES), 100)  # size and time stay: only reading tells
-    just(project, "verify", "--quick")
-    os.utime(archive_of(project, NOTES))
-    found = damaged(just_json(project, "verify", "--quick", status=1))
-    assert "changed since it was verified on 2025-08-01 10:00:00" in found.popitem()[1]
+def quick(project: Path, status: int = 0) -> tuple[dict[str, Any], set[str]]:
+    """Run `verify --quick`; return its answer and the archives and weights that it opened."""
+    script = str(project / "training/recipes/verify.py")
+    noting = (
+        "import runpy, sys\n"
+        "def note(event, args):\n"
+        "    if event == 'open' and str(args[0]).endswith(('.tar.gz', '.safetensors')):\n"
+        "        print(args[0], file=sys.stderr)\n"
+        "sys.addaudithook(note)\n"
+        "del sys.argv[0]\n"
+        "runpy.run_path(sys.argv[0], run_name='__main__')\n"
+    )
+    command = [sys.executable, "-c", noting, script, "--quick", "--json"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == status, done.stderr
+    return json.loads(done.stdout), {Path(line).name for line in done.stderr.splitlines()}
 
 
-def test_quick_remembers_what_was_damaged(project: Path) -> None:
-    """What the last reading found damaged is not called whole by a look at its size."""
-    flip(archive_of(project, NOTES), 100)
+@pytest.fixture
+def fresh(cleaned: Path, tmp_path: Path) -> Path:
+    """A project that was cleaned up where it lies: a copy has other inodes, and is read again."""
+    root = twin(cleaned, tmp_path)
+    just(root, "undo")
+    just(root, "cleanup", "--apply", "--now", NOW)
+    return root
+
+
+def test_quick_reads_nothing_that_was_read_when_it_was_made(fresh: Path) -> None:
+    """Archives are hashed when they are packed, models when they are moved: both are known."""
+    answer, opened_files = quick(fresh)
+    assert (answer["whole"], answer["damaged"], answer["unknown"]) == (4, 0, 0)
+    assert not opened_files
+
+
+def test_quick_reads_what_was_written_to(fresh: Path) -> None:
+    """A byte that changed is found though size and time are as before; the others stay closed."""
+    broken = archive_of(fresh, NOTES)
+    flip(broken, 100)
+    answer, opened_files = quick(fresh, status=1)
+    assert damaged(answer).keys() == {f"{ARCHIVED}/{broken.name}"}
+    assert opened_files == {broken.name}
+
+
+def test_quick_reads_a_copy_of_the_project_once(project: Path) -> None:
+    """Nobody has read these bytes yet; from then on they are known."""
+    answer, opened_files = quick(project)
+    assert answer["whole"] == len(opened_files) == 4
+    assert quick(project) == (answer, set())
+
+
+@pytest.mark.parametrize("suffix", [".json", ".sha256"])
+def test_quick_still_compares_with_what_lies_beside(fresh: Path, suffix: str) -> None:
+    """That the bytes are known does not make them those that they must be."""
+    archive = archive_of(fresh, WEIGHTS)
+    beside(archive, suffix).write_bytes(b"{}")
+    answer, opened_files = quick(fresh, status=1)
+    assert damaged(answer).keys() == {f"{ARCHIVED}/{archive.name}"}
+    assert not opened_files
+
+
+def test_quick_says_again_what_was_damaged(project: Path) -> None:
+    """Damage is read again each time: somebody may have mended what lies beside it."""
+    broken = archive_of(project, NOTES)
+    checksum = beside(broken, ".sha256").read_bytes()
+    beside(broken, ".sha256").unlink()
     found = damaged(just_json(project, "verify", status=1))
-    assert damaged(just_json(project, "verify", "--quick", status=1)) == found
+    assert damaged(quick(project, status=1)[0]) == found
+    beside(broken, ".sha256").write_bytes(checksum)
+    assert quick(project)[0]["whole"] == 4
 
 
-def test_quick_says_what_was_never_verified(project: Path) -> None:
-    """Without a record nothing is called whole."""
-    answer = just_json(project, "verify", "--quick")
-    assert (answer["whole"], answer["unknown"]) == (0, 4)
-    assert not (project / "training/.history/verified.json").exists()
-
-
-def test_the_record_tells_when_and_what(project: Path) -> None:
-    """Status reads it: by kind and name, with time, hash and size; gone archives are forgotten."""
+def test_it_is_remembered_when_a_file_was_read(project: Path) -> None:
+    """Status reads it: with time and hash, until the file changes; what has gone is forgotten."""
     just(project, "verify", "--now", WHEN)
-    known = verification.last(opened(project))
     archive = archive_of(project, WEIGHTS)
-    assert known["archives"].keys() == {
-        path.name.removesuffix(".tar.gz") for path in (project / ARCHIVED).glob("*.tar.gz")
-    }
-    facts = known["archives"][NAME]
-    assert (facts["when"], facts["size"]) == ("2025-08-01 10:00:00", archive.stat().st_size)
-    assert facts["sha256"] == beside(archive, ".sha256").read_text().split()[0]
+    path = f"{ARCHIVED}/{archive.name}"
+    sha256 = beside(archive, ".sha256").read_text().split()[0]
+    assert KnownHashes(opened(project)).get(path) == Known("2025-08-01 10:00:00", sha256)
+    os.utime(archive)
+    assert KnownHashes(opened(project)).get(path) is None
     for suffix in (".tar.gz", ".json", ".sha256"):
         beside(archive, suffix).unlink()
     just(project, "verify", "logs_before_20250725")
-    assert NAME not in verification.last(opened(project))["archives"]
-    assert verification.last(opened(project))["production"].keys() == {PRODUCTION}
+    known = KnownHashes(opened(project)).entries.keys()
+    assert path not in known
+    assert known > {PRODUCTION}
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"archives": 1}', "null"])
-def test_a_record_that_makes_no_sense_is_no_record(project: Path, text: str) -> None:
-    """A torn or foreign record is as good as none, and is written anew."""
-    path = project / "training/.history/verified.json"
-    path.write_text(text)
-    assert just_json(project, "verify", "--quick")["unknown"] == 4
-    just(project, "verify")
-    assert json.loads(path.read_bytes())["archives"]
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", "null", "[" * 10_000, '{"PATH": 1}', '{"PATH": {"state": []}}', "TORN"]
+)
+def test_what_makes_no_sense_is_not_remembered(fresh: Path, text: str) -> None:
+    """A torn or foreign file is as good as none, and is written anew."""
+    path = fresh / "training/.history" / FILE
+    known = path.read_text()
+    path.write_text(text.replace("PATH", PRODUCTION).replace("TORN", known[: len(known) // 2]))
+    answer, opened_files = quick(fresh)
+    assert answer["whole"] == len(opened_files) == 4
+    assert path.read_text().count("sha256") == 4
+
+
+def test_two_that_remember_at_a_time_both_do(fresh: Path) -> None:
+    """What another recipe has noted meanwhile stays."""
+    one, other = KnownHashes(opened(fresh)), KnownHashes(opened(fresh))
+    for known, path in ((one, NOTES), (other, WEIGHTS)):
+        (fresh / path).parent.mkdir(parents=True, exist_ok=True)
+        (fresh / path).touch()
+        known.note(path, known.state(path), Known(WHEN, path))
+    one.save()
+    other.save()
+    known = KnownHashes(opened(fresh))
+    assert (known.sha256_of(NOTES), known.sha256_of(WEIGHTS)) == (NOTES, WEIGHTS)
+    assert known.sha256_of(PRODUCTION)
+
+
+def test_whoever_may_not_write_there_reads_each_time(project: Path) -> None:
+    """What is remembered only saves time: without it everything is said all the same."""
+    history = project / "training/.history"
+    history.rename(project / "elsewhere")
+    history.write_bytes(b"no folder")
+    assert quick(project)[0]["whole"] == 4
+    assert history.read_bytes() == b"no folder"
 
 
 def test_an_archive_that_cannot_be_read_is_not_whole(project: Path) -> None:

@@ -7,13 +7,40 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+
+sys.dont_write_bytecode = True  # engine/__init__ allows it again, outside of the project
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from engine import options
+
+EXAMPLE = "just archive --older-than 30d; then with --apply"
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = options.parser("archive", __doc__ or "", EXAMPLE)
+    add = parser.add_argument
+    add("names", nargs="*", metavar="NAME", help="only these experiments, whatever their age")
+    options.add_apply(parser)
+    add("--auto", action="store_true", help="for schedules: apply, purge, say only what was done")
+    add("--offload", action="store_true", help="push archives, then drop them here: all, or NAMEs")
+    add("--older-than", type=options.days, metavar="30d", help="age in days (d) or weeks (w)")
+    number = options.count
+    add("--keep-best", type=number, metavar="N", help="keep the best N of each type and task")
+    add("--keep-last", type=number, metavar="N", help="keep the newest N of each model type")
+    even = "also what a production model came from (naming it does the same)"
+    add("--even-production", action="store_true", help=even)
+    options.add_now(parser, "plan as of this time")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    _parse(sys.argv[1:])  # --help and mistakes end here: what follows takes longer to import
+
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path, PurePosixPath
-
-sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+from pathlib import PurePosixPath
 
 from engine import command_line, show, unattended
 from engine.archives.transfer import offload
@@ -26,8 +53,6 @@ from engine.plans.retention import Policy, decide
 from engine.project import Project
 from engine.recognition import experiments, raw_logs
 from engine.recognition.scan import scan, scan_layout
-
-EXAMPLE = "just archive --older-than 30d; then with --apply"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -44,28 +69,7 @@ def main(argv: Sequence[str]) -> int:
         purges, as_json = arguments.purge_as_you_go, arguments.json
         return unattended.run(project, make_plan, now, purge_as_you_go=purges, as_json=as_json)
     refuse_unfinished(project)
-    plan = _plan(project, policy, now)
-    return command_line.show_or_apply(project, plan, arguments, argv)
-
-
-def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = command_line.parser("archive", __doc__ or "", EXAMPLE)
-    add = parser.add_argument
-    add("names", nargs="*", metavar="NAME", help="only these experiments, whatever their age")
-    command_line.add_apply(parser)
-    add("--auto", action="store_true", help="for schedules: apply, purge, say only what was done")
-    add("--offload", action="store_true", help="push archives, then drop them here: all, or NAMEs")
-    add("--older-than", type=command_line.days, metavar="30d", help="age in days (d) or weeks (w)")
-    number = command_line.count
-    add("--keep-best", type=number, metavar="N", help="keep the best N of each type and task")
-    add("--keep-last", type=number, metavar="N", help="keep the newest N of each model type")
-    add(
-        "--even-production",
-        action="store_true",
-        help="also what a production model came from (naming it does the same)",
-    )
-    add("--now", type=datetime.fromisoformat, metavar="TIME", help="plan as of this time")
-    return parser.parse_args(argv)
+    return command_line.show_or_apply(project, _plan(project, policy, now), arguments, argv)
 
 
 def _policy(project: Project, arguments: argparse.Namespace) -> Policy:
@@ -90,20 +94,17 @@ def _policy(project: Project, arguments: argparse.Namespace) -> Policy:
 
 def _plan(project: Project, policy: Policy, now: datetime, fast: bool = False) -> Plan:
     with show.progress("reading"):
-        return replace(_planned(project, policy, now), fast=fast)
-
-
-def _planned(project: Project, policy: Policy, now: datetime) -> Plan:
-    inventory = scan(project)
-    archives = scan_layout(project).entries  # they may lie outside the project
-    inventory = replace(inventory, entries={**archives, **inventory.entries})
-    found = experiments.active(project, inventory, policy.names)
-    decisions = decide(found, policy, now.date(), _free(project, policy))
-    before = policy.logs_before(now.date())
-    logs = raw_logs.find(project, inventory) if before else ()
-    return archive_plan.archive(
-        project, inventory, decisions, found, now, logs, before, policy.names
-    )
+        inventory = scan(project)
+        archives = scan_layout(project).entries  # they may lie outside the project
+        inventory = replace(inventory, entries={**archives, **inventory.entries})
+        runs = experiments.active(project, inventory, policy.names)
+        decisions = decide(runs, policy, now.date(), _free(project, policy))
+        before = policy.logs_before(now.date())
+        logs = raw_logs.find(project, inventory) if before else ()
+        plan = archive_plan.archive(
+            project, inventory, decisions, runs, now, logs, before, policy.names
+        )
+    return replace(plan, fast=fast)
 
 
 def _free(project: Project, policy: Policy) -> int:

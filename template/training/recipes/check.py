@@ -5,14 +5,38 @@
 """Report what does not follow the conventions, as `file:line: rule: message`; status 3 if any."""
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 
-sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
+sys.dont_write_bytecode = True  # engine/__init__ allows it again, outside of the project
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from engine import options
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = options.parser("check", __doc__ or "", "just check; just check scripts/train.py")
+    add = parser.add_argument
+    add("paths", nargs="*", metavar="PATH", help="only these files and folders")
+    add("--format", choices=("text", "github"), default="text", help="github: as annotations")
+    add("--fix", action="store_true", help="plan what can be mended without you; see --apply")
+    add("--apply", action="store_true", help="with --fix: carry the plan out")
+    options.add_all(parser)
+    options.add_now(parser, "plan as of this time")
+    arguments = parser.parse_args(argv)
+    if arguments.apply and not arguments.fix:
+        parser.error("--apply goes with --fix")
+    if arguments.fix and arguments.paths:
+        parser.error("--fix mends the whole project; leave the paths out")
+    return arguments
+
+
+if __name__ == "__main__":
+    _parse(sys.argv[1:])  # --help and mistakes end here: what follows takes longer to import
+
+import json
+from datetime import datetime
 
 FOUND = 3  # the exit status
 
@@ -51,23 +75,6 @@ def main(argv: Sequence[str]) -> int:
     if not arguments.json:  # which is the plan
         _report(left, arguments)
     return status or (FOUND if left else command_line.DONE)
-
-
-def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = command_line.parser("check", __doc__ or "", "just check; just check scripts/train.py")
-    add = parser.add_argument
-    add("paths", nargs="*", metavar="PATH", help="only these files and folders")
-    add("--format", choices=("text", "github"), default="text", help="github: as annotations")
-    add("--fix", action="store_true", help="plan what can be mended without you; see --apply")
-    add("--apply", action="store_true", help="with --fix: carry the plan out")
-    command_line.add_all(parser)
-    add("--now", type=datetime.fromisoformat, metavar="TIME", help="plan as of this time")
-    arguments = parser.parse_args(argv)
-    if arguments.apply and not arguments.fix:
-        parser.error("--apply goes with --fix")
-    if arguments.fix and arguments.paths:
-        parser.error("--fix mends the whole project; leave the paths out")
-    return arguments
 
 
 def _report(found: Sequence[Violation], arguments: argparse.Namespace) -> int:

@@ -7,38 +7,21 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 
-sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
+sys.dont_write_bytecode = True  # engine/__init__ allows it again, outside of the project
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from engine import command_line, show
-from engine.changes.history import refuse_unfinished
-from engine.errors import UserError
-from engine.plans.cleanup_plan import Options, cleanup
-from engine.plans.plan import Plan
-from engine.plans.realign import realign
-from engine.project import Project
-from engine.recognition import findings
+from engine import options
 
 EXAMPLE = "just cleanup --keep 'runs/demo/*'; then just cleanup --apply"
 
 
-def main(argv: Sequence[str]) -> int:
-    """Plan, show, and apply if asked; returns the exit status."""
-    arguments = _parse(argv)
-    project = command_line.project_of(arguments)
-    refuse_unfinished(project)
-    plan = _plan(project, arguments)
-    return command_line.show_or_apply(project, plan, arguments, argv)
-
-
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = command_line.parser("cleanup", __doc__ or "", EXAMPLE)
+    parser = options.parser("cleanup", __doc__ or "", EXAMPLE)
     add = parser.add_argument
-    command_line.add_apply(parser)
+    options.add_apply(parser)
     add(
         "--pick",
         action="append",
@@ -59,13 +42,33 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         action="store_true",
         help="have the next purge delete checkpoints with a worse metric than the winner's",
     )
-    add(
-        "--now",
-        type=datetime.fromisoformat,
-        metavar="TIME",
-        help="plan as of this time",
-    )
+    options.add_now(parser, "plan as of this time")
     return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    _parse(sys.argv[1:])  # --help and mistakes end here: what follows takes longer to import
+
+from dataclasses import replace
+from datetime import datetime
+
+from engine import command_line, show
+from engine.changes.history import refuse_unfinished
+from engine.errors import UserError
+from engine.plans.cleanup_plan import Options, cleanup
+from engine.plans.plan import Plan
+from engine.plans.realign import realign
+from engine.project import Project
+from engine.recognition import findings
+
+
+def main(argv: Sequence[str]) -> int:
+    """Plan, show, and apply if asked; returns the exit status."""
+    arguments = _parse(argv)
+    project = command_line.project_of(arguments)
+    refuse_unfinished(project)
+    plan = _plan(project, arguments)
+    return command_line.show_or_apply(project, plan, arguments, argv)
 
 
 def _plan(project: Project, arguments: argparse.Namespace) -> Plan:

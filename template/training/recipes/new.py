@@ -4,14 +4,30 @@
 # ///
 """Make the folder of a new experiment: checkpoints, and a config.yaml with what is known now."""
 
-import os
+import argparse
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
-sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
+sys.dont_write_bytecode = True  # engine/__init__ allows it again, outside of the project
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from engine import options
+
+EXAMPLE = "just new resnet50 wide --seed 42 --parent 2025-07-20_resnet50"
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = options.parser("new", __doc__ or "", EXAMPLE)
+    options.add_experiment(parser)
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    _parse(sys.argv[1:])  # --help and mistakes end here: what follows takes longer to import
+
+import os
+from datetime import UTC, datetime
 
 from engine import command_line, show
 from engine.changes.apply import apply
@@ -20,14 +36,10 @@ from engine.launch.run_record import environment
 from engine.launch.start_facts import start_facts
 from engine.plans import new_experiment
 
-EXAMPLE = "just new resnet50 wide --seed 42 --parent 2025-07-20_resnet50"
-
 
 def main(argv: Sequence[str]) -> int:
     """Make the experiment; returns the exit status."""
-    parser = command_line.parser("new", __doc__ or "", EXAMPLE)
-    new_experiment.add_arguments(parser)
-    arguments = parser.parse_args(argv)
+    arguments = _parse(argv)
     project = command_line.project_of(arguments)
     wanted = new_experiment.of_arguments(arguments, ())
     new_experiment.wanted_name(project, wanted)  # refused before anything is looked up

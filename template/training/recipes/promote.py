@@ -7,17 +7,40 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 
-sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
+sys.dont_write_bytecode = True  # engine/__init__ allows it again, outside of the project
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from engine import options
+
+EXAMPLE = "just promote 2025-07-25_pat_conv_l_simplified --dry-run; then without"
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = options.parser("promote", __doc__ or "", EXAMPLE)
+    add = parser.add_argument
+    add("experiment", metavar="EXPERIMENT", help="its name, or the path of its folder")
+    add("--checkpoint", metavar="FILE", help="this one (default: the best by the evidence)")
+    add("--metric", type=float, metavar="VALUE", help="its value, whatever the evidence says")
+    add("--even-if-worse", action="store_true", help="although production has a better model")
+    add("--again", action="store_true", help="write its summary anew; what you added is kept")
+    add("--dry-run", action="store_true", help="only show what would be done")
+    options.add_now(parser, "promote as of this time")
+    arguments = parser.parse_args(argv)
+    if arguments.again and (arguments.checkpoint or arguments.metric or arguments.even_if_worse):
+        parser.error("--again promotes nothing: it goes with --dry-run alone")
+    return arguments
+
+
+if __name__ == "__main__":
+    _parse(sys.argv[1:])  # --help and mistakes end here: what follows takes longer to import
+
+from datetime import datetime
 
 from engine import command_line, show
 from engine.changes.history import refuse_unfinished
 from engine.plans import papers_again, promotion
-
-EXAMPLE = "just promote 2025-07-25_pat_conv_l_simplified --dry-run; then without"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -42,22 +65,6 @@ def main(argv: Sequence[str]) -> int:
     for note in plan.notes if plan.changes and not (arguments.dry_run or arguments.json) else ():
         show.warn(f"note: {note}")
     return status
-
-
-def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = command_line.parser("promote", __doc__ or "", EXAMPLE)
-    add = parser.add_argument
-    add("experiment", metavar="EXPERIMENT", help="its name, or the path of its folder")
-    add("--checkpoint", metavar="FILE", help="this one (default: the best by the evidence)")
-    add("--metric", type=float, metavar="VALUE", help="its value, whatever the evidence says")
-    add("--even-if-worse", action="store_true", help="although production has a better model")
-    add("--again", action="store_true", help="write its summary anew; what you added is kept")
-    add("--dry-run", action="store_true", help="only show what would be done")
-    add("--now", type=datetime.fromisoformat, metavar="TIME", help="promote as of this time")
-    arguments = parser.parse_args(argv)
-    if arguments.again and (arguments.checkpoint or arguments.metric or arguments.even_if_worse):
-        parser.error("--again promotes nothing: it goes with --dry-run alone")
-    return arguments
 
 
 if __name__ == "__main__":

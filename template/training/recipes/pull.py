@@ -9,8 +9,21 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
+sys.dont_write_bytecode = True  # engine/__init__ allows it again, outside of the project
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from engine import options
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = options.parser("pull", __doc__ or "", "just pull 2025-07-24_pat_conv_l")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="an archive")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be fetched")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    _parse(sys.argv[1:])  # --help and mistakes end here: what follows takes longer to import
 
 from engine import command_line, show
 from engine.archives import catalog, transfer
@@ -39,13 +52,6 @@ def main(argv: Sequence[str]) -> int:
     line = f"{len(fetched):,} archives at {stores} are new here; just restore NAME, or just status."
     show.say(line, arguments.json, known=fetched)
     return command_line.DONE
-
-
-def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = command_line.parser("pull", __doc__ or "", "just pull 2025-07-24_pat_conv_l")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="an archive")
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be fetched")
-    return parser.parse_args(argv)
 
 
 if __name__ == "__main__":

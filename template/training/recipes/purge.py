@@ -7,11 +7,28 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
+sys.dont_write_bytecode = True  # engine/__init__ allows it again, outside of the project
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from engine import options
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = options.parser("purge", __doc__ or "", "just purge; then just purge --apply")
+    parser.add_argument("run", nargs="?", metavar="RUN", help="default: all finished runs")
+    parser.add_argument(
+        "--apply", action="store_true", help="delete; deleted-on-request files cannot come back"
+    )
+    options.add_all(parser)
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    _parse(sys.argv[1:])  # --help and mistakes end here: what follows takes longer to import
+
+from contextlib import AbstractContextManager, nullcontext
 
 from engine import command_line, plan_text, show
 from engine.changes import history, purge
@@ -22,13 +39,7 @@ from engine.project import Project
 
 def main(argv: Sequence[str]) -> int:
     """Show what waits in quarantine, free it if asked; returns the exit status."""
-    parser = command_line.parser("purge", __doc__ or "", "just purge; then just purge --apply")
-    parser.add_argument("run", nargs="?", metavar="RUN", help="default: all finished runs")
-    parser.add_argument(
-        "--apply", action="store_true", help="delete; deleted-on-request files cannot come back"
-    )
-    command_line.add_all(parser)
-    arguments = parser.parse_args(argv)
+    arguments = _parse(argv)
     project = command_line.project_of(arguments)
     with _locked(project) if arguments.apply else nullcontext():
         return _purge(project, arguments)

@@ -9,8 +9,21 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
+sys.dont_write_bytecode = True  # engine/__init__ allows it again, outside of the project
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from engine import options
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = options.parser("push", __doc__ or "", "just push 2025-07-24_pat_conv_l")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="an archive (default: all)")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be sent")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    _parse(sys.argv[1:])  # --help and mistakes end here: what follows takes longer to import
 
 from engine import command_line, show
 from engine.archives import transfer
@@ -35,13 +48,6 @@ def main(argv: Sequence[str]) -> int:
     line = f"{len(sent.done):,} of {len(here):,} archives are at {stores}, compared by rclone."
     show.say(line, arguments.json, remote=stores, pushed=sent.done, left=sent.left)
     return command_line.FAILED if sent.left else command_line.DONE
-
-
-def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = command_line.parser("push", __doc__ or "", "just push 2025-07-24_pat_conv_l")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="an archive (default: all)")
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be sent")
-    return parser.parse_args(argv)
 
 
 if __name__ == "__main__":

@@ -4,13 +4,29 @@
 # ///
 """Rewrite references to what recipes moved: show a diff, with --apply do it; the rest is listed."""
 
+import argparse
 import sys
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 
-sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
+sys.dont_write_bytecode = True  # engine/__init__ allows it again, outside of the project
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from engine import options
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = options.parser("relink", __doc__ or "", "just relink; then just relink --apply")
+    parser.add_argument(
+        "--apply", action="store_true", help="rewrite the files (just undo takes it back)"
+    )
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    _parse(sys.argv[1:])  # --help and mistakes end here: what follows takes longer to import
+
+from datetime import datetime
 
 from engine import command_line, show
 from engine.changes.history import refuse_unfinished
@@ -21,11 +37,7 @@ STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 def main(argv: Sequence[str]) -> int:
     """Plan, show the diff, and apply if asked; returns the exit status."""
-    parser = command_line.parser("relink", __doc__ or "", "just relink; then just relink --apply")
-    parser.add_argument(
-        "--apply", action="store_true", help="rewrite the files (just undo takes it back)"
-    )
-    arguments = parser.parse_args(argv)
+    arguments = _parse(argv)
     project = command_line.project_of(arguments)
     refuse_unfinished(project)
     found = relink(project, datetime.now())

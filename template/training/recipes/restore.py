@@ -7,18 +7,37 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 
-sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
+sys.dont_write_bytecode = True  # engine/__init__ allows it again, outside of the project
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from engine import options
+
+EXAMPLE = "just restore 2025-07-24_pat_conv_l 'checkpoints/*.pth' --to /tmp/look"
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = options.parser("restore", __doc__ or "", EXAMPLE)
+    add = parser.add_argument
+    add("name", metavar="NAME", help="an archive, or the folder of the run that it holds")
+    add("files", nargs="*", metavar="FILE", help="only these: paths or globs (default: all)")
+    add("--to", metavar="DIR", help="below this folder, with their whole inner paths")
+    add("--dry-run", action="store_true", help="only show what would come back")
+    options.add_all(parser)
+    options.add_now(parser, "act as of this time")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    _parse(sys.argv[1:])  # --help and mistakes end here: what follows takes longer to import
+
+from datetime import datetime
 
 from engine import command_line, show
 from engine.archives import catalog, transfer
 from engine.changes.history import refuse_unfinished
 from engine.plans.restore_plan import restore
-
-EXAMPLE = "just restore 2025-07-24_pat_conv_l 'checkpoints/*.pth' --to /tmp/look"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -37,18 +56,6 @@ def main(argv: Sequence[str]) -> int:
         else:
             transfer.pull(project, name)
     return command_line.show_or_apply(project, plan, arguments, argv)
-
-
-def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = command_line.parser("restore", __doc__ or "", EXAMPLE)
-    add = parser.add_argument
-    add("name", metavar="NAME", help="an archive, or the folder of the run that it holds")
-    add("files", nargs="*", metavar="FILE", help="only these: paths or globs (default: all)")
-    add("--to", metavar="DIR", help="below this folder, with their whole inner paths")
-    add("--dry-run", action="store_true", help="only show what would come back")
-    command_line.add_all(parser)
-    add("--now", type=datetime.fromisoformat, metavar="TIME", help="act as of this time")
-    return parser.parse_args(argv)
 
 
 if __name__ == "__main__":

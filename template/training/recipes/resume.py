@@ -4,12 +4,25 @@
 # ///
 """Finish a run of a recipe that was interrupted, whatever it was doing."""
 
+import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
+sys.dont_write_bytecode = True  # engine/__init__ allows it again, outside of the project
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from engine import options
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = options.parser("resume", __doc__ or "", "just resume")
+    parser.add_argument("--dry-run", action="store_true", help="only say what was interrupted")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    _parse(sys.argv[1:])  # --help and mistakes end here: what follows takes longer to import
 
 from engine import command_line, plan_text, show
 from engine.changes import apply, history, purge, undo
@@ -20,9 +33,7 @@ from engine.project import Project
 
 def main(argv: Sequence[str]) -> int:
     """Go on with the interrupted run; returns the exit status."""
-    parser = command_line.parser("resume", __doc__ or "", "just resume")
-    parser.add_argument("--dry-run", action="store_true", help="only say what was interrupted")
-    arguments = parser.parse_args(argv)
+    arguments = _parse(argv)
     project = command_line.project_of(arguments)
     if arguments.dry_run:
         if past := _interrupted(project):

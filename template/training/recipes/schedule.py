@@ -5,22 +5,42 @@
 """Have cron call `just archive --auto`, by an entry in your crontab; --off removes it."""
 
 import argparse
-import os
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
+sys.dont_write_bytecode = True  # engine/__init__ allows it again, outside of the project
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from engine import options
+
+EXAMPLE = "just schedule --weekly"
+DAILY, WEEKLY = "0 3 * * *", "0 3 * * 0"
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = options.parser("schedule", __doc__ or "", EXAMPLE)
+    times = parser.add_mutually_exclusive_group()
+    add = times.add_argument
+    add("--daily", dest="when", action="store_const", const=DAILY, help="at 3:00 (the default)")
+    add("--weekly", dest="when", action="store_const", const=WEEKLY, help="on Sundays at 3:00")
+    add("--cron", dest="when", metavar="EXPR", help="such as '30 4 * * 1-5'")
+    add("--off", action="store_true", help="remove the entry of this project, and nothing else")
+    parser.set_defaults(when=DAILY)
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    _parse(sys.argv[1:])  # --help and mistakes end here: what follows takes longer to import
+
+import os
+import shutil
 
 from engine import command_line, crontab, show
 from engine.launch.interpreter import own_environment
 from engine.project import Project
 from log_paths import VARIABLES
 
-EXAMPLE = "just schedule --weekly"
-DAILY, WEEKLY = "0 3 * * *", "0 3 * * 0"
 LOG = "archive_auto.log"
 
 
@@ -47,18 +67,6 @@ def main(argv: Sequence[str]) -> int:
     return command_line.DONE
 
 
-def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = command_line.parser("schedule", __doc__ or "", EXAMPLE)
-    times = parser.add_mutually_exclusive_group()
-    add = times.add_argument
-    add("--daily", dest="when", action="store_const", const=DAILY, help="at 3:00 (the default)")
-    add("--weekly", dest="when", action="store_const", const=WEEKLY, help="on Sundays at 3:00")
-    add("--cron", dest="when", type=crontab.schedule, metavar="EXPR", help="such as '30 4 * * 1-5'")
-    add("--off", action="store_true", help="remove the entry of this project, and nothing else")
-    parser.set_defaults(when=DAILY)
-    return parser.parse_args(argv)
-
-
 def _entry(project: Project, arguments: argparse.Namespace) -> bytes:
     command = [*_runner(), str(Path(__file__).resolve().with_name("archive.py")), "--auto"]
     for option in ("project", "conventions"):
@@ -71,7 +79,7 @@ def _entry(project: Project, arguments: argparse.Namespace) -> bytes:
         if source == "environment":  # which cron does not have
             variables[VARIABLES[key]] = str(project.root / getattr(project.folders, key))
     log = project.root / project.folders.history / LOG
-    return crontab.entry(project.root, arguments.when, command, variables, log)
+    return crontab.entry(project.root, crontab.schedule(arguments.when), command, variables, log)
 
 
 def _runner() -> list[str]:

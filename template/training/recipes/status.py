@@ -5,15 +5,42 @@
 """Show experiments, production models, archives and disk on one screen, and what to do next."""
 
 import argparse
-import json
 import sys
-import webbrowser
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 
-sys.dont_write_bytecode = True  # a look leaves nothing behind but what it may remember
+sys.dont_write_bytecode = True  # engine/__init__ allows it again, outside of the project
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from engine import options
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = options.parser("status", __doc__ or "", "just status; just status --html --open")
+    parser.add_argument(
+        "--all", action="store_true", help="read all experiments and archives, not only a screenful"
+    )
+    options.add_now(parser, "ages as of this time")
+    parser.add_argument(
+        "--html",
+        nargs="?",
+        type=Path,
+        const=Path(),
+        metavar="FILE",
+        help="write all of it as one HTML file, by default report.html in the results folder",
+    )
+    parser.add_argument("--open", action="store_true", help="with --html: show it in a browser")
+    arguments = parser.parse_args(argv)
+    if arguments.open and arguments.html is None:
+        parser.error("--open goes with --html")
+    return arguments
+
+
+if __name__ == "__main__":
+    _parse(sys.argv[1:])  # --help and mistakes end here: what follows takes longer to import
+
+import json
+from datetime import datetime
 
 from engine import command_line, show
 from engine.project import Project
@@ -58,31 +85,10 @@ def _report(
     report_html.write(report_html.page(project, seen, found, step, now), target)
     show.say(f"Written: {target}", arguments.json, file=str(target))
     if arguments.open:
+        import webbrowser
+
         webbrowser.open(target.resolve().as_uri())
     return command_line.DONE
-
-
-def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = command_line.parser("status", __doc__ or "", "just status; just status --html --open")
-    parser.add_argument(
-        "--all", action="store_true", help="read all experiments and archives, not only a screenful"
-    )
-    parser.add_argument(
-        "--now", type=datetime.fromisoformat, metavar="TIME", help="ages as of this time"
-    )
-    parser.add_argument(
-        "--html",
-        nargs="?",
-        type=Path,
-        const=Path(),
-        metavar="FILE",
-        help="write all of it as one HTML file, by default report.html in the results folder",
-    )
-    parser.add_argument("--open", action="store_true", help="with --html: show it in a browser")
-    arguments = parser.parse_args(argv)
-    if arguments.open and arguments.html is None:
-        parser.error("--open goes with --html")
-    return arguments
 
 
 if __name__ == "__main__":

@@ -8,18 +8,40 @@ The command sees the variables of .env, the project's folders in TRAINING_DIR, E
 MODEL_WEIGHTS_DIR, and its experiment's folder in TRAINING_RUN_DIR. Its exit status is returned.
 """
 
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.dont_write_bytecode = True  # engine/__init__ allows it again, outside of the project
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from engine import options
+
+EXAMPLE = "just train resnet50 wide --seed 42 -- python train.py --lr 0.001"
+
+
+def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, tuple[str, ...]]:
+    """Return the arguments, and the command that is to be run."""
+    parser = options.parser("train", __doc__ or "", EXAMPLE)
+    parser.usage = "just train MODEL_TYPE [NAME] [options] -- COMMAND..."
+    options.add_experiment(parser)
+    end = argv.index("--") if "--" in argv else len(argv)
+    arguments, command = parser.parse_args(argv[:end]), tuple(argv[end + 1 :])
+    if not command:
+        parser.error("say what to run, after --")
+    return arguments, command
+
+
+if __name__ == "__main__":
+    _parse(sys.argv[1:])  # --help and mistakes end here: what follows takes longer to import
+
 import json
 import os
 import shlex
 import shutil
-import sys
-from collections.abc import Sequence
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
-
-sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from engine import command_line, show
 from engine.launch.interpreter import training_python, users_environ
@@ -28,19 +50,12 @@ from engine.launch.start_facts import start_facts
 from engine.plans import new_experiment
 from engine.project import Project
 
-EXAMPLE = "just train resnet50 wide --seed 42 -- python train.py --lr 0.001"
 NOT_FOUND = 127  # what a shell returns then
 
 
 def main(argv: Sequence[str]) -> int:
     """Make the experiment, run the command and return its exit status."""
-    parser = command_line.parser("train", __doc__ or "", EXAMPLE)
-    parser.usage = "just train MODEL_TYPE [NAME] [options] -- COMMAND..."
-    new_experiment.add_arguments(parser)
-    end = argv.index("--") if "--" in argv else len(argv)
-    arguments, command = parser.parse_args(argv[:end]), tuple(argv[end + 1 :])
-    if not command:
-        parser.error("say what to run, after --")
+    arguments, command = _parse(argv)
     project = command_line.project_of(arguments)
     wanted = new_experiment.of_arguments(arguments, command)
     name = new_experiment.wanted_name(project, wanted)

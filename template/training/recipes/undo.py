@@ -4,13 +4,28 @@
 # ///
 """Take back the last run of a recipe, or the named one, byte for byte."""
 
+import argparse
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 
-sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
+sys.dont_write_bytecode = True  # engine/__init__ allows it again, outside of the project
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from engine import options
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = options.parser("undo", __doc__ or "", "just undo")
+    parser.add_argument("run", nargs="?", metavar="RUN", help="default: the last run")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would come back")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    _parse(sys.argv[1:])  # --help and mistakes end here: what follows takes longer to import
+
+from contextlib import nullcontext
 
 from engine import command_line, plan_text, show
 from engine.changes import history
@@ -23,10 +38,7 @@ from engine.project import Project
 
 def main(argv: Sequence[str]) -> int:
     """Undo and say what came back; returns the exit status."""
-    parser = command_line.parser("undo", __doc__ or "", "just undo")
-    parser.add_argument("run", nargs="?", metavar="RUN", help="default: the last run")
-    parser.add_argument("--dry-run", action="store_true", help="only say what would come back")
-    arguments = parser.parse_args(argv)
+    arguments = _parse(argv)
     project = command_line.project_of(arguments)
     folder = project.root / project.folders.history
     writes = folder.is_dir() and not arguments.dry_run

@@ -4,14 +4,32 @@
 # ///
 """Say whether there are newer conventions and recipes, and what changes; --apply brings them."""
 
-import json
-import subprocess
+import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-sys.dont_write_bytecode = True  # a plan leaves nothing behind, not even a cache
+sys.dont_write_bytecode = True  # engine/__init__ allows it again, outside of the project
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from engine import options
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = options.parser("update", __doc__ or "", "just update; then just update --apply")
+    parser.add_argument(
+        "--apply",
+        action="store_true",
+        help="run copier update, then just check (git takes it back)",
+    )
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    _parse(sys.argv[1:])  # --help and mistakes end here: what follows takes longer to import
+
+import json
+import subprocess
 
 from engine import command_line, newer, show
 from engine.changes.preflight import refuse_merge
@@ -20,13 +38,7 @@ from engine.errors import UserError
 
 def main(argv: Sequence[str]) -> int:
     """Show what is newer, update if asked, and check; returns the exit status."""
-    parser = command_line.parser("update", __doc__ or "", "just update; then just update --apply")
-    parser.add_argument(
-        "--apply",
-        action="store_true",
-        help="run copier update, then just check (git takes it back)",
-    )
-    arguments = parser.parse_args(argv)
+    arguments = _parse(argv)
     project = command_line.project_of(arguments)
     origin = newer.origin(project.root)
     found = newer.look(project.root, origin)

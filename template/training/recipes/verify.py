@@ -6,18 +6,37 @@
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from datetime import datetime
+from collections.abc import Sequence
 from pathlib import Path
 
-sys.dont_write_bytecode = True  # reading leaves nothing behind, not even a cache
+sys.dont_write_bytecode = True  # engine/__init__ allows it again, outside of the project
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from engine import options
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = options.parser("verify", __doc__ or "", "just verify; or just verify --quick")
+    add = parser.add_argument
+    add("name", nargs="?", metavar="NAME", help="only this archive or production model")
+    add("--quick", action="store_true", help="read only what was changed since it was read last")
+    add("--quarantine", action="store_true", help="the originals that wait in quarantine as well")
+    options.add_now(parser, "note this as the time")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    _parse(sys.argv[1:])  # --help and mistakes end here: what follows takes longer to import
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import datetime
 
 from engine import command_line, show
 from engine.archives import catalog, verification
 from engine.archives.verification import Checked, Item
 from engine.changes.history import refuse_unfinished
+from engine.changes.known_hashes import KnownHashes
 from engine.project import Project
 
 
@@ -29,21 +48,10 @@ def main(argv: Sequence[str]) -> int:
     wanted = list(verification.items(project, arguments.quarantine))
     if arguments.name:
         wanted = _named(project, wanted, arguments.name)
-    found = list(_found(project, wanted, arguments.quick))
-    if not arguments.quick:
-        now = arguments.now or datetime.now()
-        verification.remember(project, found, now.isoformat(sep=" ", timespec="seconds"))
+    known = KnownHashes(project)
+    found = list(_found(project, wanted, known, arguments))
+    known.save()
     return _report(project, found, arguments)
-
-
-def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = command_line.parser("verify", __doc__ or "", "just verify; or just verify --quick")
-    add = parser.add_argument
-    add("name", nargs="?", metavar="NAME", help="only this archive or production model")
-    add("--quick", action="store_true", help="only compare sizes and times with the last reading")
-    add("--quarantine", action="store_true", help="the originals that wait in quarantine as well")
-    add("--now", type=datetime.fromisoformat, metavar="TIME", help="note this as the time")
-    return parser.parse_args(argv)
 
 
 def _named(project: Project, items: list[Item], name: str) -> list[Item]:
@@ -54,15 +62,14 @@ def _named(project: Project, items: list[Item], name: str) -> list[Item]:
     return [item for item in items if (item.kind, item.name) == ("archives", archive)]
 
 
-def _found(project: Project, items: list[Item], quick: bool) -> Iterator[Checked]:
-    if quick:
-        past = verification.last(project)
-        yield from (verification.compare(project, item, past) for item in items)
-        return
+def _found(
+    project: Project, items: list[Item], known: KnownHashes, arguments: argparse.Namespace
+) -> Iterator[Checked]:
+    when = (arguments.now or datetime.now()).isoformat(sep=" ", timespec="seconds")
     sizes = [verification.size_of(project, item) for item in items]
     with show.progress("verifying", sum(sizes)) as on_bytes:
         for item, size in zip(items, sizes, strict=True):
-            yield verification.verify(project, item)
+            yield verification.verify(project, item, known, when, arguments.quick)
             on_bytes(size)
 
 
@@ -75,8 +82,7 @@ def _report(project: Project, found: list[Checked], arguments: argparse.Namespac
             hint = f" (its originals wait in quarantine: {way})" if way else ""
             show.warn(f"{one.state}: {one.path}: {one.problem}{hint}")
     whole = len(found) - len(damaged) - len(unknown)
-    read = "look as they did when they were verified" if arguments.quick else "are whole"
-    line = f"{whole:,} of {len(found):,} files {read}, {len(damaged):,} are damaged."
+    line = f"{whole:,} of {len(found):,} files are whole, {len(damaged):,} are damaged."
     show.say(
         line,
         arguments.json,

@@ -4,15 +4,32 @@
 # ///
 """Say what a file is and why, where it is now, and which command gets it back."""
 
-import json
+import argparse
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-sys.dont_write_bytecode = True  # looking leaves nothing behind, not even a cache
+sys.dont_write_bytecode = True  # engine/__init__ allows it again, outside of the project
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from engine import options
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = options.parser("where", __doc__ or "", "just where runs/old/best_model.pt")
+    add = parser.add_argument
+    add("path", metavar="PATH", help="of now or of once, or a file name that only one file had")
+    options.add_now(parser, "answer as of this time")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    _parse(sys.argv[1:])  # --help and mistakes end here: what follows takes longer to import
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
 
 from engine import command_line, show
 from engine.archives.whereabouts import where
@@ -25,11 +42,7 @@ DID = {"move": "moved to", "pack": "packed into", "drop": "dropped as a copy of"
 
 def main(argv: Sequence[str]) -> int:
     """Look a path up and print what is known; returns the exit status."""
-    parser = command_line.parser("where", __doc__ or "", "just where runs/old/best_model.pt")
-    add = parser.add_argument
-    add("path", metavar="PATH", help="of now or of once, or a file name that only one file had")
-    add("--now", type=datetime.fromisoformat, metavar="TIME", help="answer as of this time")
-    arguments = parser.parse_args(argv)
+    arguments = _parse(argv)
     project = command_line.project_of(arguments)
     answer = where(project, arguments.path, arguments.now or datetime.now())
     if arguments.json:

@@ -9,15 +9,13 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
-from engine import plan_text, show
+from engine import show
 from engine.archives.manifest import Damaged
 from engine.archives.remote import RemoteError
-from engine.changes.apply import apply
-from engine.changes.preflight import space
 from engine.errors import UserError
 from engine.plans.plan import Plan
 from engine.project import Project, open_project
@@ -27,65 +25,6 @@ WAYS_OUT = (
     "Nothing is lost: `just resume` finishes what was begun, if anything was; "
     "`just undo` takes the last run back"
 )
-
-
-def parser(recipe: str, description: str, example: str) -> argparse.ArgumentParser:
-    """Return a parser that calls itself what the user typed, with the options that all share."""
-    made = argparse.ArgumentParser(
-        prog=f"just {recipe}",
-        description=description,
-        epilog=f"example: {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    made.add_argument("--json", action="store_true", help="print for programs")
-    made.add_argument(
-        "--project",
-        type=Path,
-        metavar="DIR",
-        help="another project than the one that this recipe lies in",
-    )
-    made.add_argument("--conventions", type=Path, metavar="FILE", help="another conventions.toml")
-    return made
-
-
-def add_all(made: argparse.ArgumentParser) -> None:
-    """Add the option that shows every file of a large plan."""
-    made.add_argument("--all", action="store_true", help="show each file of a large plan")
-
-
-def add_apply(made: argparse.ArgumentParser) -> None:
-    """Add the options with which a plan is carried out that puts originals into quarantine."""
-    add_all(made)
-    made.add_argument(
-        "--apply", action="store_true", help="carry the plan out (just undo takes it back)"
-    )
-    made.add_argument(
-        "--fast",
-        action="store_true",
-        help="store what hardly compresses: weights take 8 percent more space, less time",
-    )
-    made.add_argument(
-        "--purge-as-you-go",
-        action="store_true",
-        help="with --apply, for disks that cannot hold both: free originals archive by archive, "
-        "each verified first; deleted-on-request files cannot come back",
-    )
-
-
-def days(text: str) -> timedelta:
-    """Return the age that an argument tells: 30d, 4w."""
-    match = re.fullmatch(r"(\d{1,5})([dw]?)", text)
-    if not match:
-        raise argparse.ArgumentTypeError(f"{text!r} is no age; write 30d or 4w")
-    return timedelta(days=min(int(match[1]) * (7 if match[2] == "w" else 1), 36500))
-
-
-def count(text: str) -> int:
-    """Return the number, 0 or more, that an argument tells."""
-    if not re.fullmatch(r"\d{1,6}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no count; write 0 or more")
-    return int(text)
 
 
 def project_of(arguments: argparse.Namespace) -> Project:
@@ -100,6 +39,10 @@ def show_or_apply(
 
     `argv` are the arguments of the recipe, for the command that is shown as the next step.
     """
+    from engine import plan_text  # status and others that only look need none of this
+    from engine.changes.apply import apply
+    from engine.changes.preflight import space
+
     plan = replace(plan, fast=vars(arguments).get("fast", False))
     if arguments.apply and plan.changes:
         read = sum(action.bytes for action in plan.actions if action.verb in ("pack", "restore"))

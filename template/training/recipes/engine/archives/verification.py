@@ -2,10 +2,10 @@
 
 import contextlib
 import errno
-import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -13,11 +13,11 @@ from engine.archives import archive, catalog
 from engine.archives.catalog import Packed
 from engine.archives.manifest import Damaged, checksum_line
 from engine.changes import disk, history, purge
+from engine.changes.known_hashes import Known, KnownHashes
 from engine.project import Project
 from engine.recognition import content, identity
 from engine.recognition.findings import read_metadata
 
-RECORD = "verified.json"  # in the history: {kind: {name: {"when", "sha256", "size", "mtime_ns"}}}
 LINE_LIMIT = 4096  # bytes of a checksum
 
 Kind = Literal["archives", "production", "quarantine"]
@@ -34,19 +34,18 @@ class Checked:
     state: State
     problem: str | None = None  # what is wrong and where; or why it is not known
     sha256: str | None = None
-    size: int | None = None
-    mtime_ns: int | None = None
 
 
 @dataclass(frozen=True)
 class Item:
-    """A file to verify: `read` reads all of it and returns its SHA-256, or raises Damaged."""
+    """A file to verify. Both functions raise Damaged."""
 
     kind: Kind
     name: str
     path: str
-    read: Callable[[], str]
-    away: str | None = None  # why it cannot be read here, though nothing is wrong
+    read: Callable[[], str]  # reads all of it; returns its SHA-256
+    check: Callable[[str], None]  # compares a SHA-256 with what says what it must be
+    away: str | None = None  # why it cannot be verified here, though nothing is wrong
 
 
 def items(project: Project, quarantine: bool = False) -> Iterator[Item]:
@@ -54,34 +53,45 @@ def items(project: Project, quarantine: bool = False) -> Iterator[Item]:
     root = project.root
     for packed in catalog.archives(project):
         away = f"is at {packed.remote}: just pull {packed.name}" if packed.remote else None
-        yield Item("archives", packed.name, packed.path, _archive_reader(root, packed), away)
+        read, check = partial(_read_archive, root, packed), partial(_check_archive, root, packed)
+        yield Item("archives", packed.name, packed.path, read, check, away)
     for path, metadata in _production(project):
-        yield Item("production", path, path, _file_reader(root, path, metadata.get("sha256")))
+        yield _file("production", root, path, metadata.get("sha256"))
     for past in history.past_runs(project) if quarantine else ():
         for record in purge.waiting(past):
             if record.sha256 is not None:
-                place = str(record.dst)
-                yield Item("quarantine", place, place, _file_reader(root, place, record.sha256))
+                yield _file("quarantine", root, str(record.dst), record.sha256)
 
 
-def verify(project: Project, item: Item) -> Checked:
-    """Read a file to its end and say whether it is whole."""
+def verify(
+    project: Project, item: Item, known: KnownHashes, when: str, quick: bool = False
+) -> Checked:
+    """Say whether a file is whole, and note that in `known`, as found at `when`.
+
+    It is read to its end; if `quick`, only unless it is still what it was when it was read last.
+    """
+    state = known.state(item.path)
+    sha256 = known.sha256_of(item.path) if quick else None  # damage has none: it is read again
+    checked = _verified(project.root, item, sha256)
+    is_news = checked.state == "damaged" or (checked.state == "whole" and not sha256)
+    if is_news and item.kind != "quarantine":  # which holds many, and waits to be deleted
+        known.note(item.path, state, Known(when, checked.sha256, checked.problem))
+    return checked
+
+
+def _verified(root: Path, item: Item, sha256: str | None) -> Checked:
     if item.away:
         return Checked(item.kind, item.name, item.path, "unknown", item.away)
-    path = project.root / item.path
     try:
-        before = disk.identity(path)
-        sha256 = item.read()
-    except _Unknown as reason:
-        return Checked(item.kind, item.name, item.path, "unknown", str(reason))
+        sha256 = sha256 or item.read()
+        item.check(sha256)
     except Damaged as problem:
-        said = str(problem).removeprefix(f"{path}: ").replace(f"{project.root}/", "")
+        said = str(problem).removeprefix(f"{root / item.path}: ").replace(f"{root}/", "")
         return Checked(item.kind, item.name, item.path, "damaged", said)
     except OSError as error:
         why = "has gone" if error.errno == errno.ENOENT else f"cannot be read: {error.strerror}"
         return Checked(item.kind, item.name, item.path, "damaged", why)
-    facts = sha256, before.size, before.mtime_ns
-    return Checked(item.kind, item.name, item.path, "whole", None, *facts)
+    return Checked(item.kind, item.name, item.path, "whole", None, sha256)
 
 
 def size_of(project: Project, item: Item) -> int:
@@ -90,52 +100,6 @@ def size_of(project: Project, item: Item) -> int:
         return (project.root / item.path).lstat().st_size
     except OSError:
         return 0
-
-
-def compare(project: Project, item: Item, past: Mapping[str, Any]) -> Checked:
-    """Say of a file whether it looks as it did when it was verified last; it is not read."""
-    known = past.get(item.kind, {}).get(item.name)
-    if item.away or not known:
-        why = item.away or "was never verified: just verify"
-        return Checked(item.kind, item.name, item.path, "unknown", why)
-    problem = known.get("problem")
-    try:
-        now = disk.identity(project.root / item.path)
-    except OSError as error:
-        problem = f"cannot be found: {error.strerror}"
-    else:
-        if not problem and (now.size, now.mtime_ns) != (known.get("size"), known.get("mtime_ns")):
-            problem = f"changed since it was verified on {known.get('when')}: just verify"
-    state: State = "damaged" if problem else "whole"
-    return Checked(item.kind, item.name, item.path, state, problem)
-
-
-def last(project: Project) -> dict[str, dict[str, Any]]:
-    """Return what the last verifications found, by kind and name; empty if nothing is known."""
-    try:
-        found = json.loads((project.root / project.folders.history / RECORD).read_bytes())
-        return {kind: dict(found[kind]) for kind in ("archives", "production")}
-    except (OSError, ValueError, TypeError, KeyError):
-        return {"archives": {}, "production": {}}
-
-
-def remember(project: Project, checked: Iterable[Checked], when: str) -> None:
-    """Note what was found, and forget what is there no more. Raises OSError."""
-    there = {(item.kind, item.name) for item in items(project)}
-    past = last(project)
-    known = {
-        kind: {name: facts for name, facts in past[kind].items() if (kind, name) in there}
-        for kind in past
-    }
-    for one in checked:
-        if one.kind in known and one.state != "unknown":
-            facts = {key: asdict(one)[key] for key in ("problem", "sha256", "size", "mtime_ns")}
-            known[one.kind][one.name] = {"when": when, **facts}
-    folder = project.root / project.folders.history
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = disk.partial_of(folder / RECORD)
-    partial.write_text(json.dumps(known, indent=1) + "\n", encoding="ascii")
-    os.replace(partial, folder / RECORD)  # noqa: PTH105 - replaces on Windows as well
 
 
 def way_back(project: Project, checked: Checked) -> str | None:
@@ -147,35 +111,29 @@ def way_back(project: Project, checked: Checked) -> str | None:
     return None
 
 
-class _Unknown(Exception):
-    """Nothing says what the file must be."""
+def _read_archive(root: Path, packed: Packed) -> str:
+    if packed.problem:
+        raise Damaged(packed.problem)
+    return archive.verify(root / packed.path, packed.members.values()).sha256
 
 
-def _archive_reader(root: Path, packed: Packed) -> Callable[[], str]:
-    def read() -> str:
-        if packed.problem:
-            raise Damaged(packed.problem)
-        line = b""
-        with contextlib.suppress(disk.Unreadable), disk.reading(root / packed.checksum) as file:
-            line = os.read(file, LINE_LIMIT)
-        sha256 = archive.verify(root / packed.path, packed.members.values()).sha256
-        if line != checksum_line(sha256, PurePosixPath(packed.path).name):
-            raise Damaged(f"{packed.checksum}: {'is not its checksum' if line else 'has gone'}")
-        return sha256
-
-    return read
+def _check_archive(root: Path, packed: Packed, sha256: str) -> None:
+    if packed.problem:
+        raise Damaged(packed.problem)
+    line = b""
+    with contextlib.suppress(disk.Unreadable), disk.reading(root / packed.checksum) as file:
+        line = os.read(file, LINE_LIMIT)
+    if line != checksum_line(sha256, PurePosixPath(packed.path).name):
+        raise Damaged(f"{packed.checksum}: {'is not its checksum' if line else 'has gone'}")
 
 
-def _file_reader(root: Path, path: str, expected: object) -> Callable[[], str]:
-    def read() -> str:
-        if not isinstance(expected, str):
-            raise _Unknown("no metadata says its sha256: just check")
-        sha256, _ = content.fingerprint(root / path)
+def _file(kind: Kind, root: Path, path: str, expected: object) -> Item:
+    def check(sha256: str) -> None:
         if sha256 != expected:
-            raise Damaged(f"its content differs from its sha256 {expected[:12]}")
-        return sha256
+            raise Damaged(f"its content differs from its sha256 {str(expected)[:12]}")
 
-    return read
+    away = None if isinstance(expected, str) else "no metadata says its sha256: just check"
+    return Item(kind, path, path, lambda: content.fingerprint(root / path)[0], check, away)
 
 
 def _production(project: Project) -> Iterator[tuple[str, Mapping[str, Any]]]:

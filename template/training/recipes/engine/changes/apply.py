@@ -21,6 +21,7 @@ from engine.changes import disk, history, preflight, purge
 from engine.changes.history import PastRun
 from engine.changes.journal import Journal, Op, Record
 from engine.changes.kept import taken
+from engine.changes.known_hashes import note_run
 from engine.changes.leaving import Leaving
 from engine.changes.lock import project_lock
 from engine.changes.packing import Packing
@@ -154,6 +155,7 @@ class _Run:
         for action in by_verb["write"]:
             self._document(action)
         self._remove_folders()
+        note_run(self.steps.project, self.journal.latest(), self.plan.created)
         self.journal.mark([self.phase], "done")
         return self.outcome
 

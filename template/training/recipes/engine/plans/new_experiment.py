@@ -36,18 +36,6 @@ class Wanted:
     command: tuple[str, ...] = ()
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that `new` and `train` share."""
-    add = parser.add_argument
-    add("model_type", metavar="MODEL_TYPE", help="such as resnet50")
-    add("name", nargs="?", metavar="NAME", help="what is tried, such as wide_lr_warmup")
-    add("--seed", type=int, metavar="N", help="noted in config.yaml")
-    add("--parent", metavar="EXPERIMENT", help="the experiment that this one goes on from")
-    add("--python", metavar="FILE", help="the interpreter that trains, to note its packages")
-    add("--dry-run", action="store_true", help="only say what would be made")
-    add("--now", type=datetime.fromisoformat, metavar="TIME", help="begin as of this time")
-
-
 def of_arguments(arguments: argparse.Namespace, command: Sequence[str]) -> Wanted:
     """Return what the arguments say."""
     parent = Path(arguments.parent).name if arguments.parent else None

@@ -12,18 +12,23 @@ from engine.recognition.scan import Entry
 PROBE = 4096  # bytes read at the start, the middle and the end before a whole file is compared
 WHOLE = 3 * PROBE  # bytes of a file that is read at once, so there is nothing left to compare
 
+Known = Callable[[Entry], str | None]  # the hash of a file that was read before and did not change
 
-def find(root: Path, entries: Iterable[Entry]) -> tuple[tuple[str, ...], ...]:
+
+def find(
+    root: Path, entries: Iterable[Entry], known: Known = lambda entry: None
+) -> tuple[tuple[str, ...], ...]:
     """Return groups of two and more paths whose files have equal bytes, each group sorted.
 
     Empty files are never duplicates, and names of one file (hard links) are one file. What cannot
-    be read equals nothing.
+    be read equals nothing. Of two large ones, known hashes are believed: this is for a plan, and
+    whoever drops a file reads both again.
     """
     regular = [entry for entry in entries if entry.kind == "file" and entry.size > 0]
     groups = _split([regular], lambda entry: entry.size)
     groups = [_one_per_inode(group) for group in groups]
     groups = _split(groups, lambda entry: _probe(f"{root}/{entry.path}", entry.size))
-    large = [same for g in groups if g[0].size > WHOLE for same in _equal(root, g)]
+    large = [same for g in groups if g[0].size > WHOLE for same in _equal(root, g, known)]
     groups = [group for group in groups if group[0].size <= WHOLE] + large
     return tuple(sorted(tuple(sorted(entry.path for entry in group)) for group in groups))
 
@@ -59,19 +64,21 @@ def _probe(path: str, size: int) -> bytes:
     return b"".join(parts)
 
 
-def _equal(root: Path, group: list[Entry]) -> Iterator[list[Entry]]:
+def _equal(root: Path, group: list[Entry], known: Known) -> Iterator[list[Entry]]:
     """Yield those that hold the same bytes: each is compared with the first of each kind."""
     kinds: list[list[Entry]] = []
     for entry in group:
-        known = next((kind for kind in kinds if _is_same(root, kind[0], entry)), None)
-        if known:
-            known.append(entry)
+        kind = next((kind for kind in kinds if _is_same(root, kind[0], entry, known)), None)
+        if kind:
+            kind.append(entry)
         else:
             kinds.append([entry])
     return (kind for kind in kinds if len(kind) > 1)
 
 
-def _is_same(root: Path, a: Entry, b: Entry) -> bool:
+def _is_same(root: Path, a: Entry, b: Entry, known: Known) -> bool:
+    if (one := known(a)) and (other := known(b)):
+        return one == other
     with suppress(OSError):
         return disk.same_bytes(root / a.path, root / b.path)
     return False

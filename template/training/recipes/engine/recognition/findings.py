@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from engine import names
+from engine.changes.known_hashes import KnownHashes
 from engine.errors import UserError
 from engine.plans.cleanup_plan import Mess
 from engine.project import Project
@@ -118,7 +119,8 @@ def _duplicates(
     members = {path for files in folders.values() for path in files}
     known = sorted({*models, *members} & inventory.entries.keys())  # a prefix of several is none
     entries = (inventory.entries[path] for path in known)
-    equal = duplicates.find(project.root, (entry for entry in entries if entry.kind == "file"))
+    single, hashes = (entry for entry in entries if entry.kind == "file"), KnownHashes(project)
+    equal = duplicates.find(project.root, single, lambda entry: hashes.sha256_of(entry.path))
     alone = (tuple(path for path in group if path not in members) for group in equal)
     return (
         *(group for group in alone if len(group) > 1),

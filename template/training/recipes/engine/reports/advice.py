@@ -31,7 +31,7 @@ def next_step(project: Project, seen: Overview, now: datetime) -> tuple[str, str
     if seen.waiting_since and seen.waiting_since < f"{now - timedelta(days=days):%Y%m%dT%H%M%S}":
         return "just purge", f"originals wait in quarantine since {seen.waiting_since}"
     if any(a.verified is None and a.remote is None for a in seen.archives):
-        return "just verify", "not all archives were ever read again"
+        return "just verify", "an archive was never read, or was changed since"
     if not (seen.experiments or seen.models or seen.archives):
         return "just cleanup", "the layout is empty; outputs elsewhere can be brought into it"
     return "just train MODEL_TYPE -- COMMAND", "all is in order"

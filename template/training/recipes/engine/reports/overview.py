@@ -11,9 +11,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from engine import names, readers
-from engine.archives import catalog, verification
+from engine.archives import catalog
 from engine.archives.manifest import manifest_of
 from engine.changes import disk, history
+from engine.changes.known_hashes import KnownHashes
 from engine.plans.production_papers import Papers, papers
 from engine.project import Project
 from engine.recognition import metrics
@@ -72,7 +73,7 @@ class Archive:
     name: str
     path: str
     size: int  # bytes
-    verified: str | None  # when it was last
+    verified: str | None  # when it was last; None if it is another file by now
     problem: str | None  # what was wrong with it then
     told: Told | None = None  # None: not read
     remote: str | None = None  # the store that has it, where it is not on this machine
@@ -194,15 +195,14 @@ def _models(project: Project, inventory: Inventory) -> Iterator[Model]:
 
 
 def _archives(project: Project, inventory: Inventory, rows: int | None) -> tuple[Archive, ...]:
-    known = verification.last(project)["archives"]
+    hashes = KnownHashes(project)
     found = []
     for entry in inventory.below(project.folders.archived):
         if entry.kind == "file" and entry.path.endswith(catalog.SUFFIX):
             name = PurePosixPath(entry.path).name.removesuffix(catalog.SUFFIX)
-            said = known.get(name) or {}
-            found.append(
-                Archive(name, entry.path, entry.size, said.get("when"), said.get("problem"))
-            )
+            known = hashes.get(entry.path)
+            when, problem = (known.when, known.problem) if known else (None, None)
+            found.append(Archive(name, entry.path, entry.size, when, problem))
     found += _away(project, inventory)
     found.sort(key=lambda archive: archive.name, reverse=True)
     found.sort(key=lambda archive: archive.problem is None)
