@@ -275,6 +275,11 @@ def test_numbers_keep_their_decimals(text: str, expected: tuple[float, int | Non
     assert numbers.parse(text) == expected
 
 
+def test_text_with_tabs_that_is_no_table_is_looked_at_once(tmp_path: Path) -> None:
+    """A row of cells which is no header of a table does not take for ever."""
+    assert given_text(tmp_path, "text" + "\tcell of letters" * 30, "notes.txt") is None
+
+
 FUZZ = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -37,7 +37,7 @@ class Row:
 
 WEIGHTS = (".pt", ".pth", ".th", ".ckpt", ".pth.tar", ".pt.tar", ".safetensors", ".h5", ".hdf5")
 PICKLES = (".pkl", ".pickle", ".joblib", ".sav")
-TABLE_HEAD = re.compile(rb"[^\t\n\d]+(?:\t[^\t\n]*[A-Za-z][^\t\n]*){2,}\t?\r?\n[\d.]+\t")
+TABLE_HEAD = re.compile(rb"[^\t\n\d]+(?:\t[^\t\nA-Za-z]*[A-Za-z][^\t\n]*){2,}\t?\r?\n[\d.]+\t")
 TORCH_LEGACY = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"  # the magic number, as protocol 2 writes it
 _EVENTS = "events.out.tfevents."
 _ARRAY = re.compile(rb"\x93[\x90-\x9f\xdc].{0,20}(?:float|bfloat|u?int|bool|complex)", re.DOTALL)
