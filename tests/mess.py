@@ -1,6 +1,5 @@
 """Small messes for the tests of the decision modules: readings in, a plan out, no disk."""
 
-import stat
 import tempfile
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -16,7 +15,7 @@ from engine.project import Folders, Project
 from engine.recognition.attribution import Checkpoint, attribute
 from engine.recognition.evidence import Measurement, MeasurementKind, Noted, Reading, Scalar
 from engine.recognition.runs import Run, group
-from engine.recognition.scan import Entry, Inventory
+from engine.recognition.scan import Entry, Inventory, Status
 
 NOW = datetime(2025, 7, 25, 12, 0)  # the day of the seed
 DAY_NS = 86_400_000_000_000
@@ -120,13 +119,13 @@ def inventory(
     parents = {str(p) for path in paths for p in PurePosixPath(path).parents} - {".", "/"}
     folders = parents | set(empty_folders)
     entries = {
-        path: Entry(path, "folder", 0, stat.S_IFDIR | 0o755, 1, 1, n)
+        path: Entry(path, "folder", status=Status(0, 1, 1, n))
         for n, path in enumerate(sorted(folders))
     }
     for number, path in enumerate(sorted(paths), start=1):
         zone = (zones or {}).get(path)
-        mode = stat.S_IFREG | 0o644
-        entries[path] = Entry(path, "file", 1000 + number, mode, DAY_NS, 1, number + 10**6, zone)
+        status = Status(1000 + number, DAY_NS, 1, number + 10**6)
+        entries[path] = Entry(path, "file", zone, status=status)
     return Inventory(dict(sorted(entries.items())), frozenset(tracked), dict(closed or {}))
 
 

@@ -42,7 +42,7 @@ def _split(groups: list[list[Entry]], key: Callable[[Entry], Hashable]) -> list[
 
 
 def _one_per_inode(group: list[Entry]) -> list[Entry]:
-    return list({(entry.device, entry.inode): entry for entry in reversed(group)}.values())
+    return list({entry.status()[2:]: entry for entry in reversed(group)}.values())
 
 
 def _probe(path: str, size: int) -> bytes:

@@ -4,7 +4,7 @@ import json
 import math
 import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -71,6 +71,7 @@ def look(project: Project, leave_alone: tuple[str, ...] = ()) -> Mess:
         }
         - folders.keys()
     )
+    _measure(inventory, {*files, *(path for inner in folders.values() for path in inner)})
     window = project.conventions.scan.in_use_minutes * 60
     return Mess(
         inventory,
@@ -96,6 +97,13 @@ def _read(project: Project, path: str) -> Reading | None:
         is_weights = matches(path, (*rules.pretrained.patterns, *rules.production.pick))
         return replace(reading, role="model") if is_weights else None
     return reading
+
+
+def _measure(inventory: Inventory, paths: Set[str]) -> None:
+    """Have the sizes and times that a plan, which reads no disk, may ask for."""
+    for path, entry in inventory.entries.items():
+        if path in paths or entry.zone == "the layout":
+            entry.status()
 
 
 def _left(
