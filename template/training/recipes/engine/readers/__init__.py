@@ -4,8 +4,9 @@ A reader is a module with `read(path, name) -> Reading | None`. To add one, writ
 add its row. Reader modules are imported when the first file of their kind is met.
 """
 
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
@@ -14,6 +15,7 @@ from pathlib import Path
 from engine.recognition.evidence import Reading
 
 HEAD = 4096  # bytes that the signature tests get to see
+START = 1 << 14  # bytes that are read of a file before any reader is called
 
 
 class Broken(ValueError):
@@ -29,6 +31,7 @@ class Row:
     suffixes: tuple[str, ...]
     sniff: Callable[[str, bytes], bool] = lambda name, head: True
     part: str = "\0"  # of names that do not end in one way
+    has_words: bool = False  # a file of numbers alone is none of these
 
     def fits(self, name: str) -> bool:
         """Return whether a file is of this kind by its name."""
@@ -51,11 +54,21 @@ _CONFIG = re.compile(
 _JSON_LINES = re.compile(rb'\s*\{"[^\n]{2,}\}\r?\n\{"')
 
 
+_BOOSTER = re.compile(rb"\s*\{|tree|CBM")
+_OPENING = re.compile(rb"[\s\0\xef\xbb\xbf\xff\xfe]*(?:[\[{]|\Z)")  # blanks, NULs of UTF-16, marks
+_NO_LETTERS = bytes(
+    byte for byte in range(256) if not chr(byte).isascii() or not chr(byte).isalpha()
+)
+_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+
+
 def _is_pickle(name: str, head: bytes) -> bool:
     return re.match(rb"\x80[\2-\5]", head) is not None
 
 
 def _is_booster(name: str, head: bytes) -> bool:
+    if not _BOOSTER.match(head):
+        return False
     return import_module("engine.readers.boosted_trees").library(head) is not None
 
 
@@ -66,6 +79,13 @@ def _is_estimator(name: str, head: bytes) -> bool:
 
 def _is_config(name: str, head: bytes) -> bool:
     return _CONFIG.match(name) is not None
+
+
+def _is_result(name: str, head: bytes) -> bool:
+    """Return whether this is no number, text or the like, or is called like results."""
+    if _OPENING.match(head):
+        return True
+    return bool(import_module("engine.readers.result_json").is_named(name))
 
 
 def _is_binary(name: str, head: bytes) -> bool:
@@ -115,7 +135,7 @@ TABLE = (
     Row("opaque_weights", "GGUF", (".gguf",), lambda name, head: head[:4] == b"GGUF"),
     Row("not_weights", "no checkpoint", (*WEIGHTS, ".bin", ".keras", ".onnx", ".joblib")),
     Row("tensorboard", "event file", (), part=_EVENTS),
-    Row("csv_table", "table", (".csv", ".tsv")),
+    Row("csv_table", "table", (".csv", ".tsv"), has_words=True),
     Row(
         "csv_table",
         "table",
@@ -131,12 +151,13 @@ TABLE = (
     Row("pointer", "pointer", _POINTERS, lambda name, head: name in _POINTERS),
     Row("result_json", "result JSON", ("metrics",), lambda name, head: name == "metrics"),  # Orbax
     Row("config_file", "config", (".json", ".yaml", ".yml"), _is_config),
-    Row("result_json", "result JSON", (".json",)),
+    Row("result_json", "result JSON", (".json",), _is_result),
     Row(
         "text_log",
         "training log",
         (".log", ".out", ".err", ".txt"),
         lambda name, head: not _is_binary(name, head),
+        has_words=True,
     ),
 )
 
@@ -153,12 +174,12 @@ def read(path: Path | str, name: str) -> Reading | None:
     if not rows:
         return None
     try:
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - there may be very many
-            head = file.read(HEAD)
+        start = _start(path)
     except OSError as error:
         return _unreadable("file", error)
+    head, is_told = start[:HEAD], _may_have_words(start)
     for row in rows:
-        if row.sniff(lower, head):
+        if (is_told or not row.has_words) and row.sniff(lower, head):
             try:
                 reading: Reading | None = import_module(f"engine.readers.{row.module}").read(
                     Path(path), name
@@ -168,6 +189,35 @@ def read(path: Path | str, name: str) -> Reading | None:
             if reading is not None:
                 return reading
     return None
+
+
+def may_be_read(paths: Iterable[str]) -> Iterator[str]:
+    """Yield those of the paths that a reader is for, by their names: of most files none is."""
+    for path in paths:
+        if _is_known(path.rpartition(".")[2]) or _EVENTS in path.lower():
+            yield path
+
+
+@lru_cache(maxsize=4096)
+def _is_known(suffix: str) -> bool:
+    """Return whether a row may fit names with this last suffix; "/" is in one without a dot."""
+    ends = (end.rpartition(".") for row in TABLE for end in row.suffixes)
+    lower = suffix.lower()
+    return "/" in lower or any(lower == end if dot else lower.endswith(end) for _, dot, end in ends)
+
+
+def _start(path: Path | str) -> bytes:
+    """Return the first bytes of a file. Raises OSError."""
+    descriptor = os.open(path, _READ)
+    try:
+        return os.read(descriptor, START)
+    finally:
+        os.close(descriptor)
+
+
+def _may_have_words(start: bytes) -> bool:
+    """Return whether letters are in a file: what has less than two tells of nothing in words."""
+    return len(start) == START or len(start.translate(None, _NO_LETTERS)) > 1
 
 
 @lru_cache(maxsize=4096)

@@ -13,7 +13,7 @@ from engine import names
 from engine.errors import UserError
 from engine.plans.cleanup_plan import Mess
 from engine.project import Project
-from engine.readers import dates, read
+from engine.readers import dates, may_be_read, read
 from engine.recognition import (
     duplicates,
     folder_checkpoints,
@@ -35,12 +35,8 @@ def look(project: Project, leave_alone: tuple[str, ...] = ()) -> Mess:
     """Return all that is found in the project; nothing is written."""
     inventory = scan(project, leave_alone)
     left_in_place.mark(project.root, inventory)
-    everything = {
-        entry.path: reading
-        for entry in inventory.entries.values()
-        if entry.kind == "file" and entry.zone in (None, DVC)
-        if (reading := _read(project, entry.path))
-    }
+    files = (p for p, e in inventory.entries.items() if e.kind == "file" and e.zone in (None, DVC))
+    everything = {path: reading for path in may_be_read(files) if (reading := _read(project, path))}
     folders = folder_checkpoints.find(inventory, everything)
     readings, left = left_in_place.split(inventory, everything, folders)
     folders = {folder: files for folder, files in folders.items() if not left.keys() & {*files}}
