@@ -177,9 +177,9 @@ def read(path: Path | str, name: str) -> Reading | None:
         start = _start(path)
     except OSError as error:
         return _unreadable("file", error)
-    head, is_told = start[:HEAD], _may_have_words(start)
+    head = start[:HEAD]
     for row in rows:
-        if (is_told or not row.has_words) and row.sniff(lower, head):
+        if row.sniff(lower, head) and not (row.has_words and _is_wordless(start)):
             try:
                 reading: Reading | None = import_module(f"engine.readers.{row.module}").read(
                     Path(path), name
@@ -215,9 +215,9 @@ def _start(path: Path | str) -> bytes:
         os.close(descriptor)
 
 
-def _may_have_words(start: bytes) -> bool:
-    """Return whether letters are in a file: what has less than two tells of nothing in words."""
-    return len(start) == START or len(start.translate(None, _NO_LETTERS)) > 1
+def _is_wordless(start: bytes) -> bool:
+    """Return whether that is a whole file and it has no two letters: then it tells nothing."""
+    return len(start) < START and len(start.translate(None, _NO_LETTERS)) < 2
 
 
 @lru_cache(maxsize=4096)

@@ -152,7 +152,7 @@ def _walk(
             inner = layout.get(path) or zone
             if not inner and (globs or name in FOREIGN_FOLDERS or name[0] == "."):
                 inner = _zone(path, name, globs)
-            kind = _kind(item)
+            kind = "file" if item.is_file(follow_symlinks=False) else _other_kind(item)
             if kind == "folder" and inner in CLOSED:
                 closed[path] = inner
             elif not is_open and (why := _hindrance(item)):
@@ -164,9 +164,7 @@ def _walk(
     return entries, closed
 
 
-def _kind(item: os.DirEntry[str]) -> EntryKind:
-    if item.is_file(follow_symlinks=False):
-        return "file"
+def _other_kind(item: os.DirEntry[str]) -> EntryKind:
     if item.is_dir(follow_symlinks=False):
         return "folder"
     return "link" if item.is_symlink() else "special"
