@@ -15,7 +15,7 @@ from engine.project import Folders, Project
 from engine.recognition.attribution import Checkpoint, attribute
 from engine.recognition.evidence import Measurement, MeasurementKind, Noted, Reading, Scalar
 from engine.recognition.runs import Run, group
-from engine.recognition.scan import Entry, Inventory, Status
+from engine.recognition.scan import Entry, Inventory
 
 NOW = datetime(2025, 7, 25, 12, 0)  # the day of the seed
 DAY_NS = 86_400_000_000_000
@@ -118,14 +118,11 @@ def inventory(
     paths = tuple(files)
     parents = {str(p) for path in paths for p in PurePosixPath(path).parents} - {".", "/"}
     folders = parents | set(empty_folders)
-    entries = {
-        path: Entry(path, "folder", status=Status(0, 1, 1, n))
-        for n, path in enumerate(sorted(folders))
-    }
+    entries = {path: Entry(path, "folder") for path in folders}
     for number, path in enumerate(sorted(paths), start=1):
-        zone = (zones or {}).get(path)
-        status = Status(1000 + number, DAY_NS, 1, number + 10**6)
-        entries[path] = Entry(path, "file", zone, status=status)
+        entries[path] = entry = Entry(path, "file", (zones or {}).get(path))
+        entry.size, entry.mtime_ns = 1000 + number, DAY_NS
+        entry.device, entry.inode = 1, number
     return Inventory(dict(sorted(entries.items())), frozenset(tracked), dict(closed or {}))
 
 

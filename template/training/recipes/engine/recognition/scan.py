@@ -1,12 +1,14 @@
 """Walk a project once and say of every entry what it is and whose it is."""
 
+import gc
 import os
 import subprocess
 from collections.abc import Iterator, Set
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from engine import layouts
 from engine.project import Project
@@ -33,66 +35,51 @@ _LONGEST_NAME = "x" * 255
 DVC, PROGRAM = "tracked by DVC", "git tracks it as part of the program"
 
 
-class Status(NamedTuple):
-    """What `lstat` says of an entry."""
-
-    size: int  # bytes; 0 of a folder
-    mtime_ns: int
-    device: int
-    inode: int
-
-
-GONE = Status(0, 0, 0, 0)
-
-
 class Entry:
     """One entry below the root.
 
     `path` is relative to the root and "/"-separated; bytes that are not UTF-8 are kept as
     surrogates. `zone` is None for ordinary entries, else why the entry is left alone.
 
-    The walk sees names and kinds. Size, time and inode are read when one of them is first asked
-    for, and stay what they were then: of most files in a project nobody asks.
+    The walk sees names and kinds. What `lstat` says is read when it is first asked for, and stays:
+    of most files in a project nobody asks. It is 0 of what has gone by then.
     """
 
-    __slots__ = ("_root", "_status", "kind", "path", "zone")
+    size: int  # bytes; 0 of a folder
+    mtime_ns: int
+    device: int
+    inode: int
+    __slots__ = ("_root", "device", "inode", "kind", "mtime_ns", "path", "size", "zone")
 
-    def __init__(
-        self,
-        path: str,
-        kind: EntryKind,
-        zone: str | None = None,
-        root: str = "",
-        status: Status | None = None,
-    ) -> None:
-        """Give `status` where it is known; else it is read below `root`."""
+    def __init__(self, path: str, kind: EntryKind, zone: str | None = None, root: str = "") -> None:
+        """Note what the walk saw below `root`; it is empty if the path is not relative."""
         self.path = path
         self.kind = kind
         self.zone = zone
         self._root = root
-        self._status = status
 
-    def status(self) -> Status:
-        """Return what `lstat` said when it was first asked; `GONE` if it said nothing."""
-        if self._status is None:
-            try:
-                told = os.lstat(os.path.join(self._root, self.path))  # noqa: PTH118 - very many
-            except OSError:
-                self._status = GONE
-            else:
-                size = 0 if self.kind == "folder" else told.st_size
-                self._status = Status(size, told.st_mtime_ns, told.st_dev, told.st_ino)
-        return self._status
+    def __getattr__(self, name: str) -> int:
+        """Fill the slots that are empty until one of them is asked for."""
+        if name not in ("size", "mtime_ns", "device", "inode"):
+            raise AttributeError(name)
+        self.ask()
+        return int(getattr(self, name))
 
-    @property
-    def size(self) -> int:
-        """Return the bytes of a file, or of what a link says; 0 for a folder."""
-        return self.status().size
+    def without_zone(self) -> "Entry":
+        """Return the entry as one that nothing says to leave alone."""
+        return Entry(self.path, self.kind, None, self._root)
 
-    @property
-    def mtime_ns(self) -> int:
-        """Return the time of the last change."""
-        return self.status().mtime_ns
+    def ask(self) -> None:
+        """Read size, time and inode now."""
+        try:
+            status = os.lstat(f"{self._root}/{self.path}" if self._root else self.path)
+        except OSError:
+            self.size = self.mtime_ns = self.device = self.inode = 0
+            return
+        self.size = 0 if self.kind == "folder" else status.st_size
+        self.mtime_ns = status.st_mtime_ns
+        self.device = status.st_dev
+        self.inode = status.st_ino
 
 
 @dataclass(frozen=True)
@@ -116,8 +103,21 @@ def scan(project: Project, leave_alone: tuple[str, ...] = ()) -> Inventory:
     environments are not entered. Unreadable folders are reported in `closed`.
     """
     globs = (*project.conventions.scan.leave_alone, *leave_alone)
-    entries, closed = _walk(project, [("", None)], globs)
+    with _no_collection():
+        entries, closed = _walk(project, [("", None)], globs)
     return Inventory(entries, tracked(project.root), closed)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep the garbage collector from going through all entries again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def scan_layout(project: Project) -> Inventory:
@@ -147,6 +147,7 @@ def _walk(
             closed[folder] = reason
             continue
         is_open, prefix = _is_open(place), f"{folder}/" if folder else ""
+        home = "" if os.path.isabs(folder) else root  # noqa: PTH117
         for name in sorted(found):
             item, path = found[name], prefix + name
             inner = layout.get(path) or zone
@@ -158,7 +159,7 @@ def _walk(
             elif not is_open and (why := _hindrance(item)):
                 closed[path] = f"cannot be read: {why}"
             else:
-                entries[path] = Entry(path, kind, inner, root)
+                entries[path] = Entry(path, kind, inner, home)
                 if kind == "folder":
                     pending.append((path, inner))
     return entries, closed
