@@ -49,11 +49,7 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 _CONFIG = re.compile(
     r"(?:[^.].*[_.-])?(?:config|cfg|args|hparams|hyper_?param(?:eter)?s|params)(?:[_-].*)?\.[a-z]+\Z"
 )
-
-
 _JSON_LINES = re.compile(rb'\s*\{"[^\n]{2,}\}\r?\n\{"')
-
-
 _BOOSTER = re.compile(rb"\s*\{|tree|CBM")
 _OPENING = re.compile(rb"[\s\0\xef\xbb\xbf\xff\xfe]*(?:[\[{]|\Z)")  # blanks, NULs of UTF-16, marks
 _NO_LETTERS = bytes(

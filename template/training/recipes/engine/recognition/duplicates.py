@@ -7,12 +7,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from engine.changes import disk
-from engine.recognition.scan import Entry
+from engine.recognition.scan import Entry, no_collection
 
 PROBE = 4096  # bytes read at the start, the middle and the end before a whole file is compared
 WHOLE = 3 * PROBE  # bytes of a file that is read at once, so there is nothing left to compare
 
 
+@no_collection()
 def find(root: Path, entries: Iterable[Entry]) -> tuple[tuple[str, ...], ...]:
     """Return groups of two and more paths whose files have equal bytes, each group sorted.
 

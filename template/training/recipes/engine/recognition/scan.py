@@ -103,21 +103,8 @@ def scan(project: Project, leave_alone: tuple[str, ...] = ()) -> Inventory:
     environments are not entered. Unreadable folders are reported in `closed`.
     """
     globs = (*project.conventions.scan.leave_alone, *leave_alone)
-    with _no_collection():
-        entries, closed = _walk(project, [("", None)], globs)
+    entries, closed = _walk(project, [("", None)], globs)
     return Inventory(entries, tracked(project.root), closed)
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Keep the garbage collector from going through all entries again and again."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def scan_layout(project: Project) -> Inventory:
@@ -127,6 +114,19 @@ def scan_layout(project: Project) -> Inventory:
     return Inventory(_walk(project, places, ())[0], frozenset(), {})
 
 
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Keep the garbage collector from going again and again through the much that is made here."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@no_collection()
 def _walk(
     project: Project, pending: list[tuple[str, str | None]], globs: tuple[str, ...]
 ) -> tuple[dict[str, Entry], dict[str, str]]:
