@@ -1,6 +1,5 @@
 """Small messes for the tests of the decision modules: readings in, a plan out, no disk."""
 
-import stat
 import tempfile
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -119,14 +118,11 @@ def inventory(
     paths = tuple(files)
     parents = {str(p) for path in paths for p in PurePosixPath(path).parents} - {".", "/"}
     folders = parents | set(empty_folders)
-    entries = {
-        path: Entry(path, "folder", 0, stat.S_IFDIR | 0o755, 1, 1, n)
-        for n, path in enumerate(sorted(folders))
-    }
+    entries = {path: Entry(path, "folder") for path in folders}
     for number, path in enumerate(sorted(paths), start=1):
-        zone = (zones or {}).get(path)
-        mode = stat.S_IFREG | 0o644
-        entries[path] = Entry(path, "file", 1000 + number, mode, DAY_NS, 1, number + 10**6, zone)
+        entries[path] = entry = Entry(path, "file", (zones or {}).get(path))
+        entry.size, entry.mtime_ns = 1000 + number, DAY_NS
+        entry.device, entry.inode = 1, number
     return Inventory(dict(sorted(entries.items())), frozenset(tracked), dict(closed or {}))
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from datetime import datetime
 from pathlib import Path
 
@@ -67,6 +68,20 @@ def test_a_look_changes_nothing_and_a_second_clean_up_plans_nothing(project: Pro
     again = cleanup(project, findings.look(project), Options(NOW))
     assert again.changes == ()
     assert (project.root / "w/pointer.pth").exists()
+
+
+def test_a_plan_is_made_of_what_was_found_and_reads_no_disk(project: Project) -> None:
+    """With the files gone meanwhile the plan is the same, sizes and times and all."""
+    write(project, "runs/a/best_model.pt", {"val_auc": 0.9})
+    write(project, "runs/a/notes.bin", b"of no reader")
+    write(project, "runs/b_v0.7.pt", {"val_auc": 0.7})
+    mess, options = findings.look(project), Options(NOW)
+    shutil.rmtree(project.root / "runs")
+    plan = cleanup(project, mess, options)
+    assert {action.src: action.mtime_ns for action in plan.changes if action.src} == dict.fromkeys(
+        ("runs/a/best_model.pt", "runs/a/notes.bin", "runs/b_v0.7.pt"), int(PAST) * 10**9
+    )
+    assert all(action.bytes for action in plan.changes if action.src)
 
 
 def test_a_production_model_competes_with_its_full_value(project: Project) -> None:

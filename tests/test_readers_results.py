@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.readers import dates, numbers, read
+from engine.readers import dates, may_be_read, numbers, read
 from engine.readers.file_name import read_name
 from engine.recognition.evidence import Reading
 
@@ -273,6 +273,32 @@ def test_dates_are_read_in_many_forms(text: object, expected: str | None) -> Non
 def test_numbers_keep_their_decimals(text: str, expected: tuple[float, int | None] | None) -> None:
     """The value and the decimals as written are both known."""
     assert numbers.parse(text) == expected
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
+def test_results_are_found_in_every_encoding_of_json(tmp_path: Path, encoding: str) -> None:
+    """A look at the first bytes, which passes numbers and texts over, does not miss them."""
+    (tmp_path / "run.json").write_text(' \n{"epoch": 3, "val_auc": 0.9}', encoding=encoding)
+    assert said(read(tmp_path / "run.json", "run.json"))
+
+
+@pytest.mark.parametrize("name", ["run.json", "run.csv", "run.txt", "run.log"])
+@pytest.mark.parametrize("text", ["0.25,0.5,0.75\n" * 3, "-1e5", "", "\n\n"])
+def test_numbers_alone_tell_nothing(tmp_path: Path, name: str, text: str) -> None:
+    """Most tables and texts of a project are data."""
+    assert given_text(tmp_path, text, name) is None
+
+
+def test_names_tell_which_files_may_be_read() -> None:
+    """In whatever case, with one suffix, two or none; nothing else is opened."""
+    known = ["a/x.PT", "m.pth.tar", "x.csv", "metrics", "a.b/last_checkpoint"]
+    known += ["Events.Out.TFEvents.17.host.v2", "m.pkl.gz"]
+    assert [*may_be_read([*known, "x.png", "a.pt/x.npy", "x.py"])] == known
+
+
+def test_text_with_tabs_that_is_no_table_is_looked_at_once(tmp_path: Path) -> None:
+    """A row of cells which is no header of a table does not take for ever."""
+    assert given_text(tmp_path, "text" + "\tcell of letters" * 30, "notes.txt") is None
 
 
 FUZZ = settings(

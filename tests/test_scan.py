@@ -43,7 +43,7 @@ def test_everything_is_listed_as_it_is(tmp_path: Path) -> None:
     }
     status = (tmp_path / "a/b.pt").lstat()
     entry = entries["a/b.pt"]
-    assert (entry.size, entry.mode, entry.mtime_ns) == (1, status.st_mode, status.st_mtime_ns)
+    assert (entry.size, entry.mtime_ns) == (1, status.st_mtime_ns)
     assert (entry.device, entry.inode) == (status.st_dev, status.st_ino)
 
 
@@ -147,6 +147,30 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         (tmp_path / "secret").chmod(0o755)
     assert found.closed["secret"].startswith("cannot be read")
     assert "a.pt" in found.entries
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root reads everything")
+def test_what_is_listed_and_cannot_be_reached_is_named(tmp_path: Path) -> None:
+    """A folder that may be read and not searched shows names and nothing more."""
+    make(tmp_path, "listed/x.pt")
+    (tmp_path / "listed").chmod(0o444)
+    try:
+        found = look(tmp_path)
+    finally:
+        (tmp_path / "listed").chmod(0o755)
+    assert found.closed["listed/x.pt"].startswith("cannot be read")
+    assert "listed/x.pt" not in found.entries
+
+
+def test_size_and_time_stay_what_they_were_when_first_asked_for(tmp_path: Path) -> None:
+    """What a plan was made of does not change under it; what has gone before that has no size."""
+    make(tmp_path, "asked.pt", "gone.pt")
+    entries = look(tmp_path).entries
+    assert entries["asked.pt"].size == 1
+    for name in ("asked.pt", "gone.pt"):
+        (tmp_path / name).unlink()
+    assert (entries["asked.pt"].size, entries["gone.pt"].size) == (1, 0)
+    assert entries["gone.pt"].mtime_ns == 0
 
 
 def test_names_that_are_not_utf8_are_kept(tmp_path: Path) -> None:

@@ -125,8 +125,7 @@ def found(root: Path, **files: bytes) -> tuple[tuple[str, ...], ...]:
 
 
 def entry(root: Path, name: str) -> Entry:
-    s = (root / name).lstat()
-    return Entry(name, "file", s.st_size, s.st_mode, s.st_mtime_ns, s.st_dev, s.st_ino)
+    return Entry(name, "file", root=str(root))
 
 
 def test_files_of_equal_bytes_are_found(tmp_path: Path) -> None:

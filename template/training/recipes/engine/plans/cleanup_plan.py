@@ -227,11 +227,12 @@ class _Planner:
 
     def _old_logs(self, cutoff: date) -> None:
         """Deal with logs that lie in no run's folder: old ones, and those of no known run."""
-        archive = self.to.old_logs(cutoff)
+        logs = sorted(path for path in self.mess.readings if self._is_log(path))
+        archive = self.to.old_logs(cutoff) if logs else ""
         about = {"name": "old logs", "before": cutoff.isoformat()}
-        for path, reading in sorted(self.mess.readings.items()):
-            run = self.run_of.get(path)
-            if not self._is_log(path) or (run and run.whole and run.holds(path)):
+        for path in logs:
+            run, reading = self.run_of.get(path), self.mess.readings[path]
+            if run and run.whole and run.holds(path):
                 continue
             written = last_written(reading, path)
             if written is None or written.date() < cutoff:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
+from functools import cached_property
 from itertools import chain, count
 from pathlib import PurePosixPath
 from typing import Any
@@ -22,8 +23,12 @@ class Destinations:
     def __init__(self, project: Project, taken: Iterable[str]) -> None:
         self.names, self.folders = project.conventions.names, project.folders
         self.decimals = project.conventions.metric.decimals
-        # Where case does not tell names apart, these would be one file.
-        self.taken = {path.casefold() for path in taken}
+        self._paths = taken
+
+    @cached_property
+    def taken(self) -> set[str]:
+        """Return what has a path. Where case does not tell names apart, these would be one file."""
+        return {path.casefold() for path in self._paths}
 
     def production(self, checkpoint: Checkpoint) -> str:
         """Return the path of a production model: with its date if the plain name is taken.

@@ -79,11 +79,12 @@ def emptied(
 ) -> tuple[str, ...]:
     """Return the folders in which the actions leave nothing, deepest first, without `keep`."""
     going = {path for path, action in actions.items() if action.verb != "skip"}
+    if not going:
+        return ()
     entries = inventory.entries
     staying = {path for path, entry in entries.items() if entry.kind != "folder"} - going
-    needed = {p for path in (*staying, *inventory.closed) for p in _parents(path)}
-    needed |= {p for path in keep for p in (path, *_parents(path))}
-    left = {p for path in going for p in _parents(path)} - needed
+    needed = _above({*staying, *inventory.closed, *keep}) | {*keep}
+    left = _above(going) - needed
     inner = {
         path
         for path, entry in entries.items()
@@ -92,8 +93,14 @@ def emptied(
     return tuple(sorted((left | inner) - needed, key=lambda path: (-path.count("/"), path)))
 
 
+def _above(paths: Iterable[str]) -> set[str]:
+    """Return all folders that the paths lie in; there may be many in each."""
+    folders = {path.rpartition("/")[0] for path in paths} - {""}
+    return folders | {parent for folder in folders for parent in _parents(folder)}
+
+
 def _parents(path: str) -> Iterator[str]:
-    """Yield the folders that a path lies in, the innermost first; there may be many paths."""
+    """Yield the folders that a path lies in, the innermost first."""
     while path := path.rpartition("/")[0]:
         yield path
 

@@ -151,8 +151,9 @@ class _Realigner:
 
     def _moves(self) -> Iterator[tuple[_Thing, _Move]]:
         """Yield what has another place now."""
-        taken = {path.casefold() for path in self.entries}
-        for thing, files in self._things().items():
+        things = self._things()
+        taken = {path.casefold() for path in self.entries} if things else set()
+        for thing, files in things.items():
             folder, stem = self.now.folders[thing.key], self._called(thing, files)
             for called in (numbered(stem, number) for number in count(1)):
                 new = {p: f"{folder}/{called}{self._inner(thing, p)}" for p in files}

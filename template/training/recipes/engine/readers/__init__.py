@@ -4,8 +4,9 @@ A reader is a module with `read(path, name) -> Reading | None`. To add one, writ
 add its row. Reader modules are imported when the first file of their kind is met.
 """
 
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
@@ -14,6 +15,7 @@ from pathlib import Path
 from engine.recognition.evidence import Reading
 
 HEAD = 4096  # bytes that the signature tests get to see
+START = 1 << 14  # bytes that are read of a file before any reader is called
 
 
 class Broken(ValueError):
@@ -29,6 +31,7 @@ class Row:
     suffixes: tuple[str, ...]
     sniff: Callable[[str, bytes], bool] = lambda name, head: True
     part: str = "\0"  # of names that do not end in one way
+    has_words: bool = False  # a file of numbers alone is none of these
 
     def fits(self, name: str) -> bool:
         """Return whether a file is of this kind by its name."""
@@ -37,7 +40,7 @@ class Row:
 
 WEIGHTS = (".pt", ".pth", ".th", ".ckpt", ".pth.tar", ".pt.tar", ".safetensors", ".h5", ".hdf5")
 PICKLES = (".pkl", ".pickle", ".joblib", ".sav")
-TABLE_HEAD = re.compile(rb"[^\t\n\d]+(?:\t[^\t\n]*[A-Za-z][^\t\n]*){2,}\t?\r?\n[\d.]+\t")
+TABLE_HEAD = re.compile(rb"[^\t\n\d]+(?:\t[^\t\nA-Za-z]*[A-Za-z][^\t\n]*){2,}\t?\r?\n[\d.]+\t")
 TORCH_LEGACY = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"  # the magic number, as protocol 2 writes it
 _EVENTS = "events.out.tfevents."
 _ARRAY = re.compile(rb"\x93[\x90-\x9f\xdc].{0,20}(?:float|bfloat|u?int|bool|complex)", re.DOTALL)
@@ -46,9 +49,13 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 _CONFIG = re.compile(
     r"(?:[^.].*[_.-])?(?:config|cfg|args|hparams|hyper_?param(?:eter)?s|params)(?:[_-].*)?\.[a-z]+\Z"
 )
-
-
 _JSON_LINES = re.compile(rb'\s*\{"[^\n]{2,}\}\r?\n\{"')
+_BOOSTER = re.compile(rb"\s*\{|tree|CBM")
+_OPENING = re.compile(rb"[\s\0\xef\xbb\xbf\xff\xfe]*(?:[\[{]|\Z)")  # blanks, NULs of UTF-16, marks
+_NO_LETTERS = bytes(
+    byte for byte in range(256) if not chr(byte).isascii() or not chr(byte).isalpha()
+)
+_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 def _is_pickle(name: str, head: bytes) -> bool:
@@ -56,6 +63,8 @@ def _is_pickle(name: str, head: bytes) -> bool:
 
 
 def _is_booster(name: str, head: bytes) -> bool:
+    if not _BOOSTER.match(head):
+        return False
     return import_module("engine.readers.boosted_trees").library(head) is not None
 
 
@@ -66,6 +75,13 @@ def _is_estimator(name: str, head: bytes) -> bool:
 
 def _is_config(name: str, head: bytes) -> bool:
     return _CONFIG.match(name) is not None
+
+
+def _is_result(name: str, head: bytes) -> bool:
+    """Return whether this is no number, text or the like, or is called like results."""
+    if _OPENING.match(head):
+        return True
+    return bool(import_module("engine.readers.result_json").is_named(name))
 
 
 def _is_binary(name: str, head: bytes) -> bool:
@@ -115,7 +131,7 @@ TABLE = (
     Row("opaque_weights", "GGUF", (".gguf",), lambda name, head: head[:4] == b"GGUF"),
     Row("not_weights", "no checkpoint", (*WEIGHTS, ".bin", ".keras", ".onnx", ".joblib")),
     Row("tensorboard", "event file", (), part=_EVENTS),
-    Row("csv_table", "table", (".csv", ".tsv")),
+    Row("csv_table", "table", (".csv", ".tsv"), has_words=True),
     Row(
         "csv_table",
         "table",
@@ -131,12 +147,13 @@ TABLE = (
     Row("pointer", "pointer", _POINTERS, lambda name, head: name in _POINTERS),
     Row("result_json", "result JSON", ("metrics",), lambda name, head: name == "metrics"),  # Orbax
     Row("config_file", "config", (".json", ".yaml", ".yml"), _is_config),
-    Row("result_json", "result JSON", (".json",)),
+    Row("result_json", "result JSON", (".json",), _is_result),
     Row(
         "text_log",
         "training log",
         (".log", ".out", ".err", ".txt"),
         lambda name, head: not _is_binary(name, head),
+        has_words=True,
     ),
 )
 
@@ -153,12 +170,12 @@ def read(path: Path | str, name: str) -> Reading | None:
     if not rows:
         return None
     try:
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - there may be very many
-            head = file.read(HEAD)
+        start = _start(path)
     except OSError as error:
         return _unreadable("file", error)
+    head = start[:HEAD]
     for row in rows:
-        if row.sniff(lower, head):
+        if row.sniff(lower, head) and not (row.has_words and _is_wordless(start)):
             try:
                 reading: Reading | None = import_module(f"engine.readers.{row.module}").read(
                     Path(path), name
@@ -168,6 +185,35 @@ def read(path: Path | str, name: str) -> Reading | None:
             if reading is not None:
                 return reading
     return None
+
+
+def may_be_read(paths: Iterable[str]) -> Iterator[str]:
+    """Yield those of the paths that a reader is for, by their names: of most files none is."""
+    for path in paths:
+        if _is_known(path.rpartition(".")[2]) or _EVENTS in path.lower():
+            yield path
+
+
+@lru_cache(maxsize=4096)
+def _is_known(suffix: str) -> bool:
+    """Return whether a row may fit names with this last suffix; "/" is in one without a dot."""
+    ends = (end.rpartition(".") for row in TABLE for end in row.suffixes)
+    lower = suffix.lower()
+    return "/" in lower or any(lower == end if dot else lower.endswith(end) for _, dot, end in ends)
+
+
+def _start(path: Path | str) -> bytes:
+    """Return the first bytes of a file. Raises OSError."""
+    descriptor = os.open(path, _READ)
+    try:
+        return os.read(descriptor, START)
+    finally:
+        os.close(descriptor)
+
+
+def _is_wordless(start: bytes) -> bool:
+    """Return whether that is a whole file and it has no two letters: then it tells nothing."""
+    return len(start) < START and len(start.translate(None, _NO_LETTERS)) < 2
 
 
 @lru_cache(maxsize=4096)

@@ -2,12 +2,12 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from engine.changes import disk
-from engine.recognition.scan import Entry
+from engine.recognition.scan import Entry, no_collection
 
 PROBE = 4096  # bytes read at the start, the middle and the end before a whole file is compared
 WHOLE = 3 * PROBE  # bytes of a file that is read at once, so there is nothing left to compare
@@ -15,6 +15,7 @@ WHOLE = 3 * PROBE  # bytes of a file that is read at once, so there is nothing l
 Known = Callable[[Entry], str | None]  # the hash of a file that was read before and did not change
 
 
+@no_collection()
 def find(
     root: Path, entries: Iterable[Entry], known: Known = lambda entry: None
 ) -> tuple[tuple[str, ...], ...]:
@@ -24,43 +25,48 @@ def find(
     be read equals nothing. Of two large ones, known hashes are believed: this is for a plan, and
     whoever drops a file reads both again.
     """
-    regular = [entry for entry in entries if entry.kind == "file" and entry.size > 0]
-    groups = _split([regular], lambda entry: entry.size)
-    groups = [_one_per_inode(group) for group in groups]
-    groups = _split(groups, lambda entry: _probe(f"{root}/{entry.path}", entry.size))
+    by_size: dict[int, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        if entry.kind == "file" and entry.size > 0:
+            by_size[entry.size].append(entry)
+    alike = [g for same in by_size.values() if len(same) > 1 for g in _alike(str(root), same)]
+    groups = [group for group in map(_one_per_inode, alike) if len(group) > 1]
     large = [same for g in groups if g[0].size > WHOLE for same in _equal(root, g, known)]
     groups = [group for group in groups if group[0].size <= WHOLE] + large
     return tuple(sorted(tuple(sorted(entry.path for entry in group)) for group in groups))
 
 
-def _split(groups: list[list[Entry]], key: Callable[[Entry], Hashable]) -> list[list[Entry]]:
-    result = []
-    for group in groups:
-        if len(group) < 2:
+def _alike(root: str, group: list[Entry]) -> Iterable[list[Entry]]:
+    """Return those of one size that are alike where they are probed: small ones in all bytes."""
+    first: dict[bytes, Entry] = {}
+    alike: dict[bytes, list[Entry]] = {}
+    for entry in group:
+        try:
+            descriptor = disk.open_regular(f"{root}/{entry.path}")
+            try:
+                probe = _probe(descriptor, entry.size)
+            finally:
+                os.close(descriptor)
+        except OSError:
             continue
-        parts = defaultdict(list)
-        for entry in group:
-            with suppress(OSError):
-                parts[key(entry)].append(entry)
-        result += [part for part in parts.values() if len(part) > 1]
-    return result
+        other = first.setdefault(probe, entry)
+        if other is not entry:
+            alike.setdefault(probe, [other]).append(entry)
+    return alike.values()
 
 
 def _one_per_inode(group: list[Entry]) -> list[Entry]:
     return list({(entry.device, entry.inode): entry for entry in reversed(group)}.values())
 
 
-def _probe(path: str, size: int) -> bytes:
-    descriptor = disk.open_regular(path)
-    try:
-        if size <= WHOLE:
-            return os.read(descriptor, WHOLE)
-        parts = []
-        for start in (0, size // 2, size - PROBE):
-            os.lseek(descriptor, start, os.SEEK_SET)
-            parts.append(os.read(descriptor, PROBE))
-    finally:
-        os.close(descriptor)
+def _probe(descriptor: int, size: int) -> bytes:
+    """Return all bytes of a small file, or more if it has grown; parts of a large one."""
+    if size <= WHOLE:
+        return os.read(descriptor, size + 1)
+    parts = []
+    for start in (0, size // 2, size - PROBE):
+        os.lseek(descriptor, start, os.SEEK_SET)
+        parts.append(os.read(descriptor, PROBE))
     return b"".join(parts)
 
 

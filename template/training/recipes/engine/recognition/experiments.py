@@ -87,7 +87,7 @@ def folder_run(project: Project, inventory: Inventory, home: str) -> tuple[Run, 
 
     What is one checkpoint as a folder is among its checkpoints, and its files as well.
     """
-    inside = {e.path: replace(e, zone=None) for e in inventory.below(home)}
+    inside = {e.path: e.without_zone() for e in inventory.below(home)}
     files = [path for path, entry in inside.items() if entry.kind in ("file", "link")]
     found = _readings(project, inventory, files)
     own = Inventory(inside, frozenset(), {})

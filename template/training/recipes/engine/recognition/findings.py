@@ -4,7 +4,7 @@ import json
 import math
 import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -14,7 +14,7 @@ from engine.changes.known_hashes import KnownHashes
 from engine.errors import UserError
 from engine.plans.cleanup_plan import Mess
 from engine.project import Project
-from engine.readers import dates, read
+from engine.readers import dates, may_be_read, read
 from engine.recognition import (
     duplicates,
     folder_checkpoints,
@@ -36,12 +36,7 @@ def look(project: Project, leave_alone: tuple[str, ...] = ()) -> Mess:
     """Return all that is found in the project; nothing is written."""
     inventory = scan(project, leave_alone)
     left_in_place.mark(project.root, inventory)
-    everything = {
-        entry.path: reading
-        for entry in inventory.entries.values()
-        if entry.kind == "file" and entry.zone in (None, DVC)
-        if (reading := _read(project, entry.path))
-    }
+    everything = dict(_everything(project, inventory))
     folders = folder_checkpoints.find(inventory, everything)
     readings, left = left_in_place.split(inventory, everything, folders)
     folders = {folder: files for folder, files in folders.items() if not left.keys() & {*files}}
@@ -72,6 +67,7 @@ def look(project: Project, leave_alone: tuple[str, ...] = ()) -> Mess:
         }
         - folders.keys()
     )
+    _measure(inventory, {*files, *(path for inner in folders.values() for path in inner)})
     window = project.conventions.scan.in_use_minutes * 60
     return Mess(
         inventory,
@@ -89,14 +85,29 @@ def look(project: Project, leave_alone: tuple[str, ...] = ()) -> Mess:
     )
 
 
-def _read(project: Project, path: str) -> Reading | None:
+def _everything(project: Project, inventory: Inventory) -> Iterator[tuple[str, Reading]]:
+    root, entries = str(project.root), inventory.entries
+    files = (p for p, e in entries.items() if e.kind == "file" and e.zone in (None, DVC))
+    for path in may_be_read(files):
+        if reading := _read(project, root, path):
+            yield path, reading
+
+
+def _read(project: Project, root: str, path: str) -> Reading | None:
     """Return what a file says; data is none of ours unless the user says that it is weights."""
-    reading = read(f"{project.root}/{path}", path.rpartition("/")[2])
+    reading = read(f"{root}/{path}", path.rpartition("/")[2])
     if reading and reading.role == "data":
         rules = project.conventions
         is_weights = matches(path, (*rules.pretrained.patterns, *rules.production.pick))
         return replace(reading, role="model") if is_weights else None
     return reading
+
+
+def _measure(inventory: Inventory, paths: Set[str]) -> None:
+    """Have the sizes and times that a plan, which reads no disk, may ask for."""
+    for path, entry in inventory.entries.items():
+        if path in paths or entry.zone == "the layout":
+            entry.ask()
 
 
 def _left(

@@ -34,6 +34,7 @@ _WHOLE = {
     "meta.json": "spaCy pipeline",
     "zero_to_fp32.py": "DeepSpeed checkpoint",
 }
+_MARKS = _BESIDE | _WHOLE.keys()
 _ONE_NAME = (".ckpt", ".pt", ".pth")  # of folders that sharded trainings write
 # TensorFlow writes a checkpoint as files whose names start alike: `ckpt-5.index`, `ckpt-5.data-…`.
 _PART = re.compile(r"(?P<prefix>.+)\.(?:index|meta|data-\d{5}-of-\d{5})\Z")
@@ -48,9 +49,9 @@ def find(inventory: Inventory, readings: Mapping[str, Reading]) -> dict[str, tup
     in it. Logs belong to the run.
     """
     names: dict[str, set[str]] = defaultdict(set)
-    for entry in inventory.entries.values():
+    for path, entry in inventory.entries.items():
         if entry.kind == "file" and entry.zone in (None, "hidden"):
-            folder, _, name = entry.path.rpartition("/")
+            folder, _, name = path.rpartition("/")
             names[folder].add(name)
     kinds = {folder: kind for folder in names if folder and (kind := _kind(folder, names[folder]))}
     whole = {folder for folder, kind in kinds.items() if kind in _WHOLE.values()}
@@ -64,7 +65,7 @@ def _alike(names: Mapping[str, set[str]]) -> dict[str, tuple[str, ...]]:
     """Return the prefixes that are one checkpoint of TensorFlow, each with its files."""
     parts: dict[str, list[str]] = defaultdict(list)
     for folder, inner in names.items():
-        for name in inner:
+        for name in inner if any(name.endswith(".index") for name in inner) else ():
             if match := _PART.match(name):
                 parts[f"{folder}/{match['prefix']}".lstrip("/")].append(
                     f"{folder}/{name}".lstrip("/")
@@ -81,11 +82,13 @@ def _in_any(path: str, folders: set[str]) -> bool:
 
 
 def _kind(folder: str, names: set[str]) -> str | None:
+    has_index = any(name.endswith(".index.json") for name in names)
+    if not has_index and _MARKS.isdisjoint(names):
+        return "sharded checkpoint" if folder.endswith(_ONE_NAME) else None
     found = next((kind for mark, kind in _WHOLE.items() if mark in names), None)
     is_sharded = any(name.endswith(".distcp") for name in names)
     needed = {"sharded torch checkpoint": is_sharded, "spaCy pipeline": "config.cfg" in names}
     found = found if found and needed.get(found, True) else None
-    has_index = any(name.endswith(".index.json") for name in names)
     if found is None and (has_index or names & _BESIDE) and any(map(_WEIGHTS.match, names)):
         found = "adapter" if "adapter_config.json" in names else "Hugging Face model"
     return found or ("sharded checkpoint" if folder.endswith(_ONE_NAME) else None)

@@ -62,7 +62,7 @@ def _count(number: int, unit: str) -> str:
 def _writers(files: Collection[File]) -> Mapping[File, str]:
     """Who has which of `files` open for writing, as far as /proc shows it to this user."""
     found: dict[File, str] = {}
-    for process in _entries("/proc"):
+    for process in _entries("/proc") if files else ():
         if not process.isdigit():
             continue
         for number in _entries(f"/proc/{process}/fd"):

@@ -5,7 +5,6 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from engine.readers import config_file
@@ -38,10 +37,13 @@ def mark(root: Path, inventory: Inventory) -> None:
 
 
 def _dvc_paths(root: Path, entries: Mapping[str, Entry]) -> Iterator[str]:
-    for path, entry in entries.items():
-        if path.endswith(".dvc") and entry.kind == "file":
+    told = [path for path in entries if path.endswith((".dvc", *_OUTPUTS))]
+    for path in told:
+        if entries[path].kind != "file":
+            continue
+        if path.endswith(".dvc"):
             yield path.removesuffix(".dvc")
-        elif entry.kind == "file" and (outputs := _OUTPUTS.get(path.rpartition("/")[2])):
+        elif outputs := _OUTPUTS.get(path.rpartition("/")[2]):
             with suppress(OSError, ValueError, RecursionError):
                 yield from (
                     f"{path.rpartition('/')[0]}/{each}".lstrip("/") for each in outputs(root / path)
@@ -172,5 +174,6 @@ def leave(inventory: Inventory, left: Mapping[str, str]) -> None:
 
 
 def _zone(inventory: Inventory, path: str, zone: str) -> None:
-    if path in inventory.entries and inventory.entries[path].zone is None:
-        inventory.entries[path] = replace(inventory.entries[path], zone=zone)
+    entry = inventory.entries.get(path)
+    if entry and entry.zone is None:
+        entry.zone = zone

@@ -1,9 +1,10 @@
 """Walk a project once and say of every entry what it is and whose it is."""
 
+import gc
 import os
-import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -30,25 +31,55 @@ EXTERNAL = frozenset("external externals extern submodules libs deps 3rdparty th
 CLOSED = frozenset(
     {"version control", "vendored", "cache", "a tracker's", "its own", "environment"}
 )
+_LONGEST_NAME = "x" * 255
 DVC, PROGRAM = "tracked by DVC", "git tracks it as part of the program"
 
 
-@dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry below the root, as `lstat` saw it.
+    """One entry below the root.
 
     `path` is relative to the root and "/"-separated; bytes that are not UTF-8 are kept as
     surrogates. `zone` is None for ordinary entries, else why the entry is left alone.
+
+    The walk sees names and kinds. What `lstat` says is read when it is first asked for, and stays:
+    of most files in a project nobody asks. It is 0 of what has gone by then.
     """
 
-    path: str
-    kind: EntryKind
-    size: int  # bytes
-    mode: int
+    size: int  # bytes; 0 of a folder
     mtime_ns: int
     device: int
     inode: int
-    zone: str | None = None
+    __slots__ = ("_root", "device", "inode", "kind", "mtime_ns", "path", "size", "zone")
+
+    def __init__(self, path: str, kind: EntryKind, zone: str | None = None, root: str = "") -> None:
+        """Note what the walk saw below `root`; it is empty if the path is not relative."""
+        self.path = path
+        self.kind = kind
+        self.zone = zone
+        self._root = root
+
+    def __getattr__(self, name: str) -> int:
+        """Fill the slots that are empty until one of them is asked for."""
+        if name not in ("size", "mtime_ns", "device", "inode"):
+            raise AttributeError(name)
+        self.ask()
+        return int(getattr(self, name))
+
+    def without_zone(self) -> "Entry":
+        """Return the entry as one that nothing says to leave alone."""
+        return Entry(self.path, self.kind, None, self._root)
+
+    def ask(self) -> None:
+        """Read size, time and inode now."""
+        try:
+            status = os.lstat(f"{self._root}/{self.path}" if self._root else self.path)
+        except OSError:
+            self.size = self.mtime_ns = self.device = self.inode = 0
+            return
+        self.size = 0 if self.kind == "folder" else status.st_size
+        self.mtime_ns = status.st_mtime_ns
+        self.device = status.st_dev
+        self.inode = status.st_ino
 
 
 @dataclass(frozen=True)
@@ -83,39 +114,84 @@ def scan_layout(project: Project) -> Inventory:
     return Inventory(_walk(project, places, ())[0], frozenset(), {})
 
 
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Keep the garbage collector from going again and again through the much that is made here."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@no_collection()
 def _walk(
     project: Project, pending: list[tuple[str, str | None]], globs: tuple[str, ...]
 ) -> tuple[dict[str, Entry], dict[str, str]]:
-    layout = _layout_zones(project)
+    """Return the entries and what is closed. Here is little for each entry: there are very many."""
+    layout, root = _layout_zones(project), os.fspath(project.root)
     entries: dict[str, Entry] = {}
     closed: dict[str, str] = {}
     while pending:
         folder, zone = pending.pop()
+        place = os.path.join(root, folder)  # noqa: PTH118
         try:
-            with os.scandir(project.root / folder) as listing:
-                found = sorted(listing, key=lambda item: item.name)
+            with os.scandir(place) as listing:
+                found = {item.name: item for item in listing}
         except OSError as error:
             closed[folder] = f"cannot be read: {error.strerror}"
             continue
-        if folder and (reason := _foreign(folder, {item.name for item in found})):
+        if folder and (reason := _foreign(folder, found.keys())):
             closed[folder] = reason
             continue
-        for item in found:
-            path = f"{folder}/{item.name}" if folder else item.name
-            inner = layout.get(path) or zone or _zone(path, item.name, globs)
-            is_folder = item.is_dir(follow_symlinks=False)
-            if is_folder and inner in CLOSED:
+        is_open, prefix = _is_open(place), f"{folder}/" if folder else ""
+        home = "" if os.path.isabs(folder) else root  # noqa: PTH117
+        for name in sorted(found):
+            item, path = found[name], prefix + name
+            inner = layout.get(path) or zone
+            if not inner and (globs or name in FOREIGN_FOLDERS or name[0] == "."):
+                inner = _zone(path, name, globs)
+            kind = "file" if item.is_file(follow_symlinks=False) else _other_kind(item)
+            if kind == "folder" and inner in CLOSED:
                 closed[path] = inner
-                continue
-            try:
-                status = item.stat(follow_symlinks=False)
-            except OSError as error:  # its path is too long, or it has gone meanwhile
-                closed[path] = f"cannot be read: {error.strerror}"
-                continue
-            entries[path] = entry_of(path, status, inner)
-            if is_folder:
-                pending.append((path, inner))
+            elif not is_open and (why := _hindrance(item)):
+                closed[path] = f"cannot be read: {why}"
+            else:
+                entries[path] = Entry(path, kind, inner, home)
+                if kind == "folder":
+                    pending.append((path, inner))
     return entries, closed
+
+
+def _other_kind(item: os.DirEntry[str]) -> EntryKind:
+    if item.is_dir(follow_symlinks=False):
+        return "folder"
+    return "link" if item.is_symlink() else "special"
+
+
+def _is_open(place: str) -> bool:
+    """Return whether whatever a folder lists can be reached.
+
+    It cannot where the folder may be read and not searched, or a path is longer than the system
+    takes; then each entry is asked.
+    """
+    try:
+        os.lstat(f"{place}/{_LONGEST_NAME}")
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def _hindrance(item: os.DirEntry[str]) -> str | None:
+    try:
+        item.stat(follow_symlinks=False)
+    except OSError as error:
+        return error.strerror
+    return None
 
 
 def matches(path: str, globs: tuple[str, ...]) -> bool:
@@ -146,7 +222,7 @@ def _zone(path: str, name: str, globs: tuple[str, ...]) -> str | None:
     return "hidden" if name.startswith(".") and name != ".hydra" else None
 
 
-def _foreign(folder: str, names: set[str]) -> str | None:
+def _foreign(folder: str, names: Set[str]) -> str | None:
     if names & {"pyvenv.cfg", "conda-meta"}:
         return "environment"
     if ".git" in names:
@@ -155,20 +231,6 @@ def _foreign(folder: str, names: set[str]) -> str | None:
         return "a tracker's"  # a run of MLflow, whatever its store is called
     above = folder.rpartition("/")[0].rpartition("/")[2]
     return "vendored" if above in EXTERNAL and names & {"setup.py", "pyproject.toml"} else None
-
-
-def entry_of(path: str, status: os.stat_result, zone: str | None) -> Entry:
-    """Return the entry at a path, from what `lstat` said of it."""
-    mode = status.st_mode
-    kind: EntryKind = "special"
-    if stat.S_ISREG(mode):
-        kind = "file"
-    elif stat.S_ISDIR(mode):
-        kind = "folder"
-    elif stat.S_ISLNK(mode):
-        kind = "link"
-    size = 0 if kind == "folder" else status.st_size
-    return Entry(path, kind, size, mode, status.st_mtime_ns, status.st_dev, status.st_ino, zone)
 
 
 def tracked(root: Path) -> frozenset[str]:

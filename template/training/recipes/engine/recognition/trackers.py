@@ -23,7 +23,7 @@ from engine.recognition import folder_checkpoints, identity
 from engine.recognition.attribution import Checkpoint, attribute
 from engine.recognition.evidence import Measurement, Noted, Reading
 from engine.recognition.runs import Run, is_weights
-from engine.recognition.scan import Entry, Inventory, entry_of
+from engine.recognition.scan import Entry, Inventory
 
 STAYS = "stays: a tracker's store holds it by path"
 MAX_ENTRIES = 200_000
@@ -47,9 +47,7 @@ class TrackedRun:
 def tracked_runs(root: Path, inventory: Inventory, rules: Conventions) -> tuple[TrackedRun, ...]:
     """Return the runs in the stores of a project that tell of metrics or hold checkpoints."""
     closed = (folder for folder, why in inventory.closed.items() if why == "a tracker's")
-    databases = [
-        e.path for e in inventory.entries.values() if e.path.rpartition("/")[2] == "mlflow.db"
-    ]
+    databases = [path for path in inventory.entries if f"/{path}".endswith("/mlflow.db")]
     known = {run: told for path in databases for run, told in _database(root / path)}
     runs = []
     for folder in closed:
@@ -87,7 +85,7 @@ def _files(root: Path, folder: str) -> Iterator[Entry]:
             if item.is_dir(follow_symlinks=False):
                 yield from _files(root, path)
             elif item.is_file(follow_symlinks=False):
-                yield entry_of(path, item.stat(follow_symlinks=False), None)
+                yield Entry(path, "file", None, os.fspath(root))
 
 
 def _run(
