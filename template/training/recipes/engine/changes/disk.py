@@ -27,6 +27,7 @@ CACHED = 1 << 18  # bytes of each of two files that fit into a processor's cache
 FEW = 32  # files that are synced one by one: nobody waits for what others write
 
 _READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+_FOLLOWS = not hasattr(os, "O_NOFOLLOW")
 _READ |= getattr(os, "O_NONBLOCK", 0)  # or opening a FIFO would wait for its writer
 CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 CREATE |= getattr(os, "O_NOFOLLOW", 0)
@@ -69,11 +70,19 @@ def identity_of(status: os.stat_result) -> Identity:
     )
 
 
+def open_seen(path: Name) -> int:
+    """A descriptor to read what was just seen to be a file. Raises OSError for a symlink.
+
+    Whatever else took its place meanwhile is not waited for.
+    """
+    if _FOLLOWS and Path(path).is_symlink():
+        raise OSError(errno.ELOOP, "is a symlink", str(path))
+    return os.open(path, _READ)
+
+
 def open_regular(path: Name) -> int:
     """A descriptor to read `path`. Raises OSError for a symlink and anything but a file."""
-    if not hasattr(os, "O_NOFOLLOW") and Path(path).is_symlink():
-        raise OSError(errno.ELOOP, "is a symlink", str(path))
-    descriptor = os.open(path, _READ)
+    descriptor = open_seen(path)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "is not a regular file", str(path))
@@ -120,7 +129,7 @@ def read_stable(path: Name, before: Identity, size: int = BLOCK) -> Iterator[byt
 def read_small(path: Name, before: Identity) -> bytes:
     """The content of a file that fits into memory. Raises as `read_stable` does."""
     try:
-        descriptor = os.open(path, _READ)
+        descriptor = open_seen(path)
         try:
             data = os.read(descriptor, before.size)
             after = identity_of(os.fstat(descriptor))  # type and inode are part of it

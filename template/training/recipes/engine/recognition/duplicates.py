@@ -27,7 +27,7 @@ def find(
     """
     by_size: dict[int, list[Entry]] = defaultdict(list)
     for entry in entries:
-        if entry.kind == "file" and entry.size > 0:
+        if entry.kind == "file" and entry.size:
             by_size[entry.size].append(entry)
     alike = [g for same in by_size.values() if len(same) > 1 for g in _alike(str(root), same)]
     groups = [group for group in map(_one_per_inode, alike) if len(group) > 1]
@@ -40,11 +40,12 @@ def _alike(root: str, group: list[Entry]) -> Iterable[list[Entry]]:
     """Return those of one size that are alike where they are probed: small ones in all bytes."""
     first: dict[bytes, Entry] = {}
     alike: dict[bytes, list[Entry]] = {}
+    probed, size = _whole if group[0].size <= WHOLE else _probe, group[0].size
     for entry in group:
         try:
-            descriptor = disk.open_regular(f"{root}/{entry.path}")
+            descriptor = disk.open_seen(f"{root}/{entry.path}")
             try:
-                probe = _probe(descriptor, entry.size)
+                probe = probed(descriptor, size)
             finally:
                 os.close(descriptor)
         except OSError:
@@ -59,10 +60,12 @@ def _one_per_inode(group: list[Entry]) -> list[Entry]:
     return list({(entry.device, entry.inode): entry for entry in reversed(group)}.values())
 
 
+def _whole(descriptor: int, size: int) -> bytes:
+    """Return all bytes of a small file, or one more if it has grown."""
+    return os.read(descriptor, size + 1)
+
+
 def _probe(descriptor: int, size: int) -> bytes:
-    """Return all bytes of a small file, or more if it has grown; parts of a large one."""
-    if size <= WHOLE:
-        return os.read(descriptor, size + 1)
     parts = []
     for start in (0, size // 2, size - PROBE):
         os.lseek(descriptor, start, os.SEEK_SET)

@@ -63,7 +63,8 @@ class Entry:
         if name not in ("size", "mtime_ns", "device", "inode"):
             raise AttributeError(name)
         self.ask()
-        return int(getattr(self, name))
+        value: int = object.__getattribute__(self, name)
+        return value
 
     def without_zone(self) -> "Entry":
         """Return the entry as one that nothing says to leave alone."""
