@@ -2,15 +2,20 @@
 
 import hashlib
 import json
+import os
 import re
 import subprocess
 import tarfile
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from huggingface_hub import ModelCard
 
+from engine.plans.cleanup_plan import Options, cleanup
+from engine.project import open_project
+from engine.recognition import findings
 from legacy_tree import EXPECTED
 from projects import changed, contents, just, just_json, legacy_project, tree, twin
 
@@ -284,3 +289,19 @@ def test_redundant_checkpoints_are_deleted_only_on_request(legacy: Path, project
     assert redundant in just(project, "undo", status=1).stderr
     assert sha256(project / BEST) == sha256(legacy / BEST)
     assert not (project / redundant).exists()
+
+
+def test_a_plan_reads_no_disk(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it asks was found before: a plan is the same wherever the files are by then."""
+    opened = open_project(project, project / "training/conventions.toml", {})
+    mess = findings.look(opened)
+
+    def refuse(path: object, *_: object, **__: object) -> None:
+        raise AssertionError(f"a plan asked the disk for {path}")
+
+    with monkeypatch.context() as patched:
+        for call in ("lstat", "stat", "open", "scandir", "listdir"):
+            patched.setattr(os, call, refuse)
+        plan = cleanup(opened, mess, Options(datetime(2025, 7, 26, 9)))
+    assert len(plan.changes) > 50
+    assert all(action.bytes for action in plan.changes if action.verb == "move")
