@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.recognition.scan import Inventory, matches, scan
-from mess import project
+from mess import inventory, project
 from template_fixture import GIT_ENVIRONMENT
 
 
@@ -188,3 +188,12 @@ def test_git_says_which_files_it_tracks(tmp_path: Path) -> None:
     git(tmp_path, "init", "--quiet")
     git(tmp_path, "add", "a b")
     assert look(tmp_path).tracked == {"a b/\u00e9.pt"}
+
+
+def test_what_lies_below_a_folder_is_told_from_its_neighbours() -> None:
+    """Names that begin alike or sort in between are not in it; what is deeper is."""
+    paths = ["a/b/c", "a-b", "a.b", "a/é", "a0", "a0/b", "ab/c", "b/a/b"]
+    there = inventory(paths)
+    assert [entry.path for entry in there.below("a")] == ["a/b", "a/b/c", "a/é"]
+    assert [entry.path for entry in there.below("a/b")] == ["a/b/c"]
+    assert not list(there.below("a/b/c"))

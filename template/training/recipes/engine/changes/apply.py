@@ -28,6 +28,7 @@ from engine.changes.packing import Packing
 from engine.changes.rewriting import rewrite
 from engine.changes.steps import Steps, discard
 from engine.changes.unpack import unpack
+from engine.garbage import no_collection
 from engine.plans import plan
 from engine.plans.plan import Action, Plan
 from engine.project import Project
@@ -95,6 +96,7 @@ def discard_partials(root: Path, planned: Plan) -> None:
         discard(disk.partial_of(root / path))
 
 
+@no_collection()
 def _carry_out(
     project: Project,
     past: PastRun,

@@ -7,7 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from engine.changes import disk
-from engine.recognition.scan import Entry, no_collection
+from engine.garbage import no_collection
+from engine.recognition.scan import Entry
 
 PROBE = 4096  # bytes read at the start, the middle and the end before a whole file is compared
 WHOLE = 3 * PROBE  # bytes of a file that is read at once, so there is nothing left to compare

@@ -1,16 +1,17 @@
 """Walk a project once and say of every entry what it is and whose it is."""
 
-import gc
 import os
 import subprocess
+from bisect import bisect_left
 from collections.abc import Iterator, Set
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from engine import layouts
+from engine.garbage import no_collection
 from engine.project import Project
 
 EntryKind = Literal["file", "link", "folder", "special"]
@@ -91,10 +92,16 @@ class Inventory:
     tracked: frozenset[str]
     closed: dict[str, str]  # folder that was not entered -> why
 
+    @cached_property
+    def _paths(self) -> list[str]:
+        return sorted(self.entries)
+
     def below(self, folder: str) -> Iterator[Entry]:
-        """Yield what lies in `folder` and deeper."""
-        prefix = folder + "/"
-        return (entry for path, entry in self.entries.items() if path.startswith(prefix))
+        """Yield what lies in `folder` and deeper, sorted by path."""
+        paths = self._paths
+        first = bisect_left(paths, f"{folder}/")
+        behind = bisect_left(paths, f"{folder}0")  # "0" is the character after "/"
+        return (self.entries[path] for path in paths[first:behind])
 
 
 def scan(project: Project, leave_alone: tuple[str, ...] = ()) -> Inventory:
@@ -113,18 +120,6 @@ def scan_layout(project: Project) -> Inventory:
     folders = dict.fromkeys(layouts.current(project).folders.values())
     places: list[tuple[str, str | None]] = [(folder, "the layout") for folder in folders]
     return Inventory(_walk(project, places, ())[0], frozenset(), {})
-
-
-@contextmanager
-def no_collection() -> Iterator[None]:
-    """Keep the garbage collector from going again and again through the much that is made here."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 @no_collection()
