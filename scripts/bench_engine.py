@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from engine.changes.apply import apply
-from engine.plans.plan import Action, Plan
+from engine.plans.plan import Action, Plan, emptied
 from engine.project import Project, open_project
 from engine.recognition import duplicates
 from engine.recognition.scan import Inventory, scan, scan_layout
@@ -34,12 +34,13 @@ def _packing(project: Project, inventory: Inventory) -> Plan:
     (folder,) = (project.root / project.folders.active).iterdir()
     target = f"{project.folders.archived}/{folder.name}.tar.gz"
     files = (entry for entry in inventory.entries.values() if entry.kind == "file")
-    actions = (
-        Action("pack", entry.path, target, entry.size, "", mtime_ns=entry.mtime_ns)
+    actions = {
+        entry.path: Action("pack", entry.path, target, entry.size, "", mtime_ns=entry.mtime_ns)
         for entry in files
-    )
-    about = {"name": folder.name}
-    return Plan("archive", datetime.now().isoformat(), tuple(actions), {target: about})
+    }
+    left = emptied(inventory, actions, vars(project.folders).values())
+    about = {target: {"name": folder.name}}
+    return Plan("archive", datetime.now().isoformat(), tuple(actions.values()), about, left)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ import errno
 import json
 import os
 import tempfile
+import zlib
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -32,17 +34,20 @@ RECORDS = st.builds(
 some = settings(max_examples=40, deadline=None)
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """A journal of three records."""
+@pytest.fixture(params=[1, 2])
+def path(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A journal of three lines, of one step or of two each."""
     kept = Journal(tmp_path / "journal.jsonl")
-    kept.write(Record("move", name, "intent", src=name, dst=f"to/{name}") for name in "abc")
+    for name in "abc":
+        names = [name, name * 2][: request.param]
+        kept.write(Record("move", one, "intent", src=one, dst=f"to/{one}") for one in names)
     kept.close()
     return tmp_path / "journal.jsonl"
 
 
 def ids(path: Path) -> list[str]:
-    return [record.id for record in journal.read(path)]
+    """The steps of one letter, which each line begins with."""
+    return [record.id for record in journal.read(path) if len(record.id) == 1]
 
 
 @some
@@ -54,7 +59,8 @@ def test_what_was_written_is_read(records: list[Record]) -> None:
         kept.write(records)
         kept.close()
         found = journal.read(Path(folder) / "j")
-    assert [record.seq for record in found] == list(range(1, len(records) + 1))
+    lines = [[*alike] for _, alike in groupby(records, lambda record: (record.op, record.state))]
+    assert [r.seq for r in found] == [n for n, line in enumerate(lines, 1) for _ in line]
     assert [record._replace(seq=0) for record in found] == records
 
 
@@ -158,10 +164,10 @@ def test_a_failed_write_leaves_no_trace(
 def test_the_last_state_of_a_step_counts(path: Path) -> None:
     """A step that was taken back is no longer standing; the order is that of the beginnings."""
     kept = Journal(path)
-    kept.mark([record for record in kept.latest() if record.id == "a"], "done")
-    kept.mark([record for record in kept.latest() if record.id == "b"], "undone")
+    kept.mark([record for record in kept.latest() if record.id[0] == "a"], "done")
+    kept.mark([record for record in kept.latest() if record.id[0] == "b"], "undone")
     kept.close()
-    assert [(r.id, r.state) for r in kept.latest()] == [
+    assert [(r.id, r.state) for r in kept.latest() if len(r.id) == 1] == [
         ("a", "done"),
         ("b", "undone"),
         ("c", "intent"),
@@ -169,3 +175,34 @@ def test_the_last_state_of_a_step_counts(path: Path) -> None:
     assert kept.standing("move", "b") is None
     assert kept.state("move", "b") == "undone"
     assert kept.state("create", "a") is None
+
+
+def test_steps_that_are_journaled_together_share_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line has no more than so many, and a new state of many is told by their names alone."""
+    monkeypatch.setattr(journal, "_TOGETHER", 2)
+    kept = Journal(tmp_path / "j")
+    records = [Record("move", name, "intent", src=name, dst=f"to/{name}") for name in "abcde"]
+    kept.write(records)
+    kept.mark(records, "done")
+    kept.close()
+    lines = [json.loads(line) for line in (tmp_path / "j").read_bytes().splitlines()]
+    assert [line["state"] for line in lines] == ["intent"] * 3 + ["done"] * 3
+    steps = [line.get("steps", line.get("id")) for line in lines[3:]]
+    assert steps == [["a", "b"], ["c", "d"], "e"]
+    assert journal.latest(journal.read(tmp_path / "j")) == kept.latest()
+    assert [r._replace(seq=0) for r in kept.latest()] == [r._replace(state="done") for r in records]
+    last = journal.last(tmp_path / "j")
+    assert last and (last.op, last.id, last.state) == ("move", "e", "done")
+
+
+def test_a_line_for_each_step_is_read_as_well(tmp_path: Path) -> None:
+    """As the first projects have them."""
+    lines = []
+    for seq, state in enumerate(("intent", "done"), 1):
+        text = json.dumps({"op": "move", "id": "a", "state": state, "dst": "to/a", "seq": seq})
+        crc = zlib.crc32(text.encode())
+        lines.append(f'{text[:-1]}, "crc": {crc}}}\n')
+    (tmp_path / "j").write_text("".join(lines))
+    assert [record.state for record in journal.read(tmp_path / "j")] == ["intent", "done"]

@@ -46,6 +46,7 @@ def pack(
     paths: Sequence[str],
     dst: Path,
     *,
+    on_found: Callable[[str, disk.Identity], None] | None = None,
     on_bytes: Callable[[int], None] | None = None,
     on_verified: Callable[[Verified], None] | None = None,
     fast: bool = False,
@@ -55,14 +56,16 @@ def pack(
     Of large files with the same bytes the first is packed, and the others refer to it. With `fast`
     what hardly compresses, as weights do, is stored as it is.
 
-    The archive is verified before it gets its name, and `on_verified` is called between the two.
-    `on_bytes` is told how many more bytes were read. Raises Changed if a file was written to
-    meanwhile, UserError for what cannot be packed, FileExistsError if `dst` is taken, and OSError;
-    in none of these cases is there an archive.
+    `on_found` is told what each is before it is read, and may raise; `on_bytes` how many more bytes
+    were read. The archive is verified before it gets its name, and `on_verified` is called between
+    the two. What a path names after it was read is for the caller to ask.
+
+    Raises Changed if a file was written to meanwhile or has gone, UserError for what cannot be
+    packed, FileExistsError if `dst` is taken, and OSError; then there is no archive.
     """
     if problem := problem_of_names(paths):
         raise UserError(f"{problem}: cannot be packed; leave it out")
-    packing = _Packing(root, on_bytes or _ignore)
+    packing = _Packing(root, on_found or _ignore, on_bytes or _ignore)
     with disk.new_file(dst) as (descriptor, partial):
         plain = packing.stream(paths)
         with closing(gzip_members.compressed(plain, fast=fast)) as zipped:
@@ -73,16 +76,21 @@ def pack(
     return tuple(packing.members)
 
 
-def _ignore(_: object) -> None:
+def _ignore(*_: object) -> None:
     pass
 
 
 class _Packing:
     """Reads files and notes them as members."""
 
-    def __init__(self, root: Path, on_bytes: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        on_found: Callable[[str, disk.Identity], None],
+        on_bytes: Callable[[int], None],
+    ) -> None:
         self.members: list[Member] = []
-        self._root, self._on_bytes = root, on_bytes
+        self._root, self._on_found, self._on_bytes = f"{root}/", on_found, on_bytes
         self._alike: dict[tuple[int, bytes], Member] = {}  # the first of each size and sample
 
     def stream(self, paths: Iterable[str]) -> Iterator[bytes]:
@@ -95,8 +103,12 @@ class _Packing:
         yield tar_format.end_after(size)
 
     def _add(self, name: str) -> Iterable[bytes]:
-        path = f"{self._root}/{name}"
-        found = disk.identity(path)
+        path = self._root + name
+        try:
+            found = disk.identity(path)
+        except OSError as problem:
+            raise disk.Changed(f"{name}: cannot be found: {problem.strerror}") from None
+        self._on_found(name, found)
         if stat.S_ISLNK(found.mode):
             target = os.readlink(path)  # noqa: PTH115 - Path would rewrite it
             link = Member(name, "link", 0, 0o777, found.mtime_ns, None, target)
@@ -109,8 +121,8 @@ class _Packing:
             return self._large(path, found, member)
         data = disk.read_small(path, found)
         self._on_bytes(len(data))
-        self.members.append(member._replace(sha256=hashlib.sha256(data).hexdigest()))
-        return tar_format.header(member), data, tar_format.padding(member)
+        self.members.append(Member(*member[:5], hashlib.sha256(data).hexdigest(), None))
+        return (tar_format.header(member) + data + tar_format.padding(member),)
 
     def _large(self, path: str, found: disk.Identity, member: Member) -> Iterator[bytes]:
         sample = found.size, hashlib.sha256(disk.sample(path, found.size)).digest()
@@ -186,7 +198,7 @@ def extract(
 
 def _contents(
     archive: Path, members: tuple[Member, ...], on_zipped: Callable[[bytes], None]
-) -> Iterator[tuple[Member, Iterator[bytes]]]:
+) -> Iterator[tuple[Member, Iterable[bytes]]]:
     """Each member with its content, which is checked whether or not the caller reads it."""
     if problem := problem_of(members):
         raise Damaged(f"{archive}: {problem}")
@@ -212,12 +224,23 @@ class _Tape:
         self._before = 0  # bytes of the blocks before
         self._at = ""  # the member that is read
 
-    def content(self, member: Member) -> Iterator[bytes]:
-        """Yield the content of the next member. Raises Damaged, at the end if not before."""
+    def content(self, member: Member) -> Iterable[bytes]:
+        """The content of the next member. Raises Damaged, after its last piece if not before."""
         self._at = member.path
         self._expect(tar_format.header(member), "is not the next member")
         if member.sha256 is None or member.copy_of is not None:
-            return
+            return ()
+        end = self._place + member.size
+        if end > len(self._block):
+            return self._pieces(member)
+        data, self._place = self._block[self._place : end], end
+        if hashlib.sha256(data).hexdigest() != member.sha256:
+            raise self._damaged("its content differs")
+        self._expect(tar_format.padding(member), "something follows its content")
+        return (data,)
+
+    def _pieces(self, member: Member) -> Iterator[bytes]:
+        """Yield the content of a member that other blocks have as well."""
         digest, left = hashlib.sha256(), member.size
         while left and (piece := self._some(left)):
             digest.update(piece)
@@ -234,7 +257,9 @@ class _Tape:
             raise Damaged(f"{self._archive}: does not end where its manifest does")
 
     def _expect(self, wanted: bytes, otherwise: str) -> None:
-        if self._take(len(wanted)) != wanted:
+        if self._block.startswith(wanted, self._place):
+            self._place += len(wanted)
+        elif self._take(len(wanted)) != wanted:
             raise self._damaged(otherwise)
 
     def _damaged(self, what: str) -> Damaged:

@@ -127,7 +127,10 @@ def read_stable(path: Name, before: Identity, size: int = BLOCK) -> Iterator[byt
 
 
 def read_small(path: Name, before: Identity) -> bytes:
-    """The content of a file that fits into memory. Raises as `read_stable` does."""
+    """The content of a file that fits into memory. What `path` names afterwards is not asked.
+
+    Raises Changed if the file was not `before` throughout.
+    """
     try:
         descriptor = open_seen(path)
         try:
@@ -135,7 +138,7 @@ def read_small(path: Name, before: Identity) -> bytes:
             after = identity_of(os.fstat(descriptor))  # type and inode are part of it
         finally:
             os.close(descriptor)
-        if len(data) == before.size and before == after == identity(path):
+        if len(data) == before.size and before == after:
             return data
     except OSError as problem:
         raise Unreadable(problem.errno, problem.strerror, str(path)) from problem

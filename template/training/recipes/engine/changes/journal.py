@@ -1,17 +1,21 @@
 """The journal of a run: what was about to be done to each file and what was done, synced.
 
-One JSON object a line: `{"seq", "op", "id", "state", "src", "dst", "sha256", "size", "mode",
-"mtime_ns", "kept", "crc"}`. `state` is `intent` before the disk is touched, `done` after it, and
-`undone` once it was taken back; a line that only tells the new state of a step leaves out what the
-line before of that step says. `crc` is zlib's CRC-32 of the line without it.
+One JSON object a line: `{"op", "id", "state", "src", "dst", "sha256", "size", "mode", "mtime_ns",
+"kept", "seq", "crc"}`. `state` is `intent` before the disk is touched, `done` after it, and
+`undone` once it was taken back. `seq` numbers the lines; `crc` is zlib's CRC-32 of the line without
+it. What is null is left out, and so is all that only repeats what was told of the step before.
+
+Steps that are journaled together share a line: `{"op", "state", "steps", "seq", "crc"}`, where a
+step is a list of its other values in the order above, or its id alone if only its state is new.
 """
 
 import errno
 import json
 import os
 import zlib
-from collections.abc import Iterable, Mapping
-from json.encoder import encode_basestring_ascii as quoted
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -52,8 +56,9 @@ class Record(NamedTuple):
     seq: int = 0
 
 
-_KEYS = tuple(f'"{name}": ' for name in Record._fields)
+_TOLD = ("id", *Record._fields[3:10])
 _NOTHING = (None,) * 7
+_TOGETHER = 1000  # steps of a line at most
 
 
 class Journal:
@@ -61,9 +66,8 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         """Open the journal at `path`, new or existing; cuts off a last line that was torn."""
-        lines, whole = _read(path)
-        self._written = len(lines)
-        self._last = {record[:2]: record for record in lines}  # as the steps began
+        records, self._written, whole = _read(path)
+        self._last = {record[:2]: record for record in records}  # as the steps began
         self._intact = True
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         os.ftruncate(self._descriptor, whole)
@@ -93,19 +97,21 @@ class Journal:
         return tuple(self._last.values())
 
     def write(self, records: Iterable[Record], state: State | None = None) -> None:
-        """Append records and force them to the disk at once. Raises OSError.
+        """Append records, in the given state if any, and force them to the disk at once.
 
         One that tells nothing but a new state of its step keeps what was told of that before.
-        After a failure nothing more is written, unless the disk was full and the record is off it.
+        Raises OSError. After a failure nothing more is written, unless the disk was full and the
+        records are off it.
         """
-        numbered, lines = [], []
-        for number, record in enumerate(records, self._written + 1):
-            before, told = self._last.get(record[:2]), _told(record)
-            now = record._replace(state=state or record.state, seq=number)
-            is_told = before is not None and told in (_NOTHING, _told(before))
-            lines.append(_line(Record(*now[:3], seq=number) if is_told else now))
-            numbered.append(_with_told(now, before))
-        if not numbered:
+        lines, noted = [], {}
+        for seq, (together, now) in enumerate(_together(records, state), self._written + 1):
+            before = [self._last.get(record[:2]) for record in together]
+            steps = [_step(*pair) for pair in zip(together, before, strict=True)]
+            lines.append(_line(together[0].op, now, steps, seq))
+            for pair in zip(together, before, strict=True):
+                record = _with_told(*pair)
+                noted[record[:2]] = Record._make((*record[:2], now, *record[3:10], seq))
+        if not lines:
             return
         if not self._intact:
             raise OSError(errno.EIO, "the journal could not be written to before")
@@ -119,8 +125,8 @@ class Journal:
             self._intact = problem.errno in disk.FULL
             raise
         self._intact = True
-        self._written += len(numbered)
-        self._last |= {record[:2]: record for record in numbered}
+        self._written += len(lines)
+        self._last |= noted
 
     def mark(self, records: Iterable[Record], state: State) -> None:
         """Append the given records with another state."""
@@ -145,63 +151,82 @@ def last(path: Path) -> Record | None:
             lines = file.read().splitlines(keepends=True)
     except OSError:
         return None
-    return _parse(lines[-1]) if lines else None
+    found = _parse(lines[-1]) if lines else None
+    return found[-1] if found else None
 
 
-def _read(path: Path) -> tuple[list[Record], int]:
-    """Return the records and how many bytes of the file they take up."""
+def _read(path: Path) -> tuple[list[Record], int, int]:
+    """Return the records, how many lines they are, and how many bytes of the file these take up."""
     data = path.read_bytes() if path.exists() else b""
     lines = data.splitlines(keepends=True)
-    records, whole = [], 0
-    last: dict[tuple[Op, str], Record] = {}
+    records: list[Record] = []
+    whole = 0
+    told: dict[tuple[Op, str], Record] = {}
     for number, line in enumerate(lines, 1):
-        record = _parse(line)
-        if record is None or record.seq != number:
+        found = _parse(line)
+        if not found or found[0].seq != number:
             if number < len(lines):
                 raise UserError(
                     f"{path}:{number}: the journal is damaged; nothing was changed. "
                     f"Keep the folder and restore the journal from a backup"
                 )
-            break
-        last[record[:2]] = record = _with_told(record, last.get(record[:2]))
-        records.append(record)
+            return records, number - 1, whole
+        for record in found:
+            told[record[:2]] = now = _with_told(record, told.get(record[:2]))
+            records.append(now)
         whole += len(line)
-    return records, whole
+    return records, len(lines), whole
 
 
-def _told(record: Record) -> tuple[object, ...]:
-    """Return what a record tells beyond its step, state and number."""
-    return record[3:10]
+def _together(
+    records: Iterable[Record], state: State | None
+) -> Iterator[tuple[Sequence[Record], State]]:
+    """Yield the records that share a line, and their state."""
+    for (_, own), alike in groupby(records, itemgetter(0, 2)):
+        same = list(alike)
+        for start in range(0, len(same), _TOGETHER):
+            yield same[start : start + _TOGETHER], state or own
 
 
 def _with_told(record: Record, before: Record | None) -> Record:
-    if before and _told(record) == _NOTHING:
+    """Return the record, with what was told of its step before if it tells nothing more."""
+    if before and record[3:10] == _NOTHING:
         return before._replace(state=record.state, seq=record.seq)
     return record
 
 
-def _line(record: Record) -> bytes:
-    pairs = [
-        key + (quoted(value) if isinstance(value, str) else _json(value))
-        for key, value in zip(_KEYS, record, strict=True)
-        if value is not None
-    ]
-    text = f"{{{', '.join(pairs)}".encode("ascii")
+def _step(record: Record, before: Record | None) -> str | tuple[object, ...]:
+    """Return what a line says of a step beyond its state."""
+    if before and record[3:10] in (_NOTHING, before[3:10]):
+        return record.id
+    return (record.id, *record[3:10])
+
+
+def _line(op: Op, state: State, steps: Sequence[str | tuple[object, ...]], seq: int) -> bytes:
+    content: dict[str, object] = {"op": op, "state": state, "steps": steps, "seq": seq}
+    if len(steps) == 1:
+        (step,) = steps
+        values = (step,) if isinstance(step, str) else step
+        told = zip(_TOLD, values, strict=False)
+        content = {"op": op, "id": None, "state": state}
+        content |= {name: value for name, value in told if value is not None} | {"seq": seq}
+    text = json.dumps(content).removesuffix("}").encode("ascii")
     return b'%s, "crc": %d}\n' % (text, zlib.crc32(text + b"}"))
 
 
-def _json(value: int | Mapping[str, str]) -> str:
-    """Return it as JSON; `json` takes five times as long, and there are many."""
-    if isinstance(value, int):
-        return str(value)
-    return f"{{{', '.join(f'{quoted(key)}: {quoted(text)}' for key, text in value.items())}}}"
-
-
-def _parse(line: bytes) -> Record | None:
+def _parse(line: bytes) -> list[Record] | None:
+    """Return the records of a line, None if it is not whole."""
     text, _, crc = line.rpartition(b', "crc": ')
     text += b"}"
     try:
-        is_whole = crc == b"%d}\n" % zlib.crc32(text)
-        return Record(**json.loads(text)) if is_whole else None
-    except (ValueError, TypeError):
+        if crc != b"%d}\n" % zlib.crc32(text):
+            return None
+        content = json.loads(text)
+        steps = content.pop("steps", None)
+        if steps is None:
+            return [Record(**content)]
+        op, state, seq = content["op"], content["state"], content["seq"]
+        values = ((step, *_NOTHING) if isinstance(step, str) else step for step in steps)
+        return [Record._make((op, id_, state, *told, seq)) for id_, *told in values]
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None

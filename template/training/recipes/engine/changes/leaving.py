@@ -8,6 +8,7 @@ from engine.changes.journal import Record
 from engine.changes.steps import Steps
 from engine.plans.plan import Action
 
+CHANGED = "changed since it was planned"
 LONGEST_PATH = 4096  # bytes with the closing zero: PATH_MAX of Linux
 
 
@@ -18,7 +19,7 @@ class Leaving:
     """
 
     def __init__(self, steps: Steps) -> None:
-        self.steps, self.root = steps, str(steps.root)
+        self.steps = steps
         self.left: dict[str, str] = {}
 
     def leave(self, actions: Sequence[Action], why: str) -> None:
@@ -33,29 +34,34 @@ class Leaving:
         """Return whether one of them is left alone."""
         return any(_name(action) in self.left for action in actions)
 
-    def ready(self, actions: Sequence[Action]) -> bool:
-        """Return whether all are as they were planned; else leave them all alone."""
+    def ready(self, actions: Sequence[Action], *, asked_later: bool = False) -> bool:
+        """Return whether all are as they were planned; else leave them all alone.
+
+        With `asked_later` only of their folders: whoever reads the files asks whether they changed.
+        """
         writable = functools.cache(lambda folder: os.access(folder, os.W_OK | os.X_OK))
         for action in actions:
-            if why := self._hindrance(action, writable):
+            why = None if asked_later else self._change(action)
+            if why := why or self._hindrance(action, writable):
                 self.leave(actions, f"{action.src}: {why}")
                 return False
         return True
 
-    def _hindrance(self, action: Action, writable: Callable[[str], bool]) -> str | None:
-        src = str(action.src)
-        path = src if os.path.isabs(src) else f"{self.root}/{src}"  # noqa: PTH117 - of many files
+    def _change(self, action: Action) -> str | None:
         try:
-            status = os.lstat(path)
+            status = os.lstat(self.steps.place(action.src))
         except OSError as error:
             return f"cannot be found: {error.strerror}"
         if (status.st_size, status.st_mtime_ns) != (action.bytes, action.mtime_ns):
-            return "changed since it was planned"
+            return CHANGED
+        return None
+
+    def _hindrance(self, action: Action, writable: Callable[[str], bool]) -> str | None:
         if action.verb == "copy":
             return None
-        if not writable(path.rpartition("/")[0] or "/"):
+        if not writable(self.steps.place(action.src).rpartition("/")[0] or "/"):
             return "its folder is write-protected"
-        waiting = f"{self.root}/{self.steps.quarantine_path(src)}"
+        waiting = self.steps.place(self.steps.quarantine_path(str(action.src)))
         return "its path is too long" if len(os.fsencode(waiting)) >= LONGEST_PATH else None
 
 

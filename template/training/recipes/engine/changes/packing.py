@@ -1,6 +1,5 @@
 """Pack the files of a plan: an archive, verified, and only then its originals into quarantine."""
 
-import os
 import stat
 from collections.abc import Callable, Sequence
 
@@ -13,10 +12,10 @@ from engine.archives.manifest import (
     manifest_of,
     read_manifest,
 )
-from engine.changes import disk
+from engine.changes import disk, whole_folders
 from engine.changes.journal import Record
-from engine.changes.leaving import Leaving
-from engine.changes.steps import Steps, looks_same
+from engine.changes.leaving import CHANGED, Leaving
+from engine.changes.steps import Steps, is_same, looks_same
 from engine.plans.plan import Action, Plan
 
 
@@ -28,6 +27,7 @@ class Packing:
     ) -> None:
         self.steps, self.root, self.journal = steps, steps.root, steps.journal
         self.plan, self.leaving, self.on_bytes = plan, leaving, on_bytes
+        self.packed: dict[str, disk.Identity] = {}  # each original as it was when it was read
 
     def pack(self, target: str, actions: Sequence[Action]) -> list[Record]:
         """Return the records of the originals, now in quarantine; none if they were left alone."""
@@ -37,14 +37,15 @@ class Packing:
             records = [self._record(target, member) for member in members]
             if self.journal.state("checked", target) == "done":
                 return records
-            self.steps.quarantine(records)
+            whole_folders.quarantine(self.steps, self.plan.emptied, records)
             # A writer that had a file open may have written to it after it was packed. Its time
             # and size tell; a purge, which deletes, reads it again.
-            changed = [r.src for r in records if not looks_same(r, f"{self.root}/{r.dst}")]
-            if not changed:
+            changed = next((str(r.src) for r in records if not self._is_as_packed(r)), None)
+            if changed is None:
+                whole_folders.return_strays(self.steps, self.plan.emptied, records)
                 self.journal.write([Record("checked", target, "done")])
                 return records
-            self.leaving.leave(actions, f"{changed[0]}: was written to while it was packed")
+            self.leaving.leave(actions, f"{changed}: was written to while it was packed")
             self._give_up(target, actions)
         return []
 
@@ -53,7 +54,7 @@ class Packing:
         if self.journal.state("create", target) == "done":
             return read_manifest(self.root / manifest_of(target))[0]
         self._remove(target)
-        if not self.leaving.ready(actions):
+        if not self.leaving.ready(actions, asked_later=True):
             return ()
         self.steps.prepare(target)
         record = Record("create", target, "intent", dst=target)
@@ -65,12 +66,21 @@ class Packing:
             record = record._replace(sha256=verified.sha256, size=size)
             self.journal.write([record])
 
-        paths, path = [str(action.src) for action in actions], self.root / target
+        planned = {str(action.src): action for action in actions}
+        path = self.root / target
+
+        def look(name: str, found: disk.Identity) -> None:
+            action = planned[name]
+            if (found.size, found.mtime_ns) != (action.bytes, action.mtime_ns):
+                raise disk.Changed(f"{name}: {CHANGED}")
+            self.packed[name] = found
+
         try:
             members = archive.pack(
                 self.root,
-                paths,
+                list(planned),
                 path,
+                on_found=look,
                 on_bytes=self.on_bytes,
                 on_verified=note,
                 fast=self.plan.fast,
@@ -88,11 +98,10 @@ class Packing:
     def _record(self, target: str, member: Member) -> Record:
         if known := self.journal.standing("quarantine", member.path):
             return known
+        found = self.packed.get(member.path) or disk.identity(f"{self.root}/{member.path}")
         kept = {"archive": target, "member": member.path}
-        status = os.lstat(f"{self.root}/{member.path}")
-        size = member.size
         if member.target is not None:
-            kept["target"], size = member.target, status.st_size
+            kept["target"] = member.target
         return Record(
             "quarantine",
             member.path,
@@ -100,16 +109,28 @@ class Packing:
             member.path,
             self.steps.quarantine_path(member.path),
             member.sha256,
-            size,
-            stat.S_IMODE(status.st_mode),
+            found.size,
+            stat.S_IMODE(found.mode),
             member.mtime_ns,
             kept,
         )
 
+    def _is_as_packed(self, record: Record) -> bool:
+        """Return whether what lies in quarantine is what was packed, and was not written to."""
+        there, packed = self.steps.place(record.dst), self.packed.get(record.id)
+        try:
+            if packed is None:  # before an interruption
+                return looks_same(record, there)
+            # A layered file system may give a file that it renames another inode.
+            return disk.identity(there) == packed or is_same(record, there)
+        except FileNotFoundError:
+            return False
+
     def _give_up(self, target: str, actions: Sequence[Action]) -> None:
         """Put the members back in their places, and take the archive away."""
         begun = [self.journal.standing("quarantine", str(action.src)) for action in actions]
-        back = self.steps.put_back([record for record in begun if record])
+        records = [record for record in begun if record]
+        back = whole_folders.put_back(self.steps, self.plan.emptied, records)
         for remark in back.remarks:  # at the least that something new is in a place
             self.leaving.left[target] = remark
         self._remove(target)

@@ -66,7 +66,7 @@ class Steps:
         across: list[Record] = []
         for batch in _batches([r for r in records if self.journal.state(op, r.id) != "done"]):
             fresh = [r for r in batch if self.journal.state(op, r.id) != "intent"]
-            self.folder_for(*(_named(record.dst) for record in fresh))
+            self.folder_for(*(_named(record.dst) for record in batch))
             self.journal.write(fresh)
             with self._synced(batch):
                 stay = [record for record in batch if not self._rename(record)]

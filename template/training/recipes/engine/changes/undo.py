@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from engine.changes import disk, history, preflight
+from engine.changes import disk, history, preflight, whole_folders
 from engine.changes.apply import discard_partials
 from engine.changes.history import PastRun
 from engine.changes.journal import Journal, Record, latest
@@ -100,7 +100,12 @@ class _Undo:
         self.result.notes += back.notes
         self.result.remarks += back.remarks
         self._remove([r for r in made if r.dst not in places])
-        self._remove_folders([r for r in standing if r.op == "folder"])
+        folders = [r for r in standing if r.op == "folder"]
+        waiting = {str(record.dst) for record in renamed}
+        for record in folders:
+            if record.src and (self.root / record.id).is_dir():
+                whole_folders.return_others(self.steps, record.id, record.src, waiting)
+        self._remove_folders(folders)
         self._restore_folders()
         self.journal.mark([phase], "done")
         return self.result
