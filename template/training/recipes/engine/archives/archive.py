@@ -10,6 +10,7 @@ import os
 import stat
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import InitVar, dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from engine.changes import disk
 from engine.changes.new_files import NewFile, NewFiles
 from engine.errors import UserError
 
+BEHIND = 1 << 26  # bytes after which what was written is forced to the disk
 ONCE = 1 << 16  # bytes of a file from which on its copies are looked for
 
 _PROOF = object()
@@ -69,11 +71,25 @@ def pack(
     with disk.new_file(dst) as (descriptor, partial):
         plain = packing.stream(paths)
         with closing(gzip_members.compressed(plain, fast=fast)) as zipped:
-            for member in zipped:
-                disk.write_all(descriptor, member)
-        disk.sync(descriptor)
+            _write_synced(descriptor, zipped)
         (on_verified or _ignore)(verify(partial, packing.members))
     return tuple(packing.members)
+
+
+def _write_synced(descriptor: int, pieces: Iterable[bytes]) -> None:
+    """Write and force to the disk: behind the writing too, so that its end waits for little."""
+    unsynced, behind = 0, None
+    with ThreadPoolExecutor(1) as pool:
+        for piece in pieces:
+            disk.write_all(descriptor, piece)
+            unsynced += len(piece)
+            if unsynced >= BEHIND and (behind is None or behind.done()):
+                if behind:
+                    behind.result()  # raises what the disk said
+                unsynced, behind = 0, pool.submit(disk.sync, descriptor)
+        if behind:
+            behind.result()
+    disk.sync(descriptor)
 
 
 def _ignore(*_: object) -> None:
@@ -116,12 +132,15 @@ class _Packing:
             return (tar_format.header(link),)
         if not stat.S_ISREG(found.mode):
             raise UserError(f"{name!r}: is neither a file nor a symlink; leave it out")
-        member = Member(name, "file", found.size, found.mode & 0o777, found.mtime_ns, None, None)
+        mode = found.mode & 0o777
         if found.size >= ONCE:
+            member = Member(name, "file", found.size, mode, found.mtime_ns, None, None)
             return self._large(path, found, member)
         data = disk.read_small(path, found)
         self._on_bytes(len(data))
-        self.members.append(Member(*member[:5], hashlib.sha256(data).hexdigest(), None))
+        sha256 = hashlib.sha256(data).hexdigest()
+        member = Member(name, "file", found.size, mode, found.mtime_ns, sha256, None)
+        self.members.append(member)
         return (tar_format.header(member) + data + tar_format.padding(member),)
 
     def _large(self, path: str, found: disk.Identity, member: Member) -> Iterator[bytes]:
