@@ -199,7 +199,8 @@ def extract(
     known = verify(archive, expected).members
     if unknown := sorted(wanted.keys() - known.keys()):
         raise UserError(f"{archive}: holds no {unknown[0]!r}; its manifest lists what it holds")
-    if taken := [path for path in wanted.values() if os.path.lexists(path)]:
+    is_there = disk.looking()
+    if taken := [path for path in wanted.values() if is_there(str(path))]:
         raise FileExistsError(f"{taken[0]}: is already there")
     places = defaultdict(list)  # by the member that has the content
     for name, path in wanted.items():

@@ -175,6 +175,20 @@ def same_bytes(a: Path, b: Path) -> bool:
     return False
 
 
+def looking() -> Callable[[str], bool]:
+    """A function that tells whether anything is at a path; for many that may lie in few folders.
+
+    It asks once for a folder that is missing, so it does not see what comes into one later.
+    """
+    is_missing = functools.cache(lambda folder: not os.path.lexists(folder))
+
+    def is_there(path: str) -> bool:
+        folder = path.rpartition("/")[0]
+        return not (folder and is_missing(folder)) and os.path.lexists(path)
+
+    return is_there
+
+
 def existing(path: Path) -> Path:
     """`path`, or the nearest folder above it that exists."""
     while not path.exists():

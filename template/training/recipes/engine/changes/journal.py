@@ -103,14 +103,20 @@ class Journal:
         Raises OSError. After a failure nothing more is written, unless the disk was full and the
         records are off it.
         """
-        lines, noted = [], {}
+        lines: list[bytes] = []
+        noted: dict[tuple[Op, str], Record] = {}
         for seq, (together, now) in enumerate(_together(records, state), self._written + 1):
-            before = [self._last.get(record[:2]) for record in together]
-            steps = [_step(*pair) for pair in zip(together, before, strict=True)]
+            steps: list[str | tuple[object, ...]] = []
+            for record in together:
+                step, told = record[:2], record[3:10]
+                before = self._last.get(step)
+                if before and told in (_NOTHING, before[3:10]):
+                    steps.append(record.id)
+                    told = before[3:10]
+                else:
+                    steps.append((record.id, *told))
+                noted[step] = Record._make((*step, now, *told, seq))
             lines.append(_line(together[0].op, now, steps, seq))
-            for pair in zip(together, before, strict=True):
-                record = _with_told(*pair)
-                noted[record[:2]] = Record._make((*record[:2], now, *record[3:10], seq))
         if not lines:
             return
         if not self._intact:
@@ -193,13 +199,6 @@ def _with_told(record: Record, before: Record | None) -> Record:
     if before and record[3:10] == _NOTHING:
         return before._replace(state=record.state, seq=record.seq)
     return record
-
-
-def _step(record: Record, before: Record | None) -> str | tuple[object, ...]:
-    """Return what a line says of a step beyond its state."""
-    if before and record[3:10] in (_NOTHING, before[3:10]):
-        return record.id
-    return (record.id, *record[3:10])
 
 
 def _line(op: Op, state: State, steps: Sequence[str | tuple[object, ...]], seq: int) -> bytes:

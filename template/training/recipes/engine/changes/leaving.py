@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from engine.changes.journal import Record
 from engine.changes.steps import Steps
@@ -39,10 +39,16 @@ class Leaving:
 
         With `asked_later` only of their folders: whoever reads the files asks whether they changed.
         """
-        writable = functools.cache(lambda folder: os.access(folder, os.W_OK | os.X_OK))
+        room = functools.cache(self._room)
         for action in actions:
             why = None if asked_later else self._change(action)
-            if why := why or self._hindrance(action, writable):
+            if why is None and action.verb != "copy":
+                folder, _, name = str(action.src).rpartition("/")
+                if (bytes_left := room(folder)) is None:
+                    why = "its folder is write-protected"
+                elif len(os.fsencode(name)) > bytes_left:
+                    why = "its path is too long"
+            if why:
                 self.leave(actions, f"{action.src}: {why}")
                 return False
         return True
@@ -56,13 +62,12 @@ class Leaving:
             return CHANGED
         return None
 
-    def _hindrance(self, action: Action, writable: Callable[[str], bool]) -> str | None:
-        if action.verb == "copy":
+    def _room(self, folder: str) -> int | None:
+        """Return how long the name of a file in a folder may be, in bytes; None if it must stay."""
+        if not os.access(self.steps.place(folder), os.W_OK | os.X_OK):
             return None
-        if not writable(self.steps.place(action.src).rpartition("/")[0] or "/"):
-            return "its folder is write-protected"
-        waiting = self.steps.place(self.steps.quarantine_path(str(action.src)))
-        return "its path is too long" if len(os.fsencode(waiting)) >= LONGEST_PATH else None
+        waiting = self.steps.place(self.steps.quarantine_path(f"{folder}/" if folder else ""))
+        return LONGEST_PATH - 1 - len(os.fsencode(waiting))
 
 
 def _name(action: Action) -> str:

@@ -29,6 +29,7 @@ class NewFiles:
 
     def __init__(self) -> None:
         self._written: list[tuple[str, str, bool]] = []  # partial, path, to be synced yet?
+        self._folders: set[str] = set()
         self._bytes = 0
 
     def __enter__(self) -> Self:
@@ -87,19 +88,20 @@ class NewFiles:
             self._finish()
         folder, name = os.path.split(path)
         partial = os.path.join(folder, disk.partial_name(name))  # noqa: PTH118
+        self._folders.add(folder)
         self._written.append((partial, os.fspath(path), to_sync))
         return partial
 
     def _finish(self) -> None:
         disk.sync_files([partial for partial, _, to_sync in self._written if to_sync])
-        folders = list({os.path.dirname(path) for _, path, _ in self._written})  # noqa: PTH120
         try:
             while self._written:
                 partial, path, _ = self._written[-1]
                 disk.rename_no_replace(partial, path)
                 self._written.pop()
         finally:
-            disk.sync_folders(folders)
+            disk.sync_folders(list(self._folders))
+        self._folders.clear()
         self._bytes = 0
 
 

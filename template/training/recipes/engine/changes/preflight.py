@@ -46,9 +46,10 @@ def refuse_conflicts(project: Project, wanted: Plan) -> None:
     """Raise UserError if something lies where the plan puts a file, or on the way there."""
     parents: set[str] = set()
     root, going = str(project.root), {a.src for a in wanted.actions if a.verb in GOING}
+    is_there = disk.looking()
     for path in made(wanted):
         there = os.path.join(root, path)  # noqa: PTH118 - for each of many files
-        if path not in going and os.path.lexists(there):
+        if path not in going and is_there(there):
             raise UserError(f"{path}: is there already; move it away, or plan again")
         parents.add(path.rpartition("/")[0])
     folders = {f for name in parents for f in (PurePosixPath(name), *PurePosixPath(name).parents)}

@@ -1,6 +1,5 @@
 """Carry out the `restore` actions of a plan: members of a verified archive become files again."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -33,11 +32,11 @@ def unpack(
     held = [action for action in actions if action.facts["member"] in members]
     gone = (str(a.dst) for a in actions if a.facts["member"] not in members)
     left = dict.fromkeys(gone, "its archive does not hold it any more")
-    fresh = []
+    fresh, is_there = [], disk.looking()
     for record in (_record(action, members) for action in held):
         if steps.journal.state("create", record.id) == "done" or _found(steps, record):
             continue
-        if os.path.lexists(steps.place(record.id)):
+        if is_there(steps.place(record.id)):
             left[record.id] = "something is there already"
         else:
             fresh.append(record)

@@ -133,6 +133,7 @@ class _Taken:
         ours = (project.root / folder for folder in (project.folders.history, recipes))
         self._ours = tuple(f"{folder}/" for folder in ours)
         self._checked: set[str] = set()  # folders that were looked at
+        self._is_there = disk.looking()
 
     def __call__(self, path: str) -> None:
         """Raise UserError if something is there, or if the place is not one for outputs."""
@@ -143,7 +144,7 @@ class _Taken:
             self._checked.add(folder)
         if name.casefold() == ".git" or f"{place}/".startswith(self._ours):
             raise UserError(f"{path}: is no place for a training output; use --to DIR")
-        if os.path.lexists(place):
+        if self._is_there(place):
             raise UserError(f"{path}: is already there; move it away, or use --to DIR")
 
     def _refuse_folder(self, path: str) -> None:
