@@ -128,10 +128,15 @@ def entry(root: Path, name: str) -> Entry:
     return Entry(name, "file", root=str(root))
 
 
+def changed_inside(data: bytes) -> bytes:
+    """Return the data with one bit changed, beyond all samples."""
+    return data[:20_000] + bytes([data[20_000] ^ 1]) + data[20_001:]
+
+
 def test_files_of_equal_bytes_are_found(tmp_path: Path) -> None:
     """Sizes, samples and all bytes are compared in this order."""
     data = os.urandom(50_000)
-    changed = data[:20_000] + b"x" + data[20_001:]  # beyond all samples
+    changed = changed_inside(data)
     assert found(tmp_path, a=data, b=data, c=changed, d=data[:-1], e=b"1", f=b"1") == (
         ("a", "b"),
         ("e", "f"),
@@ -157,7 +162,7 @@ def test_a_file_that_cannot_be_read_equals_nothing(tmp_path: Path) -> None:
 def test_two_files_of_known_hashes_are_not_compared(tmp_path: Path) -> None:
     """The hashes are believed, here against the bytes; a file without one is compared as ever."""
     data = os.urandom(50_000)
-    changed = data[:20_000] + b"x" + data[20_001:]
+    changed = changed_inside(data)
     for name, content in {"a": data, "b": changed, "c": data}.items():
         (tmp_path / name).write_bytes(content)
     entries = [entry(tmp_path, name) for name in "abc"]
