@@ -39,12 +39,10 @@ def show_or_apply(
 
     `argv` are the arguments of the recipe, for the command that is shown as the next step.
     """
-    from engine import plan_text  # status and others that only look need none of this
-    from engine.changes.apply import apply
-    from engine.changes.preflight import space
-
     plan = replace(plan, fast=vars(arguments).get("fast", False))
     if arguments.apply and plan.changes:
+        from engine.changes.apply import apply  # who only looks need not wait for it
+
         read = sum(action.bytes for action in plan.actions if action.verb in ("pack", "restore"))
         with show.progress(plan.recipe, read) as on_bytes:
             purges = vars(arguments).get("purge_as_you_go", False)
@@ -52,11 +50,16 @@ def show_or_apply(
         if arguments.json:
             print(show.as_json(plan, outcome.run, outcome.left))
         else:
+            from engine import plan_text
+
             plan_text.print_outcome(plan, outcome.left, outcome.freed)
         return FAILED if outcome.left else DONE
     if arguments.json:
         print(show.as_json(plan, None))
     else:
+        from engine import plan_text
+        from engine.changes.preflight import space
+
         purges = vars(arguments).get("purge_as_you_go", False)
         needs = space(project, plan, purges) if plan.changes else ()
         told = (f"{s.place}: {show.size(s.needed)} needed, {show.size(s.free)} free" for s in needs)

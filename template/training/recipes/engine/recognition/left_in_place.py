@@ -37,8 +37,8 @@ def mark(root: Path, inventory: Inventory) -> None:
 
 
 def _dvc_paths(root: Path, entries: Mapping[str, Entry]) -> Iterator[str]:
-    told = [path for path in entries if path.endswith((".dvc", *_OUTPUTS))]
-    for path in told:
+    ends = (".dvc", *_OUTPUTS)
+    for path in [path for path in entries if path.endswith(ends)]:
         if entries[path].kind != "file":
             continue
         if path.endswith(".dvc"):

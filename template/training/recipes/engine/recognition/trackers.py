@@ -47,7 +47,8 @@ class TrackedRun:
 def tracked_runs(root: Path, inventory: Inventory, rules: Conventions) -> tuple[TrackedRun, ...]:
     """Return the runs in the stores of a project that tell of metrics or hold checkpoints."""
     closed = (folder for folder, why in inventory.closed.items() if why == "a tracker's")
-    databases = [path for path in inventory.entries if f"/{path}".endswith("/mlflow.db")]
+    named = [path for path in inventory.entries if path.endswith("mlflow.db")]
+    databases = [path for path in named if path.rpartition("/")[2] == "mlflow.db"]
     known = {run: told for path in databases for run, told in _database(root / path)}
     runs = []
     for folder in closed:
