@@ -14,6 +14,7 @@ from engine.errors import UserError
 from engine.plans.cleanup_plan import Mess, Options, cleanup
 from engine.project import Project, open_project
 from engine.recognition import findings
+from engine.recognition.production import METADATA_LIMIT
 from mess import NOW, fates, roles
 from torch_writer import Tensor, save
 
@@ -110,7 +111,7 @@ def test_a_production_model_competes_with_its_full_value(project: Project) -> No
         b'{"value": NaN}',
         b'{"value": 1e999, "metric": ["auc"], "direction": "up", "date": "2025-99-99"}',
         b'{"value": true, "metric": {"a": 1}, "date": 7, "task": ["x"]}',
-        b" " * (findings.METADATA_LIMIT + 1),
+        b" " * (METADATA_LIMIT + 1),
     ],
 )
 def test_metadata_that_makes_no_sense_is_not_believed(project: Project, metadata: bytes) -> None:

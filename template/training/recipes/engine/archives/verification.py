@@ -16,7 +16,7 @@ from engine.changes import disk, history, purge
 from engine.changes.known_hashes import Known, KnownHashes
 from engine.project import Project
 from engine.recognition import content, identity
-from engine.recognition.findings import read_metadata
+from engine.recognition.production import read_metadata
 
 LINE_LIMIT = 4096  # bytes of a checksum
 

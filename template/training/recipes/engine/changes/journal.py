@@ -27,12 +27,12 @@ _LAST = 1 << 16  # bytes that surely hold the last line
 State = Literal["intent", "done", "undone"]
 Op = Literal[
     "phase",  # id is "apply", "undo" or "purge": when it began, when it was finished
-    "checked",  # the originals of the archive `id` looked as they were packed, in quarantine
-    "folder",  # dst was made
+    "checked",  # the originals of the archive `id` were, in quarantine, what was packed
+    "folder",  # dst was made; with src, by renaming that folder
     "move",  # src was renamed to dst
     "quarantine",  # src was renamed to dst, in quarantine; `kept` says where its bytes are as well
     "create",  # dst was written: a document, an archive, a copy on another file system
-    "remove_folder",  # src, empty, was removed
+    "remove_folder",  # src, empty, was removed, or renamed with all in it
     "purge",  # src, in quarantine, was deleted for good
     "left",  # src was left alone; `kept` says why
 ]

@@ -17,7 +17,7 @@ from engine.project import Project
 from engine.readers import read
 from engine.recognition import identity
 from engine.recognition.attribution import Checkpoint, attribute
-from engine.recognition.findings import in_production
+from engine.recognition.production import in_production
 from engine.recognition.runs import Run
 from engine.reports.descriptions import for_papers
 

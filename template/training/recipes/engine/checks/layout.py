@@ -17,7 +17,7 @@ from engine.plans.production_papers import papers
 from engine.readers import WEIGHTS
 from engine.recognition import content, identity, metrics
 from engine.recognition.attribution import Checkpoint
-from engine.recognition.findings import read_metadata
+from engine.recognition.production import read_metadata
 
 ARCHIVE = re.compile(r"\.(?:tar\.gz|json|sha256|remote)\Z")
 POINTER = re.compile(

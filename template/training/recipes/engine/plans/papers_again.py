@@ -13,7 +13,7 @@ from engine.plans.production_papers import logged_epochs, papers
 from engine.project import Project
 from engine.recognition import identity
 from engine.recognition.attribution import Checkpoint
-from engine.recognition.findings import in_production, read_metadata
+from engine.recognition.production import in_production, read_metadata
 from engine.recognition.scan import Inventory, scan_layout
 from engine.reports import model_card
 from engine.reports.additions import carried

@@ -10,7 +10,7 @@ from engine.plans.destinations import curve_beside
 from engine.project import Project
 from engine.recognition import identity
 from engine.recognition.attribution import Checkpoint
-from engine.recognition.findings import read_metadata
+from engine.recognition.production import read_metadata
 from engine.recognition.runs import Run
 from engine.recognition.scan import Inventory
 from engine.reports.descriptions import epochs

@@ -25,7 +25,7 @@ from engine.project import Project
 from engine.recognition import experiments, in_use, metrics
 from engine.recognition.attribution import Checkpoint, Evidence, attribute
 from engine.recognition.evidence import Reading
-from engine.recognition.findings import in_production
+from engine.recognition.production import in_production
 from engine.recognition.runs import Run
 from engine.recognition.scan import Inventory, scan_layout, tracked
 from engine.recognition.selection import Group, groups

@@ -16,7 +16,7 @@ from engine.project import Project
 from engine.readers import dates, read
 from engine.recognition import identity, metrics
 from engine.recognition.attribution import attribute
-from engine.recognition.findings import read_metadata
+from engine.recognition.production import read_metadata
 from engine.recognition.runs import Run
 from engine.recognition.scan import Inventory
 from engine.relinking.moves import Moves

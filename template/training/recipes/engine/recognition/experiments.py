@@ -19,8 +19,8 @@ from engine.readers import WEIGHTS, config_file, dates, read
 from engine.recognition import folder_checkpoints, in_use, metrics
 from engine.recognition.attribution import Checkpoint, attribute
 from engine.recognition.evidence import Reading
-from engine.recognition.findings import read_metadata
 from engine.recognition.identity import folder_key
+from engine.recognition.production import read_metadata
 from engine.recognition.runs import Run, is_weights
 from engine.recognition.scan import Entry, Inventory, matches
 from engine.recognition.selection import groups, task_of

@@ -14,6 +14,7 @@ from engine.plans.cleanup_plan import Mess, Options, cleanup
 from engine.plans.plan import Action, Plan
 from engine.project import Project
 from engine.recognition import findings, identity
+from engine.recognition.production import read_metadata
 from engine.recognition.selection import Group, groups
 
 WORDS = {
@@ -69,7 +70,7 @@ def _in_layout(project: Project, path: str) -> Explanation | None:
         rule = f"part of the experiment {name}"
         return Explanation(rule, None, (), (f"just archive {shlex.quote(name)} packs it",))
     if kind == "production":
-        about = findings.read_metadata(project.root / folders[kind] / f"{identity.stem(path)}.json")
+        about = read_metadata(project.root / folders[kind] / f"{identity.stem(path)}.json")
         why, listed = about.get("chosen_because", "no metadata says why"), about.get("evidence")
         evidence = tuple(listed) if isinstance(listed, list) else ()
         return Explanation(f"in production: {why}", None, evidence, ("just promote replaces it",))

@@ -12,7 +12,7 @@ from engine.project import Project
 from engine.readers import read
 from engine.recognition import in_use
 from engine.recognition.evidence import Reading
-from engine.recognition.findings import read_metadata
+from engine.recognition.production import read_metadata
 from engine.recognition.scan import Inventory, matches
 
 

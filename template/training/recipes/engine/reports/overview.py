@@ -13,18 +13,17 @@ from typing import Any, Literal
 from engine import names, readers
 from engine.archives import catalog
 from engine.archives.manifest import manifest_of
-from engine.changes import disk, history
+from engine.changes import disk, history, journal
 from engine.changes.known_hashes import KnownHashes
 from engine.plans.production_papers import Papers, papers
 from engine.project import Project
 from engine.recognition import metrics
 from engine.recognition.attribution import Checkpoint
-from engine.recognition.findings import in_production, read_metadata
+from engine.recognition.production import in_production, read_metadata
 from engine.recognition.scan import Entry, Inventory, scan_layout
 from engine.reports.curves import Curve, Curves
 
 ABOUT_LIMIT = 1 << 20  # bytes of a manifest that are read: what is said before its members
-LAST_LINE = 1 << 16  # bytes of a journal that surely hold its last line
 
 State = Literal["running", "failed", "finished"]
 
@@ -280,17 +279,7 @@ def _size(folder: Path) -> int:
 def _interrupted(project: Project) -> str | None:
     """Return the run whose journal does not end with the end of something."""
     for past in history.past_runs(project):
-        last = _last_line(past.folder / history.JOURNAL)
-        if (last.get("op"), last.get("state")) != ("phase", "done"):
+        last = journal.last(past.folder / history.JOURNAL)
+        if last is None or (last.op, last.state) != ("phase", "done"):
             return past.id
     return None
-
-
-def _last_line(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - LAST_LINE))
-            content = json.loads(file.read().splitlines()[-1])
-    except (OSError, ValueError, IndexError):
-        return {}
-    return content if isinstance(content, dict) else {}

@@ -16,7 +16,7 @@ from engine.changes import disk
 from engine.checks.subject import Violation
 from engine.errors import UserError
 from engine.project import Project
-from engine.recognition.findings import read_metadata
+from engine.recognition.production import read_metadata
 from engine.recognition.scan import Inventory, scan_layout
 from engine.reports.curves import Curves
 from engine.reports.overview import Archive, Experiment, Model, Overview, Told, moment
