@@ -144,7 +144,8 @@ class _Packing:
         return (tar_format.header(member) + data + tar_format.padding(member),)
 
     def _large(self, path: str, found: disk.Identity, member: Member) -> Iterator[bytes]:
-        sample = found.size, hashlib.sha256(disk.sample(path, found.size)).digest()
+        with disk.reading(path) as descriptor:
+            sample = found.size, hashlib.sha256(disk.sample(descriptor, found.size)).digest()
         if (first := self._alike.get(sample)) and first.sha256 == self._hash(path, found):
             copy = member._replace(sha256=first.sha256, copy_of=first.path)
             self.members.append(copy)

@@ -39,7 +39,7 @@ Op = Literal[
 
 
 class Record(NamedTuple):
-    """One line of the journal. Paths are relative to the project root, or absolute outside it."""
+    """A step in a state. Paths are relative to the project root, or absolute outside it."""
 
     op: Op
     id: str  # the same for all states of one step

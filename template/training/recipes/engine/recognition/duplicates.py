@@ -10,8 +10,7 @@ from engine.changes import disk
 from engine.garbage import no_collection
 from engine.recognition.scan import Entry
 
-PROBE = 4096  # bytes read at the start, the middle and the end before a whole file is compared
-WHOLE = 3 * PROBE  # bytes of a file that is read at once, so there is nothing left to compare
+WHOLE = 3 * disk.SAMPLE  # bytes of a file that is read at once, so nothing is left to compare
 
 Known = Callable[[Entry], str | None]  # the hash of a file that was read before and did not change
 
@@ -41,7 +40,7 @@ def _alike(root: str, group: list[Entry]) -> Iterable[list[Entry]]:
     """Return those of one size that are alike where they are probed: small ones in all bytes."""
     first: dict[bytes, Entry] = {}
     alike: dict[bytes, list[Entry]] = {}
-    probed, size = _whole if group[0].size <= WHOLE else _probe, group[0].size
+    probed, size = _whole if group[0].size <= WHOLE else disk.sample, group[0].size
     for entry in group:
         try:
             descriptor = disk.open_seen(f"{root}/{entry.path}")
@@ -64,14 +63,6 @@ def _one_per_inode(group: list[Entry]) -> list[Entry]:
 def _whole(descriptor: int, size: int) -> bytes:
     """Return all bytes of a small file, or one more if it has grown."""
     return os.read(descriptor, size + 1)
-
-
-def _probe(descriptor: int, size: int) -> bytes:
-    parts = []
-    for start in (0, size // 2, size - PROBE):
-        os.lseek(descriptor, start, os.SEEK_SET)
-        parts.append(os.read(descriptor, PROBE))
-    return b"".join(parts)
 
 
 def _equal(root: Path, group: list[Entry], known: Known) -> Iterator[list[Entry]]:
