@@ -1,7 +1,9 @@
 """A fresh project for every test that asks for one; modules with another in mind have their own."""
 
+import atexit
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,14 @@ from torch_writer import save
 
 # Each project of a test is gone before its bytecode, in the developer's cache, is of use again.
 os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+# So it is shared instead, by content, until the run ends; the workers of xdist inherit all of it.
+if "SHARED_BYTECODE" not in os.environ:
+    os.environ["SHARED_BYTECODE"] = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, os.environ["SHARED_BYTECODE"], ignore_errors=True)
+    startup = str(Path(__file__).with_name("startup"))
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        filter(None, (startup, os.environ.get("PYTHONPATH")))
+    )
 
 
 @pytest.fixture(scope="session")
