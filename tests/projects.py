@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -69,17 +70,18 @@ def tree(root: Path, without: tuple[str, ...] = ("training/.history",)) -> Tree:
     found = {}
     for where, folders, files in os.walk(root):
         for name in (*folders, *files):
-            path = Path(where, name)
-            inner = path.relative_to(root).as_posix()
+            path = f"{where}{os.sep}{name}"
+            inner = path[len(f"{root}{os.sep}") :].replace(os.sep, "/")
             if not any(inner == skip or inner.startswith(f"{skip}/") for skip in without):
-                status = path.lstat()
-                found[inner] = (_content(path), status.st_mode, status.st_mtime_ns)
+                status = os.lstat(path)
+                found[inner] = (_content(path, status.st_mode), status.st_mode, status.st_mtime_ns)
     return found
 
 
 def contents(root: Path) -> set[str]:
     """Return the hashes of all files below a folder."""
-    return {_content(path) for path in root.rglob("*") if path.is_file() and not path.is_symlink()}
+    files = (path for path in root.rglob("*") if path.is_file() and not path.is_symlink())
+    return {hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def changed(before: Mapping[str, object], after: Mapping[str, object]) -> set[str]:
@@ -87,10 +89,10 @@ def changed(before: Mapping[str, object], after: Mapping[str, object]) -> set[st
     return {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
 
 
-def _content(path: Path) -> str:
-    if path.is_symlink():
+def _content(path: str, mode: int) -> str:
+    if stat.S_ISLNK(mode):
         return f"-> {os.readlink(path)}"  # noqa: PTH115 - undecodable targets too
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest() if stat.S_ISREG(mode) else "folder"
 
 
 __all__ = [
