@@ -28,10 +28,10 @@ CHANGES = {
 }
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
+@cache
+def renamed(base: Path) -> Path:
     """A project with a promoted model, whose name templates have changed since."""
-    made = new_project(tmp_path)
+    made = new_project(base / "renamed")
     train(made, "2025-07-25_net_first", [0.51, 0.5929])
     just(made, "promote", "2025-07-25_net_first", "--now", "2025-08-02T12:00:00")
     (made / "eval.py").write_text(f"M = '{OLD_MODEL}.pth'\n")
@@ -43,6 +43,12 @@ def project(tmp_path: Path) -> Path:
     conventions.write_text(text)
     commit_all(made)
     return made
+
+
+@pytest.fixture
+def project(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of that project."""
+    return twin(renamed(tmp_path_factory.getbasetemp()), tmp_path)
 
 
 def test_a_changed_template_is_followed_by_model_and_papers(project: Path) -> None:
