@@ -62,13 +62,14 @@ def parse(
     return None
 
 
+@lru_cache(maxsize=256)
 def template_fields(template: str) -> frozenset[str]:
     """Return the fields of a name template.
 
     Raises ValueError, one line, if it is malformed, or if what it builds is no legal file name or
     could not be read back.
     """
-    fields = frozenset(part.field for part in template_parts(template) if part.field)
+    fields = frozenset(part.field for part in _parts(template) if part.field)
     vocabulary = ("a_v1",) if "experiment_name" in fields else ()
     for values in _SAMPLES:
         expected = {field: build(f"x{{{field}}}", decimals=4, **values)[1:] for field in fields}
@@ -81,8 +82,13 @@ def template_fields(template: str) -> frozenset[str]:
 
 
 @lru_cache(maxsize=256)
+def _parts(template: str) -> tuple[Part, ...]:
+    return tuple(template_parts(template))
+
+
+@lru_cache(maxsize=256)
 def _pattern(template: str, model_type: str | None, decimals: int | None) -> re.Pattern[str]:
-    parts = tuple(template_parts(template))
+    parts = _parts(template)
     repeated = len({part.field for part in parts if part.field}) < sum(
         bool(part.field) for part in parts
     )
@@ -118,7 +124,7 @@ def _value_pattern(part: Part, decimals: int | None) -> str:
 
 
 def _fields(template: str, groups: dict[str, str | None]) -> dict[str, str] | None:
-    formats = {part.field: part.format for part in template_parts(template)}
+    formats = {part.field: part.format for part in _parts(template)}
     fields = {field: text or UNKNOWN.get(field, "") for field, text in groups.items()}
     for field in fields.keys() & FORMATS.keys():
         try:
