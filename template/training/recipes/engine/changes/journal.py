@@ -103,35 +103,33 @@ class Journal:
         Raises OSError. After a failure nothing more is written, unless the disk was full and the
         records are off it.
         """
-        lines: list[bytes] = []
-        noted: dict[tuple[Op, str], Record] = {}
-        for seq, (together, now) in enumerate(_together(records, state), self._written + 1):
-            steps: list[str | tuple[object, ...]] = []
-            for record in together:
-                step, told = record[:2], record[3:10]
-                before = self._last.get(step)
-                if before and told in (_NOTHING, before[3:10]):
-                    steps.append(record.id)
-                    told = before[3:10]
-                else:
-                    steps.append((record.id, *told))
-                noted[step] = Record._make((*step, now, *told, seq))
-            lines.append(_line(together[0].op, now, steps, seq))
-        if not lines:
-            return
         if not self._intact:
             raise OSError(errno.EIO, "the journal could not be written to before")
-        self._intact = False
+        noted: dict[tuple[Op, str], Record] = {}
+        seq = self._written
         end = os.lseek(self._descriptor, 0, os.SEEK_END)
+        self._intact = False
         try:
-            disk.write_all(self._descriptor, b"".join(lines))
-            disk.sync(self._descriptor)
+            for seq, (together, now) in enumerate(_together(records, state), self._written + 1):
+                steps: list[str | tuple[object, ...]] = []
+                for record in together:
+                    step, told = record[:2], record[3:10]
+                    before = self._last.get(step)
+                    if before and told in (_NOTHING, before[3:10]):
+                        steps.append(record.id)
+                        told = before[3:10]
+                    else:
+                        steps.append((record.id, *told))
+                    noted[step] = Record._make((*step, now, *told, seq))
+                disk.write_all(self._descriptor, _line(together[0].op, now, steps, seq))
+            if noted:
+                disk.sync(self._descriptor)
         except OSError as problem:
             os.ftruncate(self._descriptor, end)  # half a line in the middle would stop everything
             self._intact = problem.errno in disk.FULL
             raise
         self._intact = True
-        self._written += len(lines)
+        self._written = seq
         self._last |= noted
 
     def mark(self, records: Iterable[Record], state: State) -> None:
