@@ -4,7 +4,7 @@ import atexit
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,8 @@ if "SHARED_BYTECODE" not in os.environ:
     os.environ["PYTHONPATH"] = os.pathsep.join(
         filter(None, (startup, os.environ.get("PYTHONPATH")))
     )
+
+NOBODY = 65534  # the user who owns nothing
 
 
 @pytest.fixture(scope="session")
@@ -53,3 +55,24 @@ def write(tmp_path: Path) -> Callable[..., None]:
             save(target, content)
 
     return write
+
+
+@pytest.fixture
+def unprivileged() -> Iterator[Callable[[], None]]:
+    """Makes the test run as a user who, unlike root, may not read everything.
+
+    Nothing may be left to be imported by then: that user may not read Python's own folder either.
+    """
+    if os.name == "nt":
+        pytest.skip("Windows takes no permission to read away by a mode")
+    user = os.geteuid()
+    yield lambda: os.seteuid(user or NOBODY)
+    os.seteuid(user)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user may enter; those of pytest are the one's alone who runs it."""
+    with tempfile.TemporaryDirectory() as home:
+        Path(home).chmod(0o755)
+        yield Path(home)

@@ -100,9 +100,9 @@ def findings(printed: str) -> list[Finding]:
     return [(m["path"], int(m["line"]), m["rule"]) for m in lines if m]
 
 
-def in_order(project: Path, *words: str) -> None:
-    """Run a check that finds nothing."""
-    assert checked(project, *words) == (0, "", "All in order.\n")
+def is_in_order(project: Path, *words: str) -> bool:
+    """Return whether a check finds nothing, and says so."""
+    return checked(project, *words) == (0, "", "All in order.\n")
 
 
 def checkpoint(path: Path, value: float = 0.4, age: float = AGO) -> None:
@@ -161,7 +161,7 @@ def test_a_full_project_is_in_order(project: Path) -> None:
             "model_weights/pretrained/PAT-L_29k_weights.h5": "",
         },
     )
-    in_order(project)
+    assert is_in_order(project)
 
 
 # --- layout and names -----------------------------------------------------------------------------
@@ -275,7 +275,7 @@ def test_a_checkout_without_lfs_is_compared_by_its_pointer(project: Path, same: 
     version = "version https://git-lfs.github.com/spec/v1"
     (project / MODEL).write_text(f"{version}\noid sha256:{sha256}\nsize {about['size']}\n")
     if same:
-        in_order(project)
+        assert is_in_order(project)
     else:
         assert found(project) == [(METADATA, 1, "metadata")]
 
@@ -297,7 +297,7 @@ def test_a_clone_has_manifests_without_archives(project: Path, tmp_path: Path) -
     git(tmp_path, "clone", "--quiet", str(project), "clone")
     assert not list((tmp_path / "clone" / ARCHIVED).glob("*.tar.gz"))
     assert list((tmp_path / "clone" / ARCHIVED).glob("*.json"))
-    in_order(tmp_path / "clone")
+    assert is_in_order(tmp_path / "clone")
     Path(f"{project / PACKED}.tar.gz").unlink()
     assert found(project) == [(PACKED + ".json", 1, "archive")]
 
@@ -319,7 +319,7 @@ def test_outputs_outside_the_layout_are_reported(project: Path) -> None:
 def test_what_is_in_use_is_left_out_unless_git_tracks_it(project: Path) -> None:
     """A run that goes on is no violation; a checkpoint that is about to be committed is."""
     checkpoint(project / "best.pth", age=0)
-    in_order(project)
+    assert is_in_order(project)
     git(project, "init", "--quiet")
     git(project, "add", "--force", "best.pth")
     assert found(project) == [("best.pth", 1, "outside")]
@@ -365,7 +365,7 @@ def test_paths_that_a_clean_up_moved_are_reported(cleaned: Path, tmp_path: Path)
     assert lines == [4, 5, 6, 7, 8, 9, 10]
     assert NOW in checked(project, "train.py")[1]
     just(project, "undo")
-    in_order(project, "train.py")
+    assert is_in_order(project, "train.py")
 
 
 NOW = f"{FORMER!r} is elsewhere: at model_weights/production/pat_conv_l_v0.5929.pth"
@@ -439,7 +439,7 @@ def test_tests_and_what_is_left_alone_may_write_where_they_like(project: Path) -
     git(project, "init", "--quiet")
     text = (project / CONVENTIONS).read_text()
     (project / CONVENTIONS).write_text(text.replace("leave_alone = []", 'leave_alone = ["mine"]'))
-    in_order(project)
+    assert is_in_order(project)
 
 
 @pytest.mark.parametrize(
@@ -456,7 +456,7 @@ def test_source_that_python_cannot_read_is_left_out_aloud(project: Path, source:
 def test_warnings_of_the_source_are_not_ours(project: Path) -> None:
     """An invalid escape in a checked file is not warned about."""
     make_files(project, {"a.py": 'x = "\\d"\nassert (1, "always")\n'})
-    in_order(project)
+    assert is_in_order(project)
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8"), min_size=1, max_size=30))
@@ -572,7 +572,7 @@ def test_paths_restrict_the_check(project: Path) -> None:
     assert findings(inner.stdout) == [("src/b.py", 2, "checkpoint-target")]
     assert found(project, "best.pth", CONVENTIONS) == [("best.pth", 1, "outside")]
     assert len(found(project, ".")) == 3
-    in_order(project, "README.md", CONVENTIONS)
+    assert is_in_order(project, "README.md", CONVENTIONS)
 
 
 def test_a_restricted_check_reads_no_weights_that_were_not_named(project: Path) -> None:
@@ -581,7 +581,7 @@ def test_a_restricted_check_reads_no_weights_that_were_not_named(project: Path) 
     about = json.loads((project / METADATA).read_text())
     (project / METADATA).write_text(json.dumps(about | {"sha256": "0" * 64}))
     make_files(project, {"a.py": ""})
-    in_order(project, "a.py")
+    assert is_in_order(project, "a.py")
     assert found(project, MODEL) == [(METADATA, 1, "metadata")]
     assert found(project, METADATA) == [(METADATA, 1, "metadata")]
 
@@ -652,7 +652,7 @@ def test_a_fix_is_shown_first_and_taken_back_whole(project: Path) -> None:
     assert all(path in shown for path in (METADATA, SUMMARY, PACKED + ".sha256", "best.pth"))
     assert "Next: just check --fix --apply" in shown
     just(project, "check", "--fix", "--apply")
-    in_order(project)
+    assert is_in_order(project)
     about = json.loads((project / METADATA).read_text())
     assert about["sha256"] == hashlib.sha256((project / MODEL).read_bytes()).hexdigest()
     assert (about["model_type"], about["value"]) == ("pat_conv_l", 0.592912)
@@ -672,7 +672,7 @@ def test_a_model_that_is_a_folder_is_mended_too(project: Path) -> None:
         (folder, "summary"),
     }
     just(project, "check", "--fix", "--apply")
-    in_order(project)
+    assert is_in_order(project)
     (project / folder / "config.json").write_text("{ }")
     assert found(project) == [(folder + ".json", 1, "metadata")]
 
@@ -705,7 +705,7 @@ def test_a_fix_waits_for_an_interrupted_run(project: Path) -> None:
     plan = {"recipe": "cleanup", "created": "", "actions": [], "emptied": [], "checkpoints": []}
     (run / "plan.json").write_text(json.dumps(plan | {"notes": []}))
     assert "was interrupted" in just(project, "check", "--fix", status=2).stderr
-    in_order(project)
+    assert is_in_order(project)
 
 
 # --- in a hook, in continuous integration ---------------------------------------------------------

@@ -26,6 +26,7 @@ import archive as archive_recipe
 import cleanup
 import purge
 import undo
+from conftest import NOBODY
 from conventions_text import CONVENTIONS
 from engine.changes import disk
 from engine.changes.journal import Record
@@ -34,7 +35,6 @@ from place import Place
 from projects import changed
 
 ROOT = os.geteuid() == 0
-NOBODY = 65534
 
 
 @pytest.fixture

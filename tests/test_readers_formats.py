@@ -1,8 +1,8 @@
 """The registry, safetensors, HDF5, and files that only look like weights."""
 
 import json
-import os
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -137,12 +137,14 @@ def test_other_files_are_nobodys(tmp_path: Path) -> None:
     assert given_file(tmp_path, "a.png", b"\x89PNG") is None
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads everything")
-def test_a_file_that_may_not_be_read_is_unreadable(tmp_path: Path) -> None:
+def test_a_file_that_may_not_be_read_is_unreadable(
+    open_folder: Path, unprivileged: Callable[[], None]
+) -> None:
     """A missing permission is a problem of that file, not an exception."""
-    (tmp_path / "a.pt").write_bytes(b"")
-    (tmp_path / "a.pt").chmod(0)
-    reading = read(tmp_path / "a.pt", "a.pt")
+    (open_folder / "a.pt").write_bytes(b"")
+    (open_folder / "a.pt").chmod(0)
+    unprivileged()
+    reading = read(open_folder / "a.pt", "a.pt")
     assert reading and reading.problem == "cannot be read: Permission denied"
 
 

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -136,28 +137,28 @@ def test_matching_heeds_case_and_takes_odd_names_as_they_are() -> None:
     assert not matches("a/b", ())
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root reads everything")
-def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_read_is_named(
+    open_folder: Path, unprivileged: Callable[[], None]
+) -> None:
     """The rest is scanned."""
-    make(tmp_path, "secret/x.pt", "a.pt")
-    (tmp_path / "secret").chmod(0)
-    try:
-        found = look(tmp_path)
-    finally:
-        (tmp_path / "secret").chmod(0o755)
+    make(open_folder, "secret/x.pt", "a.pt")
+    assert "secret/x.pt" in look(open_folder).entries
+    (open_folder / "secret").chmod(0)
+    unprivileged()
+    found = look(open_folder)
     assert found.closed["secret"].startswith("cannot be read")
     assert "a.pt" in found.entries
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root reads everything")
-def test_what_is_listed_and_cannot_be_reached_is_named(tmp_path: Path) -> None:
+def test_what_is_listed_and_cannot_be_reached_is_named(
+    open_folder: Path, unprivileged: Callable[[], None]
+) -> None:
     """A folder that may be read and not searched shows names and nothing more."""
-    make(tmp_path, "listed/x.pt")
-    (tmp_path / "listed").chmod(0o444)
-    try:
-        found = look(tmp_path)
-    finally:
-        (tmp_path / "listed").chmod(0o755)
+    make(open_folder, "listed/x.pt")
+    assert "listed/x.pt" in look(open_folder).entries
+    (open_folder / "listed").chmod(0o444)
+    unprivileged()
+    found = look(open_folder)
     assert found.closed["listed/x.pt"].startswith("cannot be read")
     assert "listed/x.pt" not in found.entries
 

@@ -461,6 +461,9 @@ def test_a_new_size_of_the_terminal_reaches_the_command(
     terminal.read_until(b"size 99")
     os.write(terminal.screen, b"\x03")
     terminal.status()
+    experiment = project / ACTIVE / "2025-07-25_resnet50"
+    assert "size 99\n" in (experiment / "training.log").read_text()
+    assert record_of(experiment)["exit_status"] == 130
 
 
 # ---- the command's output, when something is wrong with screen or log
