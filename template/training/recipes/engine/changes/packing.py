@@ -27,7 +27,7 @@ class Packing:
     ) -> None:
         self.steps, self.root, self.journal = steps, steps.root, steps.journal
         self.plan, self.leaving, self.on_bytes = plan, leaving, on_bytes
-        self.packed: dict[str, disk.Identity] = {}  # each original as it was when it was read
+        self.packed: dict[str, disk.Identity] = {}  # each original of an archive, as it was read
 
     def pack(self, target: str, actions: Sequence[Action]) -> list[Record]:
         """Return the records of the originals, now in quarantine; none if they were left alone."""
@@ -68,6 +68,7 @@ class Packing:
 
         planned = {str(action.src): action for action in actions}
         path = self.root / target
+        self.packed.clear()
 
         def look(name: str, found: disk.Identity) -> None:
             action = planned[name]
