@@ -19,6 +19,7 @@ from selenium.webdriver.support.select import Select
 
 from engine.checks.subject import Violation
 from engine.project import open_project
+from engine.recognition.scan import Inventory
 from engine.reports import report_html
 from engine.reports.curves import Curve
 from engine.reports.overview import Archive, Experiment, Overview, Told
@@ -46,7 +47,8 @@ def run(name: str, value: float | None = None, *, points: Sequence[float] = (), 
 
 def overview(*experiments: Experiment, archives: Sequence[Archive] = ()) -> Overview:
     disk = {"active": 3000, "archived": 0, "production": 0, "quarantine": 5, "free": 10**9}
-    return Overview(experiments, (), tuple(archives), disk, None, None)
+    nothing = Inventory({}, frozenset(), {})
+    return Overview(experiments, (), tuple(archives), disk, None, None, nothing)
 
 
 @pytest.fixture(scope="module")

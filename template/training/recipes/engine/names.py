@@ -135,6 +135,7 @@ def _fields(template: str, groups: dict[str, str | None]) -> dict[str, str] | No
     return fields if all(map(is_slug, slugs)) else None
 
 
+@lru_cache(maxsize=4096)
 def _plain_digits(field: str, text: str, form: str) -> str:
     if text == UNKNOWN[field]:
         return text

@@ -46,12 +46,14 @@ class Wish:
     even_if_worse: bool = False
 
 
-def promote(project: Project, wish: Wish) -> Plan:
+def promote(project: Project, wish: Wish, inventory: Inventory | None = None) -> Plan:
     """Return the plan of a promotion; it has no actions if the same bytes are in production.
 
+    Who has an inventory already and wants no more than a look need not wait for another one.
     Raises UserError if nothing can be promoted, or should not be: its metric is worse.
     """
-    inventory = replace(scan_layout(project), tracked=tracked(project.root))
+    if inventory is None:
+        inventory = replace(scan_layout(project), tracked=tracked(project.root))
     home = _home(project, inventory, wish.experiment)
     run, readings = experiments.folder_run(project, inventory, home)
     found = attribute([run], readings, project.conventions)
@@ -84,7 +86,7 @@ def _home(project: Project, inventory: Inventory, argument: str) -> str:
     homes = [
         entry.path
         for entry in inventory.below(active)
-        if entry.kind == "folder" and str(PurePosixPath(entry.path).parent) == active
+        if entry.kind == "folder" and entry.path.rpartition("/")[0] == active
     ]
     typed = PurePosixPath(argument)
     meant = (f"{active}/{typed}", str(typed), *catalog.paths_meant(project, argument))

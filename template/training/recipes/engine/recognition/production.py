@@ -71,7 +71,8 @@ def _number(value: object) -> float | None:
 def read_metadata(path: Path) -> dict[str, object]:
     """Return what the metadata of a production model says; nothing if it cannot be read."""
     try:
-        if not stat.S_ISREG(path.lstat().st_mode) or path.stat().st_size > METADATA_LIMIT:
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size > METADATA_LIMIT:
             return {}
         content = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):

@@ -49,18 +49,20 @@ def _better(project: Project, seen: Overview, now: datetime) -> tuple[Experiment
         if best is None or best.path not in known:
             continue
         said, other = f"{best.value:.{decimals}f}", f"{rival.value:.{decimals}f}" if rival else ""
-        if said != other and _can_be_promoted(project, known[best.path], now):
+        if said != other and _can_be_promoted(project, seen, known[best.path], now):
             than = f", {rival.path} {other}" if rival else ", nothing like it is in production"
             return known[best.path], f"its {group.metric} is {said}{than}"
     return None
 
 
-def _can_be_promoted(project: Project, experiment: Experiment, now: datetime) -> bool:
+def _can_be_promoted(
+    project: Project, seen: Overview, experiment: Experiment, now: datetime
+) -> bool:
     """Return whether promote finds what its log tells of: a checkpoint, and evidence for it."""
     from engine.plans.promotion import Wish, promote  # most overviews need none of it
 
     try:
-        return bool(promote(project, Wish(experiment.name, now)).changes)
+        return bool(promote(project, Wish(experiment.name, now), seen.inventory).changes)
     except (UserError, OSError):
         return False
 

@@ -88,6 +88,7 @@ class Overview:
     disk: Mapping[str, int]  # bytes by folder, in quarantine, and free
     waiting_since: str | None  # the oldest run with originals in quarantine
     interrupted: str | None  # the run that comes first
+    inventory: Inventory  # of what lies in the layout
 
 
 def look(project: Project, rows: int | None) -> Overview:
@@ -101,6 +102,7 @@ def look(project: Project, rows: int | None) -> Overview:
         _disk(project, inventory, waiting),
         next(iter(waiting), None),
         _interrupted(project),
+        inventory,
     )
 
 
@@ -111,10 +113,9 @@ def _experiments(
     project: Project, inventory: Inventory, rows: int | None
 ) -> tuple[Experiment, ...]:
     files: dict[str, list[Entry]] = defaultdict(list)
-    depth = project.folders.active.count("/") + 1
+    begin = len(project.folders.active) + 1
     for entry in inventory.below(project.folders.active):
-        parts = entry.path.split("/")
-        home = "/".join(parts[: depth + 1])
+        home = entry.path[:begin] + entry.path[begin:].partition("/")[0]
         if entry.kind != "folder":
             files[home].append(entry)
         elif home == entry.path:
@@ -134,11 +135,11 @@ def _experiments(
 
 def _experiment(project: Project, home: str, files: list[Entry]) -> Experiment:
     conventions = project.conventions
-    name = PurePosixPath(home).name
+    name = home.rpartition("/")[2]
     fields = names.parse(
         conventions.names.experiment, name, model_types=conventions.project.model_types
     )
-    record = read_metadata(project.root / home / conventions.names.experiment_record)
+    record = read_metadata(project.root / f"{home}/{conventions.names.experiment_record}")
     day = (fields or {}).get("date", "")
     return Experiment(
         name,
@@ -254,12 +255,10 @@ def _about(manifest: Path) -> dict[str, Any]:
 
 
 def _disk(project: Project, inventory: Inventory, waiting: Mapping[str, int]) -> dict[str, int]:
-    folders = project.folders
-    sizes = dict.fromkeys(("active", "archived", "production"), 0)
-    for entry in inventory.entries.values():
-        for name in sizes:
-            if entry.path.startswith(f"{getattr(folders, name)}/"):
-                sizes[name] += entry.size
+    sizes = {
+        name: sum(e.size for e in inventory.below(getattr(project.folders, name)) if e.kind != "folder")
+        for name in ("active", "archived", "production")
+    }
     free = disk.free_bytes(project.root)
     return {**sizes, "quarantine": sum(waiting.values()), "free": free}
 
