@@ -124,13 +124,13 @@ def _value_pattern(part: Part, decimals: int | None) -> str:
 
 
 def _fields(template: str, groups: dict[str, str | None]) -> dict[str, str] | None:
-    formats = {part.field: part.format for part in _parts(template)}
     fields = {field: text or UNKNOWN.get(field, "") for field, text in groups.items()}
-    for field in fields.keys() & FORMATS.keys():
-        try:
-            fields[field] = _plain_digits(field, fields[field], formats[field])
-        except ValueError:  # the 31st of February
-            return None
+    for part in _parts(template):
+        if part.field in FORMATS:
+            try:
+                fields[part.field] = _plain_digits(part.field, fields[part.field], part.format)
+            except ValueError:  # the 31st of February
+                return None
     slugs = (fields[field] for field in fields if TEXTS.get(field) == SLUG and fields[field])
     return fields if all(map(is_slug, slugs)) else None
 

@@ -2,11 +2,12 @@
 
 import json
 import math
-import stat
+import os
 from datetime import datetime
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from engine import names
+from engine.changes import disk
 from engine.project import Project
 from engine.readers import dates
 from engine.recognition import metrics
@@ -68,13 +69,12 @@ def _number(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def read_metadata(path: Path) -> dict[str, object]:
+def read_metadata(path: disk.Name) -> dict[str, object]:
     """Return what the metadata of a production model says; nothing if it cannot be read."""
     try:
-        status = path.lstat()
-        if not stat.S_ISREG(status.st_mode) or status.st_size > METADATA_LIMIT:
-            return {}
-        content = json.loads(path.read_bytes())
+        with disk.reading(path) as descriptor:
+            size = os.fstat(descriptor).st_size
+            content = json.loads(os.read(descriptor, size)) if size <= METADATA_LIMIT else {}
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -139,7 +139,8 @@ def _experiment(project: Project, home: str, files: list[Entry]) -> Experiment:
     fields = names.parse(
         conventions.names.experiment, name, model_types=conventions.project.model_types
     )
-    record = read_metadata(project.root / f"{home}/{conventions.names.experiment_record}")
+    path = f"{home}/{conventions.names.experiment_record}"
+    record = read_metadata(os.path.join(project.root, path))  # noqa: PTH118 - for many
     day = (fields or {}).get("date", "")
     return Experiment(
         name,
