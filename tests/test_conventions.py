@@ -1,6 +1,5 @@
 """The strict loader of conventions.toml."""
 
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -41,7 +40,7 @@ def test_a_good_file_becomes_a_value(tmp_path: Path) -> None:
     assert conventions.metric.direction == "max"
     assert conventions.metric.by_model_type == {}
     assert conventions.archive.after_days == 30
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         conventions.archive.after_days = 1  # type: ignore[misc]
 
 

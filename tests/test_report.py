@@ -5,7 +5,6 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -42,7 +41,7 @@ def run(name: str, value: float | None = None, *, points: Sequence[float] = (), 
     curve = Curve(None if value is None else "auc", "max", value, (), tuple(points))
     facts = {"state": "finished", "model_type": "net", "started": NOW - timedelta(days=3), **more}
     path = f"training/experiments/active/{name}"
-    return replace(Experiment(name, path, "finished", None, None, 1000, 1, curve), **facts)
+    return Experiment(name, path, "finished", None, None, 1000, 1, curve)._replace(**facts)
 
 
 def overview(*experiments: Experiment, archives: Sequence[Archive] = ()) -> Overview:
@@ -377,9 +376,9 @@ def test_a_thousand_runs_stay_usable(
 ) -> None:
     """A few megabytes, made within a second; sorting and filtering takes no time one would see."""
     way = [0.5 + number / 77 for number in range(30)]
-    curve = replace(run("x", 0.5, points=way).curve, others=(("loss", way), ("val_loss", way)))
+    curve = run("x", 0.5, points=way).curve._replace(others=(("loss", way), ("val_loss", way)))
     many = [
-        replace(run(f"try_{i}", i / 1000), curve=replace(curve, value=i / 1000))
+        run(f"try_{i}", i / 1000)._replace(curve=curve._replace(value=i / 1000))
         for i in range(1000)
     ]
     began = time.process_time()

@@ -39,11 +39,10 @@ import stat
 import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, time
 from itertools import count
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 CONVENTIONS = Path(__file__).resolve().with_name("conventions.toml")
@@ -192,8 +191,7 @@ def _file_handlers(model_type: str, experiment: bool | str | Path) -> list[loggi
 # ---- names
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """A piece of a name template: text, or a field between two texts, perhaps optional."""
 
     before: str

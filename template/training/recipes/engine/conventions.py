@@ -5,10 +5,9 @@ import re
 import reprlib
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
 from itertools import permutations
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 from engine.errors import UserError
 from engine.names import template_fields
@@ -84,8 +83,7 @@ Direction = Literal["max", "min"]
 # ---- the schema
 
 
-@dataclass(frozen=True)
-class ProjectTable:
+class ProjectTable(NamedTuple):
     """What the project is called, and the model types that names may begin with."""
 
     name: Line
@@ -93,8 +91,7 @@ class ProjectTable:
     renamed: Mapping[Slug, Slug]
 
 
-@dataclass(frozen=True)
-class InTraining:
+class InTraining(NamedTuple):
     """Folders relative to the training folder."""
 
     archived: FolderPath
@@ -102,8 +99,7 @@ class InTraining:
     results: FolderPath
 
 
-@dataclass(frozen=True)
-class FolderTable:
+class FolderTable(NamedTuple):
     """Folders relative to the project root, before the environment and `.env` are asked."""
 
     training: FolderPath
@@ -115,8 +111,7 @@ class FolderTable:
     in_training: InTraining
 
 
-@dataclass(frozen=True)
-class NameTable:
+class NameTable(NamedTuple):
     """Templates of names; `engine.names` builds and parses them."""
 
     model: WeightsName
@@ -133,16 +128,14 @@ class NameTable:
     cleanup_report: DatedName
 
 
-@dataclass(frozen=True)
-class MetricOfType:
+class MetricOfType(NamedTuple):
     """The metric of one model type."""
 
     name: Line
     direction: Direction
 
 
-@dataclass(frozen=True)
-class MetricTable:
+class MetricTable(NamedTuple):
     """The metric that models are compared by, and how many decimals a name gives it."""
 
     name: Line
@@ -151,31 +144,27 @@ class MetricTable:
     by_model_type: Mapping[Slug, MetricOfType]
 
 
-@dataclass(frozen=True)
-class PretrainedTable:
+class PretrainedTable(NamedTuple):
     """Globs of weights that come from elsewhere."""
 
     patterns: tuple[Inside, ...]
 
 
-@dataclass(frozen=True)
-class ProductionTable:
+class ProductionTable(NamedTuple):
     """Checkpoints that win their group whatever the numbers say, and what tells groups apart."""
 
     pick: tuple[Inside, ...]
     group_by: tuple[Slug, ...]
 
 
-@dataclass(frozen=True)
-class ScanTable:
+class ScanTable(NamedTuple):
     """What the scan leaves alone."""
 
     leave_alone: tuple[Inside, ...]
     in_use_minutes: Count
 
 
-@dataclass(frozen=True)
-class ArchiveTable:
+class ArchiveTable(NamedTuple):
     """Retention, in days, numbers of experiments and GB of free disk; 0 turns a rule off."""
 
     after_days: Count
@@ -187,8 +176,7 @@ class ArchiveTable:
     min_copies: Copies
 
 
-@dataclass(frozen=True)
-class Conventions:
+class Conventions(NamedTuple):
     """All that conventions.toml says, checked."""
 
     format: Literal[1]
@@ -207,8 +195,8 @@ def located(folders: FolderTable, moved: Mapping[str, str]) -> dict[str, str]:
 
     `moved` holds the folders that lie elsewhere than conventions.toml says.
     """
-    places = {**vars(folders), **moved}
-    inner = vars(places.pop("in_training"))
+    places = {**folders._asdict(), **moved}
+    inner = places.pop("in_training")._asdict()
     return places | {key: f"{places['training']}/{path}" for key, path in inner.items()}
 
 
@@ -333,10 +321,10 @@ def _one_of(*choices: object) -> Callable[[object], str | None]:
 def _check_whole(conventions: Conventions) -> None:
     if pair := overlap(located(conventions.folders, {})):
         inner, outer = pair
-        nested = inner in {field.name for field in fields(InTraining)}
+        nested = inner in InTraining._fields
         at = ("folders", "in_training", inner) if nested else ("folders", inner)
         raise _ConventionError(f"{_dotted(at)} is or lies in the folder {outer}; name another", at)
-    names = vars(conventions.names)
+    names = conventions.names._asdict()
     if len({names[key] for key in _IN_EXPERIMENT}) < len(_IN_EXPERIMENT):
         at = ("names", "experiment_log")
         raise _ConventionError("two things in an experiment folder have one name; rename one", at)

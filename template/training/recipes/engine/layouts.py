@@ -4,8 +4,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.project import Project
 
@@ -21,8 +20,7 @@ FOLLOWED: Mapping[str, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """Where things lay, what they were called, and by which metrics models were compared."""
 
     folders: Mapping[str, str]  # of FOLLOWED, relative to the root
@@ -36,7 +34,7 @@ def current(project: Project) -> Layout:
     rules = project.conventions
     return Layout(
         {key: getattr(project.folders, key) for key in FOLLOWED},
-        vars(rules.names),
+        rules.names._asdict(),
         rules.project.model_types,
         {"": rules.metric.name} | {of: m.name for of, m in rules.metric.by_model_type.items()},
     )
@@ -56,7 +54,7 @@ def remember(project: Project) -> None:
     path = project.root / project.folders.history / RECORD
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{RECORD}.{os.getpid()}")
-    known = [asdict(layout) for layout in (*(old for old in noted if old != now), now)]
+    known = [layout._asdict() for layout in (*(old for old in noted if old != now), now)]
     with fresh.open("w", encoding="ascii") as file:
         file.write(json.dumps(known, indent=1) + "\n")
         file.flush()

@@ -91,7 +91,7 @@ def _choices(
     root: Path, rules: Conventions, environ: Mapping[str, str]
 ) -> dict[str, dict[str, str]]:
     try:
-        return folder_choices(root, vars(rules.folders), environ)
+        return folder_choices(root, rules.folders._asdict(), environ)
     except ValueError as error:
         raise UserError(str(error)) from None
 

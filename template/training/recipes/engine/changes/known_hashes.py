@@ -8,9 +8,8 @@ import contextlib
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.archives.catalog import SUFFIX
 from engine.changes.journal import Record
@@ -21,8 +20,7 @@ FILE = "hashes.json"  # {path: {"state", "sha256", "problem", "when"}}
 State = list[list[int]]  # device, inode, size, mtime_ns and ctime_ns of each file that was read
 
 
-@dataclass(frozen=True)
-class Known:
+class Known(NamedTuple):
     """What was found when a file, or a folder that is one model, was read last."""
 
     when: str  # ISO time, local
@@ -62,7 +60,7 @@ class KnownHashes:
     def note(self, path: str, state: State | None, known: Known) -> None:
         """Remember what was found in a file that had this state before it was read."""
         if state is not None:
-            self._noted[path] = {"state": state, **asdict(known)}
+            self._noted[path] = {"state": state, **known._asdict()}
 
     def save(self) -> None:
         """Write what was noted, beside what others noted meanwhile; files that went drop out."""

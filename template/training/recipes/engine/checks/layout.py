@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import fields as fields_of
 from pathlib import Path, PurePosixPath
 
 from engine import layouts, names, plan_text
@@ -29,11 +28,10 @@ POINTER_LIMIT = 1024  # bytes, by the specification of git-lfs
 
 def folders_exist(subject: Subject) -> Iterator[Violation]:
     """Yield the folders of the layout that are missing."""
-    inner = {field.name for field in fields_of(InTraining)}
     for key, folder in vars(subject.project.folders).items():
         if key == "history" or (subject.project.root / folder).is_dir():
             continue
-        at = ("folders", "in_training", key) if key in inner else ("folders", key)
+        at = ("folders", "in_training", key) if key in InTraining._fields else ("folders", key)
         if subject.wants(subject.conventions_path, folder):
             message = f"the folder {folder} is missing; make it, or name another"
             yield Violation(subject.conventions_path, subject.line_of_key(*at), "layout", message)

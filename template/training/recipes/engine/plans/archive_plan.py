@@ -106,7 +106,7 @@ def _about(decision: Decision, found: Found) -> dict[str, Any]:
         "date": experiment.started.isoformat() if experiment.started else None,
         "packed_because": decision.rule,
         "curves": found.curves,
-        "evidence": [vars(evidence) for evidence in found.best.evidence],
+        "evidence": [evidence._asdict() for evidence in found.best.evidence],
         "checkpoints": [describe(c, _role(c.role, c.problem)) for c in found.checkpoints],
     }
 

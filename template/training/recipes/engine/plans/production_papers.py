@@ -1,9 +1,9 @@
 """What belongs to a model in production: metadata, results summary with a curve, canonical log."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine import names, readers
 from engine.plans.destinations import curve_beside
@@ -18,8 +18,7 @@ from engine.reports.descriptions import epochs
 SUMMARY_LIMIT = 1 << 20  # bytes read to see which model a summary is of
 
 
-@dataclass(frozen=True)
-class Papers:
+class Papers(NamedTuple):
     """Where each paper of a model lies; None: there is none."""
 
     metadata: str | None

@@ -8,10 +8,10 @@ import re
 import shlex
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine import names
 from engine.archives import catalog
@@ -35,8 +35,7 @@ from engine.reports.descriptions import describe, epochs, for_papers
 TITLE = re.compile(r"\A(?:---\r?\n.*?^---\r?\n)?\s*# [^\n]*\n", re.DOTALL | re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class Wish:
+class Wish(NamedTuple):
     """What the user asked for, and the time."""
 
     experiment: str
@@ -176,7 +175,7 @@ def _with_value(project: Project, pick: Checkpoint, value: float) -> Checkpoint:
             f"--metric {value:g}: can be no {metric}; write it as a fraction, like 0.91"
         )
     said = Evidence("metric", f"{metric} {value:.6g}", pick.path, "said by the user (--metric)")
-    others = (replace(e, used=e.used and e.fact != "metric") for e in pick.evidence)
+    others = (e._replace(used=e.used and e.fact != "metric") for e in pick.evidence)
     return replace(
         pick, metric=metric, direction=rule.direction, value=value, evidence=(said, *others)
     )

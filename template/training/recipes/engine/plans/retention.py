@@ -3,15 +3,14 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from engine.recognition.selection import Task, by_task
 
 
-@dataclass(frozen=True)
-class Experiment:
+class Experiment(NamedTuple):
     """What the rules need to know of one experiment folder; None is unknown."""
 
     name: str
@@ -33,8 +32,7 @@ class Experiment:
         return max(filter(None, (self.started, self.ended)), default=None)
 
 
-@dataclass(frozen=True)
-class Policy:
+class Policy(NamedTuple):
     """The rules, from conventions.toml and the command line; `None` and 0 are no rule."""
 
     older_than: timedelta | None
@@ -55,8 +53,7 @@ class Policy:
         return None if self.older_than is None or self.names else today - self.older_than
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(NamedTuple):
     """What becomes of an experiment, and the rule that decided."""
 
     experiment: Experiment
@@ -125,7 +122,7 @@ def _make_room(decisions: tuple[Decision, ...], policy: Policy, free: int) -> tu
             waived[name] = f"{free / 1e9:.1f} GB would be free, {limit}: the oldest go first"
             free += decision.experiment.size
     return tuple(
-        replace(d, pack=True, rule=waived[d.experiment.name]) if d.experiment.name in waived else d
+        d._replace(pack=True, rule=waived[d.experiment.name]) if d.experiment.name in waived else d
         for d in decisions
     )
 

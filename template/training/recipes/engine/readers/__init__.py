@@ -7,10 +7,10 @@ add its row. Reader modules are imported when the first file of their kind is me
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
+from typing import NamedTuple
 
 from engine.recognition.evidence import Reading
 
@@ -22,8 +22,7 @@ class Broken(ValueError):
     """What a reader raises on a file of its kind that it cannot read; the message says why."""
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """Which files a reader gets: by the name (in lower case) and the first bytes."""
 
     module: str

@@ -8,7 +8,6 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +54,7 @@ def read(path: Path, name: str) -> Reading | None:
     facts = keys.collect({k: v for k, v in said.items() if k != "best_score"}, "own")
     iteration = str(said.get("best_iteration"))
     epoch = int(iteration) if iteration.isdecimal() else None
-    measured = (replace(m, epoch=epoch) for m in facts.measurements)
+    measured = (m._replace(epoch=epoch) for m in facts.measurements)
     notes = [*facts.notes, Noted("model_type", kind, "what wrote it")]
     if objective := said.get("objective") or (said.get("config") or {}).get("objective"):
         notes.append(Noted("task", _task(str(objective)), "its objective"))

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from engine.readers import dates
 from engine.readers.numbers import PATTERN, parse
@@ -26,8 +26,7 @@ _REFUSED = re.compile(r"target|goal|gap|baseline|paper|thresh|thr\b|delta|margin
 MOST_WORDS = 4
 
 
-@dataclass(frozen=True)
-class NameFacts:
+class NameFacts(NamedTuple):
     """What was read in a name."""
 
     measurements: tuple[Measurement, ...] = ()

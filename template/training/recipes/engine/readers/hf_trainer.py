@@ -1,7 +1,6 @@
 """`trainer_state.json` of the Hugging Face Trainer: the curve, and which step was the best."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -22,7 +21,7 @@ def reading(state: Mapping[str, Any]) -> Reading:
     of_best = [m for m in curve if m.step == _best_step(state)]
     if monitor := next((m for m in of_best if m.value == best), None):
         notes.append(Noted("monitor", monitor.name, "key best_metric"))
-    named = [replace(m, kind="best", checkpoint=_best_folder(state)) for m in of_best]
+    named = [m._replace(kind="best", checkpoint=_best_folder(state)) for m in of_best]
     return Reading("trainer state", "results", (*curve, *named), tuple(notes))
 
 

@@ -6,11 +6,11 @@ Checkpoints, result files and safetensors metadata all hold such mappings.
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.readers import dates
 from engine.readers.numbers import metric_value
@@ -80,8 +80,7 @@ class Facts:
     config: dict[str, Scalar] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class _Place:
+class _Place(NamedTuple):
     path: str
     kind: MeasurementKind
     epoch: int | None = None
@@ -120,7 +119,7 @@ def _walk(
         elif name in CONFIGS and nested is not None:
             _add_config(facts, nested, path)
         elif nested is not None and depth < MAX_DEPTH and _is_group(name):
-            inner = replace(place, path=f"{path}.", kind=_kind(name, place.kind))
+            inner = place._replace(path=f"{path}.", kind=_kind(name, place.kind))
             _walk(facts, nested, inner, resolve, depth + 1)
         elif nested is None:
             _take_scalar(facts, key, path, resolve(raw) if metrics.plausible(key) else raw, place)
@@ -138,8 +137,7 @@ def _situated(mapping: Mapping[Any, object], place: _Place, resolve: Resolve) ->
     def kept(found: int | None, otherwise: int | None) -> int | None:
         return otherwise if found is None else found
 
-    return replace(
-        place,
+    return place._replace(
         epoch=kept(number(*_EPOCHS), place.epoch),
         best_epoch=kept(number("best_epoch", *of_best), place.best_epoch),
         step=kept(number(*_STEPS), place.step),
@@ -388,4 +386,4 @@ def _is_loss_of_training(key: str) -> bool:
 def _of_epoch(key: str, value: object, moment: Measurement) -> Iterator[Measurement]:
     read = metric_value(value)
     if read and (metrics.canonical(key) or math.isfinite(read[0])):
-        yield replace(moment, name=key, value=read[0], digits=read[1])
+        yield moment._replace(name=key, value=read[0], digits=read[1])

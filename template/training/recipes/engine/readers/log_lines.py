@@ -2,9 +2,9 @@
 
 import math
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from engine.readers import dates
 from engine.readers.numbers import PATTERN, parse
@@ -87,8 +87,7 @@ _SETTING = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Value:
+class Value(NamedTuple):
     """A metric and its number on a line."""
 
     name: str
@@ -98,8 +97,7 @@ class Value:
     context: str  # what stands before it, back to the number before
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """What one line says."""
 
     number: int

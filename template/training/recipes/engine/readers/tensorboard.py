@@ -10,7 +10,6 @@ import math
 import struct
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -41,7 +40,7 @@ def read(path: Path, name: str) -> Reading | None:
             when = datetime.fromtimestamp(time, UTC).replace(tzinfo=None)
             where = f"tag {tag}, step {step}"
             found.append(Measurement(f"{place}{tag}", value, where, "epoch", None, step, time=when))
-    rows = tuple(replace(m, epoch=epochs.get(m.step or 0)) for m in found)
+    rows = tuple(m._replace(epoch=epochs.get(m.step or 0)) for m in found)
     times = sorted(m.time.replace(microsecond=0).isoformat() for m in found if m.time)
     moments = zip(("started", "finished"), (times[:1], times[-1:]), strict=True)
     notes = tuple(Noted(fact, moment[0], "wall time") for fact, moment in moments if moment)

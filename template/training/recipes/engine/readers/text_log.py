@@ -5,7 +5,7 @@ import math
 import re
 from collections import defaultdict, deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count, islice
 from pathlib import Path
@@ -332,7 +332,7 @@ class _Log:
         ]
         if path and not saved and self._session.tells_of_epoch(line.number):
             saved = [
-                replace(m, kind="saved", where=line.where, checkpoint=path, time=line.time)
+                m._replace(kind="saved", where=line.where, checkpoint=path, time=line.time)
                 for m in list(self._of_epoch.values())[-BLOCK:]
                 if (m.session, m.epoch) == (self._index, epoch) and metrics.split(m.name) != "train"
             ]
@@ -349,7 +349,7 @@ class _Log:
             self._kept[-BLOCK:], start=max(0, len(self._kept) - BLOCK)
         ):
             if measurement.where == where and measurement.kind == "saved":
-                self._kept[index] = replace(measurement, checkpoint=path)
+                self._kept[index] = measurement._replace(checkpoint=path)
 
     # --- what comes before the first epoch ------------------------------------------------------
 
@@ -386,7 +386,7 @@ class _Log:
         for m in self._of_epoch.values() if self._early else ():
             if metrics.split(m.name) == "val":
                 for path in sorted(self._early.get((m.session, m.epoch), ())):
-                    yield replace(m, kind="saved", checkpoint=path)
+                    yield m._replace(kind="saved", checkpoint=path)
 
     def reading(self) -> Reading:
         """Return what was read, in the order of the lines."""

@@ -4,7 +4,6 @@ When a training ends, epoch and fitness are blanked; `train_metrics` stays, and 
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ def add(facts: Facts, entries: Mapping[Any, object], path: Path, resolve: Resolv
     """Count epochs from 1, as results.csv does, and say what the best was judged by."""
     own = as_mapping(entries.get(MARK)) or {}
     facts.measurements[:] = [
-        replace(m, epoch=None if m.epoch is None else m.epoch + 1) for m in facts.measurements
+        m._replace(epoch=None if m.epoch is None else m.epoch + 1) for m in facts.measurements
     ]
     facts.notes[:] = [
         Noted("epoch", str(int(note.value) + 1), f"{note.where} (from 0)")

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from engine.conventions import Conventions, MetricOfType, MetricTable
 from engine.names import slugify
@@ -21,8 +22,7 @@ TASK_FACTS = ("task", "dataset", "classes")
 _TOLD_ELSEWHERE = {"started", "finished", "model_type", "monitor", "direction", "epoch", "step"}
 
 
-@dataclass(frozen=True)
-class Evidence:
+class Evidence(NamedTuple):
     """One fact about a checkpoint and the place where it was read."""
 
     fact: str  # "metric", "model_type", "date", "task", ...
@@ -60,8 +60,7 @@ class Checkpoint:
     problem: str | None = None
 
 
-@dataclass(frozen=True)
-class _Aim:
+class _Aim(NamedTuple):
     """By which metrics a run's checkpoints are judged: the user's, then that which the run kept."""
 
     metric: str
@@ -86,8 +85,7 @@ class _Aim:
         return metrics.direction(metric) or told
 
 
-@dataclass(frozen=True)
-class _Claim:
+class _Claim(NamedTuple):
     """A measurement that may be this checkpoint's."""
 
     source: str  # one of PRECEDENCE
@@ -122,7 +120,7 @@ def attribute(
 def _as_compared(path: str, reading: Reading) -> Reading:
     found = tuple(map(_on_its_scale, reading.measurements))
     if reading.role == "results" and identity.selector(identity.stem(path)) == "best":
-        found = tuple(replace(m, kind="best") if m.kind == "final" else m for m in found)
+        found = tuple(m._replace(kind="best") if m.kind == "final" else m for m in found)
     return replace(reading, measurements=found)
 
 
@@ -132,7 +130,7 @@ def _on_its_scale(m: Measurement) -> Measurement:
     if value == m.value or math.isnan(value):
         return m
     digits = None if m.digits is None else m.digits + decimals
-    return replace(m, value=value, digits=digits, where=f"{m.where} ({m.value:g})")
+    return m._replace(value=value, digits=digits, where=f"{m.where} ({m.value:g})")
 
 
 def _vocabulary(readings: Iterable[Reading], conventions: Conventions) -> tuple[str, ...]:
@@ -211,8 +209,7 @@ def _which(path: str) -> str | None:
     return identity.selector(folder) or own if is_told else own
 
 
-@dataclass(frozen=True)
-class _Moment:
+class _Moment(NamedTuple):
     """When in its training a checkpoint was written."""
 
     epoch: int | None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Scalar = str | int | float | bool | None
 
@@ -12,8 +12,7 @@ FileRole = Literal["model", "training_state", "results", "log", "config", "data"
 MeasurementKind = Literal["own", "best", "final", "epoch", "saved"]
 
 
-@dataclass(frozen=True)
-class Measurement:
+class Measurement(NamedTuple):
     """One metric value, and what in the file it is said of.
 
     `kind` is `own` (of the very file that it was read from: a key inside the checkpoint, or its
@@ -33,8 +32,7 @@ class Measurement:
     digits: int | None = None  # decimals as written, None for a full-precision number
 
 
-@dataclass(frozen=True)
-class Noted:
+class Noted(NamedTuple):
     """A fact other than a metric.
 
     `fact` is one of `model_type`, `task`, `dataset`, `classes`, `parameters`, `seed`, `direction`,

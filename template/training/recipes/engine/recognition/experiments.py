@@ -5,9 +5,10 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from engine import names
 from engine.changes import disk
@@ -30,8 +31,7 @@ from engine.reports.descriptions import epochs
 Product = tuple[Entry, tuple[str, ...]]  # a file in production, and what it came from
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """The files of an experiment, and what is known of its checkpoints."""
 
     run: Run
@@ -176,12 +176,12 @@ def _told(
 ) -> Checkpoint:
     """Return what logs and results tell of the best checkpoint, whatever became of it."""
     path = f"{run.folder}/best"
-    stand_in = replace(run, checkpoints=(path,))
+    stand_in = run._replace(checkpoints=(path,))
     (told,) = attribute([stand_in], {**readings, path: Reading("", "model")}, rules)
     if told.value is None and checkpoints:
         return checkpoints[0]
     # evidence names files that are there: the folder, whose name the stand-in's path holds
-    found = (replace(e, path=run.folder) if e.path == path else e for e in told.evidence)
+    found = (e._replace(path=run.folder) if e.path == path else e for e in told.evidence)
     return replace(told, path=run.folder, evidence=tuple(found))
 
 

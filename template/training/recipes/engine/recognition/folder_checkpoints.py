@@ -6,7 +6,6 @@ They move whole, and their files keep their inner names.
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import PurePosixPath
 
 from engine.readers import hf_trainer
@@ -140,7 +139,7 @@ def _merged(folder: str, parts: list[tuple[str, Reading]]) -> Reading:
     weights = [reading for _, reading in parts if reading.role in ("model", "unreadable")]
     broken = next((r for r in weights if r.role == "unreadable"), None)
     notes = [
-        replace(note, where=f"{_inner(path, folder)}: {note.where}")
+        note._replace(where=f"{_inner(path, folder)}: {note.where}")
         for path, reading in sorted(parts, key=lambda part: part[1].role != "model")
         for note in reading.notes
         if note.fact != "parameters" and (note.fact != "epoch" or reading.role == "model")
@@ -148,7 +147,7 @@ def _merged(folder: str, parts: list[tuple[str, Reading]]) -> Reading:
     counts = [int(n.value) for r in weights for n in r.notes if n.fact == "parameters"]
     if counts:
         first = next(n for r in weights for n in r.notes if n.fact == "parameters")
-        notes.append(replace(first, value=str(sum(counts))))
+        notes.append(first._replace(value=str(sum(counts))))
     config = {key: value for _, r in reversed(parts) for key, value in r.config.items()}
     formats = {r.format for r in weights}
     return Reading(
@@ -180,7 +179,7 @@ def _own(folder: str, parts: list[tuple[str, Reading]]) -> Iterator[Measurement]
             found = tuple(m for m in reading.measurements if m.kind == "final")
         where = _inner(path, folder)
         yield from (
-            replace(m, kind="own", checkpoint=None, where=f"{where}: {m.where}") for m in found
+            m._replace(kind="own", checkpoint=None, where=f"{where}: {m.where}") for m in found
         )
 
 

@@ -2,9 +2,8 @@
 
 import math
 import re
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Direction = Literal["max", "min"]
 Split = Literal["train", "val", "test"]
@@ -13,8 +12,7 @@ PERCENT = 2.0  # an accuracy of 1.3 is neither a fraction nor a likely percentag
 UNIT, SIGNED, POSITIVE, ANY = (0.0, 1.0), (-1.0, 1.0), (0.0, math.inf), (-math.inf, math.inf)
 
 
-@dataclass(frozen=True)
-class _Metric:
+class _Metric(NamedTuple):
     direction: Direction
     range: tuple[float, float]
     aliases: str = ""  # as `_tokens` writes them, apart from the canonical name itself

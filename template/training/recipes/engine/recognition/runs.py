@@ -3,8 +3,8 @@
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from engine.readers import WEIGHTS
 from engine.recognition import identity
@@ -30,8 +30,7 @@ MOVES_ALONG = (
 SOURCE = frozenset({".py", ".ipynb", ".c", ".cc", ".cpp", ".cu", ".rs", ".go", ".js", ".ts"})
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(NamedTuple):
     """One training. `whole` says that the folder is the run's own and moves with all it holds."""
 
     folder: str

@@ -3,8 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from engine.recognition import identity
 from engine.recognition.attribution import TASK_FACTS, Checkpoint
@@ -13,8 +12,7 @@ Task = tuple[tuple[str, str], ...]
 Item = TypeVar("Item")
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(NamedTuple):
     """Checkpoints that may be compared: one metric and direction, nothing tells tasks apart."""
 
     metric: str | None

@@ -72,7 +72,7 @@ def with_records(runs: tuple[Run, ...], tracked: tuple[TrackedRun, ...]) -> tupl
         return {word for path in paths for word in re.split(r"[^0-9a-z]+", path)}
 
     return tuple(
-        replace(run, records=(*run.records, *found))
+        run._replace(records=(*run.records, *found))
         if (found := tuple(sorted(told[word] for word in names(run) & told.keys())))
         else run
         for run in runs

@@ -10,9 +10,8 @@ import json
 import math
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine import readers
 from engine.changes import disk
@@ -33,8 +32,7 @@ RECORDS = (".log", ".out", ".err", ".txt", ".json", ".yaml", ".yml", ".csv", ".j
 EVENTS = "events.out.tfevents."  # in the name of TensorBoard's files
 
 
-@dataclass(frozen=True)
-class Curve:
+class Curve(NamedTuple):
     """The best value of an experiment, what it may be compared with, and the way there."""
 
     metric: str | None = None
@@ -69,7 +67,7 @@ class Curves:
                 told = {"task": task, "points": points, "others": others}
                 return Curve(**found["curve"] | told)
         curve = _read(self.project, home, [e for e in entries if e.kind == "file"])
-        self.known[home] = {"mark": mark, "curve": asdict(curve)}
+        self.known[home] = {"mark": mark, "curve": curve._asdict()}
         self.changed = True
         return curve
 

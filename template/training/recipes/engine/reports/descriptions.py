@@ -22,7 +22,7 @@ def describe(checkpoint: Checkpoint, role: str) -> dict[str, Any]:
         "related": related(checkpoint),
         "format": checkpoint.format,
         "problem": checkpoint.problem,
-        "evidence": [vars(evidence) for evidence in checkpoint.evidence],
+        "evidence": [evidence._asdict() for evidence in checkpoint.evidence],
     }
 
 

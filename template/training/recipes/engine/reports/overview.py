@@ -5,10 +5,10 @@ import os
 import platform
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from engine import names, readers
 from engine.archives import catalog
@@ -28,8 +28,7 @@ ABOUT_LIMIT = 1 << 20  # bytes of a manifest that are read: what is said before 
 State = Literal["running", "failed", "finished"]
 
 
-@dataclass(frozen=True)
-class Experiment:
+class Experiment(NamedTuple):
     """One experiment folder."""
 
     name: str
@@ -42,8 +41,7 @@ class Experiment:
     curve: Curve | None = None  # None: not read
 
 
-@dataclass(frozen=True)
-class Model:
+class Model(NamedTuple):
     """One model in production."""
 
     checkpoint: Checkpoint
@@ -65,8 +63,7 @@ class Told:
     superseded_by: str | None = None
 
 
-@dataclass(frozen=True)
-class Archive:
+class Archive(NamedTuple):
     """One archive, as its manifest tells."""
 
     name: str
@@ -78,8 +75,7 @@ class Archive:
     remote: str | None = None  # the store that has it, where it is not on this machine
 
 
-@dataclass(frozen=True)
-class Overview:
+class Overview(NamedTuple):
     """All of it. Experiments: running first, then the newest; archives: damaged first, the same."""
 
     experiments: tuple[Experiment, ...]
@@ -126,7 +122,7 @@ def _experiments(
     found.sort(key=lambda e: e.state != "running")
     curves = Curves(project)
     known = tuple(
-        replace(e, curve=curves.get(e.path, files[e.path])) if rows is None or number < rows else e
+        e._replace(curve=curves.get(e.path, files[e.path])) if rows is None or number < rows else e
         for number, e in enumerate(found)
     )
     curves.save(homes)
@@ -208,7 +204,7 @@ def _archives(project: Project, inventory: Inventory, rows: int | None) -> tuple
     found.sort(key=lambda archive: archive.name, reverse=True)
     found.sort(key=lambda archive: archive.problem is None)
     return tuple(
-        replace(archive, told=told(_about(project.root / manifest_of(archive.path))))
+        archive._replace(told=told(_about(project.root / manifest_of(archive.path))))
         if rows is None or number < rows
         else archive
         for number, archive in enumerate(found)
@@ -256,10 +252,10 @@ def _about(manifest: Path) -> dict[str, Any]:
 
 
 def _disk(project: Project, inventory: Inventory, waiting: Mapping[str, int]) -> dict[str, int]:
-    sizes = {
-        name: sum(e.size for e in inventory.below(getattr(project.folders, name)) if e.kind != "folder")
-        for name in ("active", "archived", "production")
-    }
+    sizes = dict.fromkeys(("active", "archived", "production"), 0)
+    for name in sizes:
+        inside = inventory.below(getattr(project.folders, name))
+        sizes[name] = sum(entry.size for entry in inside if entry.kind != "folder")
     free = disk.free_bytes(project.root)
     return {**sizes, "quarantine": sum(waiting.values()), "free": free}
 

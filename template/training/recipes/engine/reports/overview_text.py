@@ -193,7 +193,7 @@ def _model(model: Model) -> dict[str, Any]:
         "value": found.value,
         "date": found.date and found.date.date().isoformat(),
         "source": model.source,
-        **vars(model.papers),
+        **model.papers._asdict(),
     }
 
 
