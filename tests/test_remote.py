@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from engine.archives import catalog, transfer
-from engine.archives.remote import Remote, RemoteError, listable, remotes
+from engine.archives.remote import Remote, listable, remotes
 from engine.changes.apply import apply
 from engine.changes.steps import Steps
-from engine.errors import UserError
+from engine.errors import RemoteError, UserError
 from packed_project import ARCHIVED, MESS, NOTES, ONE, WEIGHTS, flip, opened, packed, twin
 from projects import Tree, changed, just, just_json, tree
 from s3_store import Store, s3_store

@@ -146,7 +146,7 @@ def test_programs_get_the_same_as_json(project: Path) -> None:
 )
 def test_the_record_tells_the_state(record: dict[str, Any], state: str) -> None:
     """No record or an end: finished. No end: running, unless its process here is gone."""
-    assert state_of(record, "here", lambda process: process == 1) == state
+    assert state_of(record, lambda: "here", lambda process: process == 1) == state
 
 
 def test_running_experiments_come_first_and_then_the_newest(project: Path) -> None:

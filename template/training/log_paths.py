@@ -32,7 +32,6 @@ folders are created exclusively, so this holds for runs that start in the same s
 Standard library only, Python 3.11 or newer. The recipes use this very code.
 """
 
-import logging
 import os
 import re
 import stat
@@ -42,7 +41,10 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, time
 from itertools import count
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    import logging
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 CONVENTIONS = Path(__file__).resolve().with_name("conventions.toml")
@@ -158,13 +160,15 @@ def get_production_path(model_type: str, value: float | None, ext: str = "pth") 
     return next(path for path in paths if not os.path.lexists(path))
 
 
-def get_logger(model_type: str, experiment: bool | str | Path = False) -> logging.Logger:
+def get_logger(model_type: str, experiment: bool | str | Path = False) -> "logging.Logger":
     """Return a logger that writes to the path of `get_log_path` and to the screen.
 
     A process is one run: asked the same again, it returns the same logger with the same file. For
     another run in the same process, as in a notebook, give the folder of another experiment. Under
     `just train` the screen is enough, because what is shown is in that experiment's log already.
     """
+    import logging  # the recipes read names with this code, and log nothing
+
     key = experiment if isinstance(experiment, bool) else PROJECT_ROOT / experiment
     name = f"training.{model_type}.{key}"
     logger = logging.getLogger(name)
@@ -178,13 +182,15 @@ def get_logger(model_type: str, experiment: bool | str | Path = False) -> loggin
     return logger
 
 
-def _file_handlers(model_type: str, experiment: bool | str | Path) -> list[logging.Handler]:
+def _file_handlers(model_type: str, experiment: bool | str | Path) -> "list[logging.Handler]":
     check_slug(model_type)
     recorded = _recorded()
     if experiment is True:
         experiment = get_experiment_dir(model_type)
     if recorded and (experiment is False or PROJECT_ROOT / experiment == recorded):
         return []
+    import logging
+
     return [logging.FileHandler(get_log_path(model_type, experiment), encoding="utf-8")]
 
 

@@ -15,8 +15,7 @@ from types import FrameType
 
 from engine import show
 from engine.archives.manifest import Damaged
-from engine.archives.remote import RemoteError
-from engine.errors import UserError
+from engine.errors import RemoteError, UserError
 from engine.plans.plan import Plan
 from engine.project import Project, open_project
 

@@ -1,6 +1,5 @@
 """`training/conventions.toml` as a value: the types are its schema, anything else is refused."""
 
-import difflib
 import re
 import reprlib
 import tomllib
@@ -273,6 +272,8 @@ def _table(value: object, kind: type, at: tuple[str, ...]) -> Any:
     table = _expect(value, dict, at)
     hints = get_type_hints(kind, include_extras=True)
     for key in (key for key in table if key not in hints):
+        import difflib  # a mistake may wait for it
+
         close = difflib.get_close_matches(key, hints, 1)
         fix = f"did you mean {close[0]!r}?" if close else "remove it"
         raise _ConventionError(f"{_dotted((*at, key))} is an unknown key; {fix}", (*at, key))

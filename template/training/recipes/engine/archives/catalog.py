@@ -1,6 +1,5 @@
 """What lies in the archived folder, as the manifests tell it: no archive is opened."""
 
-import difflib
 import json
 import os
 from collections.abc import Mapping
@@ -84,6 +83,9 @@ def find(project: Project, argument: str) -> Packed:
     if fitting:
         listed = ", ".join(packed.name for packed in fitting)
         raise UserError(f"{argument}: several archives hold runs of that folder: {listed}")
+
+    import difflib  # a mistake may wait for it
+
     close = difflib.get_close_matches(name, [packed.name for packed in known], 1)
     fix = f"did you mean {close[0]}?" if close else f"see {project.folders.archived}"
     raise UserError(f"{argument}: there is no archive of that name; {fix}")

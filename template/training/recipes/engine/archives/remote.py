@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.errors import UserError
+from engine.errors import RemoteError, UserError
 from engine.project import Project
 from log_paths import read_dotenv
 
@@ -30,10 +30,6 @@ _NO_FOLDER = 3  # https://rclone.org/docs/#exit-code: directory not found
 _DIFFERENT = {"+": "is not there", "*": "is another file there", "!": "cannot be read there"}
 _REMOTE = re.compile(r":?[^-,:/\\][^,:/\\]*[,:]")  # "name:", ":backend:", ":backend,option=...:"
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
-
-
-class RemoteError(Exception):
-    """The store did not do what was asked: one line, in rclone's words."""
 
 
 @dataclass(frozen=True)

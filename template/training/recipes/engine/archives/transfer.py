@@ -16,11 +16,11 @@ from pathlib import Path
 from engine.archives import archive, catalog
 from engine.archives.catalog import MARK, SUFFIX, Packed
 from engine.archives.manifest import Damaged, checksum_line, read_manifest
-from engine.archives.remote import Remote, RemoteError, is_set, listable, remotes
+from engine.archives.remote import Remote, is_set, listable, remotes
 from engine.changes import disk, history, purge
 from engine.changes.lock import project_lock
 from engine.changes.preflight import Space, refuse_full_disk
-from engine.errors import UserError
+from engine.errors import RemoteError, UserError
 from engine.plans.plan import Action, Plan
 from engine.project import Project
 from log_paths import is_legal_name

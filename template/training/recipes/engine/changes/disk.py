@@ -6,7 +6,6 @@ is found was left by a run that crashed.
 """
 
 import contextlib
-import ctypes
 import errno
 import functools
 import hashlib
@@ -17,9 +16,12 @@ import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from engine.errors import UserError
+
+if TYPE_CHECKING:
+    import ctypes
 
 BLOCK = 1 << 20  # bytes read at a time
 SAMPLE = 4096  # bytes read at each of three places to tell files of one size apart
@@ -248,6 +250,8 @@ def _rename_exclusively(src: Name, dst: Name) -> None:
     old, new = os.fsencode(src), os.fsencode(dst)
     args = (old, new, 4) if sys.platform == "darwin" else (-100, old, -100, new, 1)
     if call(*args) != 0:
+        import ctypes
+
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code), str(src), None, str(dst))
 
@@ -260,7 +264,9 @@ def _system_rename() -> Callable[..., int] | None:
 
 
 @functools.cache
-def _system() -> ctypes.CDLL:
+def _system() -> "ctypes.CDLL":
+    import ctypes  # who only reads calls nothing of it
+
     return ctypes.CDLL(None, use_errno=True)
 
 
@@ -324,6 +330,8 @@ def _sync_each(paths: Sequence[Name], sync_one: Callable[[Name], None]) -> None:
         descriptor = os.open(path, _READ)
         try:
             if call(descriptor) != 0:
+                import ctypes
+
                 raise OSError(ctypes.get_errno(), "could not be synced", str(path))
         finally:
             os.close(descriptor)

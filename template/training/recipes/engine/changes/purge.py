@@ -9,14 +9,14 @@ from pathlib import Path
 
 from engine.archives import archive
 from engine.archives.manifest import Damaged, Member, manifest_of, read_manifest
-from engine.archives.remote import RemoteError, unproven
+from engine.archives.remote import unproven
 from engine.changes import disk, history
 from engine.changes.disk import Identity
 from engine.changes.history import PastRun
 from engine.changes.journal import Journal, Record, latest
 from engine.changes.kept import Place, Taken, follow, taken
 from engine.changes.steps import BATCH, Steps, is_same, remove_empty
-from engine.errors import UserError
+from engine.errors import RemoteError, UserError
 from engine.plans.plan import Action
 from engine.project import Project
 from engine.recognition.in_use import in_use

@@ -3,7 +3,6 @@
 Nothing of the experiment moves: production gets copies.
 """
 
-import difflib
 import re
 import shlex
 import time
@@ -94,6 +93,9 @@ def _home(project: Project, inventory: Inventory, argument: str) -> str:
     name = PurePosixPath(argument).name
     if f"{project.folders.archived}/{name}{catalog.SUFFIX}" in inventory.entries:
         raise UserError(f"{argument}: is archived; bring it back first: just restore {name}")
+
+    import difflib  # a mistake may wait for it
+
     close = difflib.get_close_matches(name, [PurePosixPath(path).name for path in homes], 1)
     fix = f"did you mean {close[0]}?" if close else "just status lists them"
     raise UserError(f"{argument}: is no experiment in {active}; {fix}")

@@ -13,8 +13,8 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from engine.readers import dates
+from engine.readers.made import Made
 from engine.readers.numbers import metric_value
-from engine.readers.pickle_values import Made
 from engine.recognition import metrics
 from engine.recognition.evidence import Measurement, MeasurementKind, Noted, Scalar
 

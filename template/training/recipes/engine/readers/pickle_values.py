@@ -7,13 +7,14 @@ checkpoints hold is decoded: plain values, numpy scalars, paths, dates. Tensors 
 
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pickletools import genops
 from typing import Any, BinaryIO
 
 from engine.readers import Broken
 from engine.readers.bounded import BoundedFile
+from engine.readers.made import Made
 
 MAX_OPCODES = 2_000_000
 MAX_INTEGER_BITS = 1024
@@ -58,16 +59,6 @@ class Tensor:
     storage: Storage
     offset: int
     shape: tuple[int, ...]
-
-
-@dataclass(eq=False, slots=True)
-class Made:
-    """What a call would have made, had it been called."""
-
-    name: str
-    arguments: tuple[object, ...]
-    state: object = None
-    entries: dict[object, object] = field(default_factory=dict)
 
 
 class _Opaque:

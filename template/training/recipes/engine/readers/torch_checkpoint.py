@@ -16,7 +16,8 @@ from typing import Any, BinaryIO
 
 from engine.readers import Broken, keys, lightning, mmengine, nnunet, ultralytics
 from engine.readers.bounded import BoundedFile
-from engine.readers.pickle_values import Made, Storage, Tensor, Walk, load
+from engine.readers.made import Made
+from engine.readers.pickle_values import Storage, Tensor, Walk, load
 from engine.recognition import metrics
 from engine.recognition.evidence import FileRole, Noted, Reading
 

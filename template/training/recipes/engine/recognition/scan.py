@@ -1,7 +1,6 @@
 """Walk a project once and say of every entry what it is and whose it is."""
 
 import os
-import subprocess
 from bisect import bisect_left
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
@@ -245,6 +244,8 @@ def not_ignored(root: Path) -> frozenset[str]:
 
 
 def _git_files(root: Path, *options: str) -> frozenset[str]:
+    import subprocess  # a look at the layout asks no git
+
     command = ["git", "-C", os.fspath(root), "ls-files", "-z", *options]
     try:
         done = subprocess.run(command, capture_output=True, check=False)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import platform
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -141,7 +140,7 @@ def _experiment(project: Project, home: str, files: list[Entry]) -> Experiment:
     return Experiment(
         name,
         home,
-        state_of(record, platform.node(), _is_alive),
+        state_of(record, _this_host, _is_alive),
         (fields or {}).get("model_type"),
         moment(record.get("started")) or (datetime.fromisoformat(day) if day.isdigit() else None),
         sum(entry.size for entry in files),
@@ -149,7 +148,9 @@ def _experiment(project: Project, home: str, files: list[Entry]) -> Experiment:
     )
 
 
-def state_of(record: Mapping[str, Any], host: str, is_alive: Callable[[int], bool]) -> State:
+def state_of(
+    record: Mapping[str, Any], host: Callable[[], str], is_alive: Callable[[int], bool]
+) -> State:
     """Return the state that the record of an experiment tells; without one it is finished.
 
     A training that noted no end runs, unless it ran on this very machine and its process is gone.
@@ -157,9 +158,15 @@ def state_of(record: Mapping[str, Any], host: str, is_alive: Callable[[int], boo
     if not record or record.get("ended"):
         return "failed" if record.get("exit_status") else "finished"
     process = record.get("pid")
-    if record.get("host") == host and isinstance(process, int) and not is_alive(process):
+    if isinstance(process, int) and record.get("host") == host() and not is_alive(process):
         return "failed"
     return "running"
+
+
+def _this_host() -> str:
+    import platform  # most experiments have ended, and nobody asks where
+
+    return platform.node()
 
 
 def _is_alive(process: int) -> bool:
