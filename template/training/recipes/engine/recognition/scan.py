@@ -142,7 +142,7 @@ def _walk(
             closed[folder] = reason
             continue
         is_open, prefix = _is_open(place), f"{folder}/" if folder else ""
-        home = "" if os.path.isabs(folder) else root  # noqa: PTH117
+        home = "" if place == folder else root  # absolute: it lies outside
         for name in sorted(found):
             item, path = found[name], prefix + name
             inner = layout.get(path) or zone
