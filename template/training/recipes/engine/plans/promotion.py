@@ -47,7 +47,8 @@ class Wish(NamedTuple):
 def promote(project: Project, wish: Wish, inventory: Inventory | None = None) -> Plan:
     """Return the plan of a promotion; it has no actions if the same bytes are in production.
 
-    Who has an inventory already and wants no more than a look need not wait for another one.
+    The caller's `inventory` will do for a look; a plan to carry out needs a fresh one, with what
+    git tracks, and takes it itself.
     Raises UserError if nothing can be promoted, or should not be: its metric is worse.
     """
     if inventory is None:
