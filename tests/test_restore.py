@@ -10,6 +10,7 @@ from engine.archives import archive, catalog
 from engine.archives.manifest import manifest_bytes
 from engine.changes import disk
 from engine.changes.apply import Outcome, apply
+from engine.changes.new_files import NewFiles
 from engine.errors import UserError
 from engine.plans.restore_plan import restore
 from packed_project import (
@@ -41,6 +42,10 @@ def project(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
 def files(root: Path) -> set[str]:
     paths = (root / "runs", root / "logs")
     return {p.relative_to(root).as_posix() for f in paths for p in f.rglob("*") if not p.is_dir()}
+
+
+def partials(root: Path) -> list[Path]:
+    return list(root.rglob(".*.partial"))
 
 
 def bring_back(root: Path, *files: str) -> Outcome:
@@ -282,6 +287,48 @@ def test_an_interrupted_restore_is_finished_or_taken_back(
         assert not changed(before, tree(root))
 
 
+@pytest.mark.parametrize("written", [0, 1, 3])
+def test_what_a_killed_restore_had_written_goes(
+    written: int, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before anything had its name: resume and undo leave no partial file or folder."""
+    before, setting = tree(project), opened(project)
+    plan = restore(setting, catalog.find(setting, NAME), (), None, "now")
+    real, calls = disk.stamp, []
+
+    def killed(descriptor: int, path: disk.Name, mode: int, mtime_ns: int) -> None:
+        if len(calls) == written:
+            raise KeyboardInterrupt
+        calls.append(path)
+        real(descriptor, path, mode, mtime_ns)
+
+    monkeypatch.setattr(disk, "stamp", killed)
+    monkeypatch.setattr(NewFiles, "_remove", lambda _: None)
+    with pytest.raises(KeyboardInterrupt):
+        apply(setting, plan, datetime(2026, 1, 1))
+    monkeypatch.undo()
+    assert partials(project)
+    other = twin(project, tmp_path / "other")
+    just(project, "resume")
+    assert files(project) == WHOLE
+    just(other, "undo")
+    assert not changed(before, tree(other))
+    assert not partials(project) + partials(other)
+
+
+def test_a_damaged_archive_gives_nothing_back(project: Path) -> None:
+    """Damage at the end of it: the folder is not there, nor anything half made."""
+    setting = opened(project)
+    plan = restore(setting, catalog.find(setting, NAME), (), None, "now")
+    held = archive_of(project, WEIGHTS)
+    flip(held, held.stat().st_size - 5)
+    outcome = apply(setting, plan, datetime(2026, 1, 1))
+    assert set(outcome.left) == WHOLE - {LOG}
+    assert files(project) == {LOG}
+    assert not (project / ONE).exists()
+    assert not partials(project)
+
+
 def test_undo_of_an_interrupted_restore_keeps_what_it_did_not_make(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -296,6 +343,7 @@ def test_undo_of_an_interrupted_restore_keeps_what_it_did_not_make(
     with pytest.raises(KeyboardInterrupt):
         apply(setting, plan, datetime(2026, 1, 1))
     monkeypatch.undo()
+    (project / NOTES).parent.mkdir(parents=True)
     (project / NOTES).write_text("mine, new\n")
     just(project, "undo", status=1)
     assert (project / NOTES).read_text() == "mine, new\n"
