@@ -259,21 +259,24 @@ def test_an_archive_that_goes_bad_before_it_is_read_is_left_alone(project: Path)
     assert files(project) == {LOG}
 
 
+@pytest.mark.parametrize("folder", [ONE, "runs"])
 def test_an_interrupted_restore_is_finished_or_taken_back(
-    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: str, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Stopped after the first file: resume ends like an undisturbed run, undo like none at all."""
+    """Stopped after the first name: resume ends like an undisturbed run, undo like none at all."""
+    (project / folder).mkdir(parents=True, exist_ok=True)
     before, setting = tree(project), opened(project)
     plan = restore(setting, catalog.find(setting, NAME), (), None, "now")
-    real, calls = disk.rename_no_replace, []
+    real, named = disk.rename_no_replace, []
 
-    def stop_at_the_third(src: disk.Name, dst: disk.Name) -> None:
-        calls.append(src)
-        if str(src).endswith(".partial") and len(calls) > 2:
+    def stop_at_the_second(src: disk.Name, dst: disk.Name) -> None:
+        if "/.history/" not in str(dst):
+            named.append(dst)
+        if len(named) == 2:
             raise KeyboardInterrupt
         real(src, dst)
 
-    monkeypatch.setattr(disk, "rename_no_replace", stop_at_the_third)
+    monkeypatch.setattr(disk, "rename_no_replace", stop_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         apply(setting, plan, datetime(2026, 1, 1))
     monkeypatch.undo()
