@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from engine.changes import disk
-from engine.changes.new_files import NewFile, NewFiles
+from engine.changes.new_files import NewFile, NewFiles, discard
 from engine.errors import UserError
 
 WAYS = ["exclusive rename", "hard link", "plain rename"]
@@ -319,7 +319,7 @@ def test_many_new_files_are_synced_before_they_get_their_names(
         sync_each(paths, sync_one)
 
     def rename(src: disk.Name, dst: disk.Name) -> None:
-        assert Path(src).name in seen[0]
+        assert Path(src).name in [*seen[0], *seen[1]]
         real(src, dst)
 
     monkeypatch.setattr(disk, "_sync_each", sync)
@@ -327,8 +327,9 @@ def test_many_new_files_are_synced_before_they_get_their_names(
     with NewFiles() as new:
         for name in range(number):
             new.write([NewFile(tmp_path / f"{name}", 0o600, 0)], [b"x"])
-    assert len(names(tmp_path)) == number
-    assert seen[1:] == [[tmp_path.name]]
+            new.write([NewFile(tmp_path / f"new/{name}", 0o600, 0)], [b"x"])
+    assert len(seen[0]) == 2 * number
+    assert seen[1:] == [[".new.partial"], [tmp_path.name]]
 
 
 def test_a_file_system_that_cannot_be_synced_is_told(
@@ -340,3 +341,73 @@ def test_a_file_system_that_cannot_be_synced_is_told(
     monkeypatch.setattr("sys.platform", "linux")
     with pytest.raises(OSError, match="could not be synced"):
         disk.sync_folders([tmp_path] * disk.FEW)
+
+
+def test_a_missing_folder_gets_its_name_with_all_that_is_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One rename for the outermost folder; one that was there before gets its files one by one."""
+    real, renamed = disk.rename_no_replace, []
+
+    def rename(src: disk.Name, dst: disk.Name) -> None:
+        renamed.append(Path(dst).name)
+        real(src, dst)
+
+    monkeypatch.setattr(disk, "rename_no_replace", rename)
+    with NewFiles() as new:
+        for path in ("there", "new/a/1", "new/a/2", "new/b/1", "new/3"):
+            new.write([NewFile(tmp_path / path, 0o640, 10**18)], [path.encode()])
+        new.link(tmp_path / "new/link", "a/1", 0)
+        assert not (tmp_path / "new").exists()
+    assert sorted(renamed) == ["new", "there"]
+    assert names(tmp_path) == ["new", "there"]
+    assert names(tmp_path / "new") == ["3", "a", "b", "link"]
+    assert (tmp_path / "new/link").read_bytes() == b"new/a/1"
+    assert stat.S_IMODE((tmp_path / "new/b/1").stat().st_mode) == 0o640
+
+
+def test_a_folder_that_came_meanwhile_is_kept_and_nothing_else_comes(tmp_path: Path) -> None:
+    """What someone else made in the place of a missing folder is not replaced."""
+    with pytest.raises(FileExistsError), NewFiles() as new:
+        new.write([NewFile(tmp_path / "new/deep/1", 0o600, 0)], [b"ours"])
+        (tmp_path / "new").mkdir()
+        (tmp_path / "new/mine").write_bytes(b"mine")
+    assert names(tmp_path) == ["new"]
+    assert names(tmp_path / "new") == ["mine"]
+
+
+def test_missing_folders_go_when_something_fails(tmp_path: Path) -> None:
+    """Neither the folder nor its partial one stays."""
+    with pytest.raises(RuntimeError), NewFiles() as new:
+        new.write([NewFile(tmp_path / "new/deep/1", 0o600, 0)], [b"1"])
+        raise RuntimeError
+    assert names(tmp_path) == []
+
+
+def test_two_new_files_of_one_name_are_refused(tmp_path: Path) -> None:
+    """As of two that differ in case, where that makes no difference."""
+    with pytest.raises(FileExistsError), NewFiles() as new:
+        for content in (b"1", b"2"):
+            new.write([NewFile(tmp_path / "new/file", 0o600, 0)], [content])
+    assert names(tmp_path) == []
+
+
+def test_what_a_crash_left_of_new_files_is_discarded(tmp_path: Path) -> None:
+    """Partial files and folders of these paths go; what else is there stays, also behind a link."""
+    for path in (
+        ".file.partial",
+        ".new.partial/1",
+        ".new.partial/deep/2",
+        "is/.new.partial/3",
+        "is/.new.partial/mine",
+        "other/4",
+        ".unasked.partial",
+    ):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(b"x")
+    (tmp_path / ".linked.partial").symlink_to("other")
+    paths = ("file", "new/1", "new/deep/2", "new/gone/5", "is/new/3", "linked/4", "neither/6")
+    discard(f"{tmp_path}/{path}" for path in paths)
+    assert names(tmp_path) == [".linked.partial", ".unasked.partial", "is", "other"]
+    assert names(tmp_path / "is/.new.partial") == ["mine"]
+    assert names(tmp_path / "other") == ["4"]

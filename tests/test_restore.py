@@ -10,6 +10,7 @@ from engine.archives import archive, catalog
 from engine.archives.manifest import manifest_bytes
 from engine.changes import disk
 from engine.changes.apply import Outcome, apply
+from engine.changes.new_files import NewFiles
 from engine.errors import UserError
 from engine.plans.restore_plan import restore
 from packed_project import (
@@ -41,6 +42,10 @@ def project(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
 def files(root: Path) -> set[str]:
     paths = (root / "runs", root / "logs")
     return {p.relative_to(root).as_posix() for f in paths for p in f.rglob("*") if not p.is_dir()}
+
+
+def partials(root: Path) -> list[Path]:
+    return list(root.rglob(".*.partial"))
 
 
 def bring_back(root: Path, *files: str) -> Outcome:
@@ -254,21 +259,24 @@ def test_an_archive_that_goes_bad_before_it_is_read_is_left_alone(project: Path)
     assert files(project) == {LOG}
 
 
+@pytest.mark.parametrize("folder", [ONE, "runs"])
 def test_an_interrupted_restore_is_finished_or_taken_back(
-    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: str, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Stopped after the first file: resume ends like an undisturbed run, undo like none at all."""
+    """Stopped after the first name: resume ends like an undisturbed run, undo like none at all."""
+    (project / folder).mkdir(parents=True, exist_ok=True)
     before, setting = tree(project), opened(project)
     plan = restore(setting, catalog.find(setting, NAME), (), None, "now")
-    real, calls = disk.rename_no_replace, []
+    real, named = disk.rename_no_replace, []
 
-    def stop_at_the_third(src: disk.Name, dst: disk.Name) -> None:
-        calls.append(src)
-        if str(src).endswith(".partial") and len(calls) > 2:
+    def stop_at_the_second(src: disk.Name, dst: disk.Name) -> None:
+        if "/.history/" not in str(dst):
+            named.append(dst)
+        if len(named) == 2:
             raise KeyboardInterrupt
         real(src, dst)
 
-    monkeypatch.setattr(disk, "rename_no_replace", stop_at_the_third)
+    monkeypatch.setattr(disk, "rename_no_replace", stop_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         apply(setting, plan, datetime(2026, 1, 1))
     monkeypatch.undo()
@@ -280,6 +288,48 @@ def test_an_interrupted_restore_is_finished_or_taken_back(
     just(other, "undo")
     for root in (project, other):
         assert not changed(before, tree(root))
+
+
+@pytest.mark.parametrize("written", [0, 1, 3])
+def test_what_a_killed_restore_had_written_goes(
+    written: int, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before anything had its name: resume and undo leave no partial file or folder."""
+    before, setting = tree(project), opened(project)
+    plan = restore(setting, catalog.find(setting, NAME), (), None, "now")
+    real, calls = disk.stamp, []
+
+    def killed(descriptor: int, path: disk.Name, mode: int, mtime_ns: int) -> None:
+        if len(calls) == written:
+            raise KeyboardInterrupt
+        calls.append(path)
+        real(descriptor, path, mode, mtime_ns)
+
+    monkeypatch.setattr(disk, "stamp", killed)
+    monkeypatch.setattr(NewFiles, "_remove", lambda _: None)
+    with pytest.raises(KeyboardInterrupt):
+        apply(setting, plan, datetime(2026, 1, 1))
+    monkeypatch.undo()
+    assert partials(project)
+    other = twin(project, tmp_path / "other")
+    just(project, "resume")
+    assert files(project) == WHOLE
+    just(other, "undo")
+    assert not changed(before, tree(other))
+    assert not partials(project) + partials(other)
+
+
+def test_a_damaged_archive_gives_nothing_back(project: Path) -> None:
+    """Damage at the end of it: the folder is not there, nor anything half made."""
+    setting = opened(project)
+    plan = restore(setting, catalog.find(setting, NAME), (), None, "now")
+    held = archive_of(project, WEIGHTS)
+    flip(held, held.stat().st_size - 5)
+    outcome = apply(setting, plan, datetime(2026, 1, 1))
+    assert set(outcome.left) == WHOLE - {LOG}
+    assert files(project) == {LOG}
+    assert not (project / ONE).exists()
+    assert not partials(project)
 
 
 def test_undo_of_an_interrupted_restore_keeps_what_it_did_not_make(
@@ -296,6 +346,7 @@ def test_undo_of_an_interrupted_restore_keeps_what_it_did_not_make(
     with pytest.raises(KeyboardInterrupt):
         apply(setting, plan, datetime(2026, 1, 1))
     monkeypatch.undo()
+    (project / NOTES).parent.mkdir(parents=True)
     (project / NOTES).write_text("mine, new\n")
     just(project, "undo", status=1)
     assert (project / NOTES).read_text() == "mine, new\n"

@@ -192,12 +192,13 @@ def extract(
 ) -> None:
     """Makes each member that is a key of `wanted` a new file or symlink at the path given there.
 
-    The whole archive is verified before the first write; the folders must exist. Raises Damaged,
-    UserError for a member that is not in the manifest, FileExistsError for a path that is taken,
-    and OSError; members restored before the error stay. `on_bytes` is told how many more are there.
+    Folders that are missing are made. Nothing has its name before the whole archive is verified.
+    Raises Damaged, UserError for a member that is not in the manifest, FileExistsError for a path
+    that is taken, and OSError; nothing is there then, except what got its name before one was
+    taken. `on_bytes` is told how many more bytes are written.
     """
     expected = tuple(members)
-    known = verify(archive, expected).members
+    known = {member.path: member for member in expected}
     if unknown := sorted(wanted.keys() - known.keys()):
         raise UserError(f"{archive}: holds no {unknown[0]!r}; its manifest lists what it holds")
     is_there = disk.looking()

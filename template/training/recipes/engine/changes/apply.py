@@ -17,7 +17,7 @@ from pathlib import Path
 
 from engine import layouts
 from engine.archives.manifest import checksum_line, manifest_of
-from engine.changes import disk, history, preflight, purge
+from engine.changes import disk, history, new_files, preflight, purge
 from engine.changes.history import PastRun
 from engine.changes.journal import Journal, Op, Record
 from engine.changes.kept import taken
@@ -92,8 +92,7 @@ def sweep(project: Project) -> None:
 
 def discard_partials(root: Path, planned: Plan) -> None:
     """Remove what an interrupted run was writing: files that never got their names."""
-    for path in preflight.made(planned):
-        discard(disk.partial_of(root / path))
+    new_files.discard(os.path.join(root, path) for path in preflight.made(planned))  # noqa: PTH118
 
 
 @no_collection()

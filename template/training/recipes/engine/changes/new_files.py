@@ -1,8 +1,14 @@
-"""New files and symlinks by the thousand: synced, and given their names, a batch at a time."""
+"""New files and symlinks by the thousand: whole and synced before the first of them has its name.
+
+Until then each lies as a partial file beside its place, or below a partial folder beside the
+outermost folder that is missing: that one gets its name, with all that is in it, at once.
+"""
 
 import contextlib
 import os
 from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
 from typing import NamedTuple, Self
 
 from engine.changes import disk
@@ -21,40 +27,48 @@ class NewFile(NamedTuple):
 
 
 class NewFiles:
-    """New files and symlinks that are synced and get their names together, a batch at a time.
+    """New files and symlinks, and the folders that they lack.
 
-    One by one each of many small files would wait for the disk. Used as a context: at its end all
-    have their names; on an error those that have none yet are removed.
+    Used as a context: at its end they have their names; on an error what has none yet is removed.
     """
 
     def __init__(self) -> None:
-        self._written: list[tuple[str, str, bool]] = []  # partial, path, to be synced yet?
-        self._folders: set[str] = set()
-        self._bytes = 0
+        self._made: list[str] = []  # files and links as they are called now
+        self._unsynced: list[str] = []
+        self._bytes = 0  # of those
+        self._folders: dict[str, str] = {}  # what a folder is called now
+        self._to_come: dict[str, str] = {}  # names of files and folders, by the present ones
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *about: object) -> None:
-        try:
+        with contextlib.ExitStack() as failed:
+            failed.callback(self._remove)
             if kind is None:
-                self._finish()
-        finally:
-            for partial, _, _ in self._written:
-                with contextlib.suppress(OSError):  # the first error is the one to tell
-                    os.unlink(partial)  # noqa: PTH108 - there are many
+                self._give_names()
+                failed.pop_all()
 
     def write(self, files: Sequence[NewFile], pieces: Iterable[bytes]) -> None:
         """Write the same content to each of the files.
 
         Raises what `pieces` raises, and FileExistsError if a path is taken.
         """
-        descriptor = self._create(files[0])
+        if len(self._unsynced) >= BATCH or self._bytes >= BATCH_BYTES:
+            self._sync()
+        path, mode, mtime_ns = files[0]
+        place = self._place(path)
+        descriptor = os.open(place, disk.CREATE, 0o600)
+        self._made.append(place)
         try:
             for piece in pieces:
                 disk.write_all(descriptor, piece)
                 self._bytes += len(piece)
-            self._complete(descriptor, files[0])
+            disk.stamp(descriptor, place, mode, mtime_ns)
+            if mode & 0o600 == 0o600:  # its owner can open it once more, to sync it with others
+                self._unsynced.append(place)
+            else:
+                disk.sync(descriptor)
             for file in files[1:]:
                 os.lseek(descriptor, 0, os.SEEK_SET)
                 self.write([file], disk.blocks(descriptor))
@@ -63,48 +77,93 @@ class NewFiles:
 
     def link(self, path: Name, target: str, mtime_ns: int) -> None:
         """Make a symlink. Raises FileExistsError if `path` is taken."""
-        partial = self._partial(path, to_sync=False)
+        place = self._place(path)
+        os.symlink(target, place)  # noqa: PTH211 - there are many
+        self._made.append(place)
+        if os.utime in os.supports_follow_symlinks:
+            os.utime(place, ns=(mtime_ns, mtime_ns), follow_symlinks=False)
+
+    def _place(self, path: Name) -> str:
+        """Return where to write what is to be called `path`."""
+        folder, name = os.path.split(path)
+        here = self._folder(folder)
+        if here != folder:
+            return f"{here}/{name}"
+        partial = os.path.join(folder, disk.partial_name(name))  # noqa: PTH118
         with contextlib.suppress(FileNotFoundError):
             os.unlink(partial)  # noqa: PTH108 - left by a run that crashed
-        os.symlink(target, partial)  # noqa: PTH211 - there are many
-        if os.utime in os.supports_follow_symlinks:
-            os.utime(partial, ns=(mtime_ns, mtime_ns), follow_symlinks=False)
-
-    def _create(self, file: NewFile) -> int:
-        partial = self._partial(file.path, to_sync=_opens_again(file))
-        try:
-            return os.open(partial, disk.CREATE, 0o600)
-        except FileExistsError:
-            os.unlink(partial)  # noqa: PTH108 - left by a run that crashed
-            return os.open(partial, disk.CREATE, 0o600)
-
-    def _complete(self, descriptor: int, file: NewFile) -> None:
-        disk.stamp(descriptor, self._written[-1][0], file.mode, file.mtime_ns)
-        if not _opens_again(file):
-            disk.sync(descriptor)
-
-    def _partial(self, path: Name, *, to_sync: bool) -> str:
-        if len(self._written) >= BATCH or self._bytes >= BATCH_BYTES:
-            self._finish()
-        folder, name = os.path.split(path)
-        partial = os.path.join(folder, disk.partial_name(name))  # noqa: PTH118
-        self._folders.add(folder)
-        self._written.append((partial, os.fspath(path), to_sync))
+        self._to_come[partial] = os.fspath(path)
         return partial
 
-    def _finish(self) -> None:
-        disk.sync_files([partial for partial, _, to_sync in self._written if to_sync])
-        try:
-            while self._written:
-                partial, path, _ = self._written[-1]
-                disk.rename_no_replace(partial, path)
-                self._written.pop()
-        finally:
-            disk.sync_folders(list(self._folders))
-        self._folders.clear()
+    def _folder(self, folder: str) -> str:
+        """Return what a folder is called now; it is made if it is missing."""
+        if here := self._folders.get(folder):
+            return here
+        here = folder
+        if folder and not os.path.lexists(folder):
+            above, name = os.path.split(folder)
+            here = os.path.join(self._folder(above), name)  # noqa: PTH118
+            if here == folder:
+                here = os.path.join(above, disk.partial_name(name))  # noqa: PTH118
+                self._to_come[here] = folder
+            os.mkdir(here)  # noqa: PTH102
+        self._folders[folder] = here
+        return here
+
+    def _sync(self) -> None:
+        disk.sync_files(self._unsynced)
+        self._unsynced.clear()
         self._bytes = 0
 
+    def _give_names(self) -> None:
+        self._sync()
+        disk.sync_folders(self._new_folders())
+        parents = {os.path.dirname(path) for path in self._to_come.values()}  # noqa: PTH120
+        try:
+            for partial, path in self._to_come.items():
+                disk.rename_no_replace(partial, path)
+        finally:
+            disk.sync_folders(list(parents))
 
-def _opens_again(file: NewFile) -> bool:
-    """Whether its owner can open it once more, to sync it with others."""
-    return file.mode & 0o600 == 0o600
+    def _new_folders(self) -> list[str]:
+        return [here for folder, here in self._folders.items() if here != folder]
+
+    def _remove(self) -> None:
+        """Remove what has no name yet; the first error is the one to tell."""
+        for place in self._made:
+            with contextlib.suppress(OSError):
+                os.unlink(place)  # noqa: PTH108 - there are many
+        for folder in reversed(self._new_folders()):
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)  # noqa: PTH106
+
+
+def discard(paths: Iterable[str]) -> None:
+    """Remove what an interrupted attempt to make files at these paths left of them."""
+    found: set[str] = set()
+
+    @cache
+    def partial_folders(folder: str) -> list[str]:
+        """Return where what is in a folder lies until that has its name."""
+        above, name = os.path.split(folder)
+        if not name:
+            return []
+        places = [os.path.join(place, name) for place in partial_folders(above)]  # noqa: PTH118
+        places.append(os.path.join(above, disk.partial_name(name)))  # noqa: PTH118
+        there = [place for place in places if Path(place).is_dir() and not Path(place).is_symlink()]
+        found.update(there)
+        return there
+
+    changed: set[str] = set()
+    for path in paths:
+        folder, name = os.path.split(path)
+        inside = [(place, name) for place in partial_folders(folder)]
+        for there, called in ((folder, disk.partial_name(name)), *inside):
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                os.unlink(os.path.join(there, called))  # noqa: PTH108, PTH118 - there may be many
+                changed.add(there)
+    for place in sorted(found, key=len, reverse=True):
+        with contextlib.suppress(OSError):  # something else is in it
+            Path(place).rmdir()
+            changed.add(str(Path(place).parent))
+    disk.sync_folders(list(changed - found))

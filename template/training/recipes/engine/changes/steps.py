@@ -46,6 +46,16 @@ class Steps:
 
     def folder_for(self, *paths: str) -> None:
         """Make the missing folders above `paths`, which are relative to the project root."""
+        records = self.missing_folders(*paths)
+        self.journal.write(records)
+        disk.make_each(self.root / record.id for record in records)
+        self.journal.mark(records, "done")
+
+    def missing_folders(self, *paths: str) -> list[Record]:
+        """Return what the journal tells of the folders that `paths` lack, outer ones first.
+
+        Raises UserError if something else is where one is needed.
+        """
         missing: set[PurePosixPath] = set()
         for name in {path.rpartition("/")[0] for path in paths}:
             folder = PurePosixPath(name)
@@ -56,10 +66,7 @@ class Steps:
                 raise UserError(
                     f"{folder}: is a link or a file where a folder is needed; move it away"
                 )
-        records = [Record("folder", str(new), "intent", dst=str(new)) for new in sorted(missing)]
-        self.journal.write(records)
-        disk.make_each(self.root / record.id for record in records)
-        self.journal.mark(records, "done")
+        return [Record("folder", str(new), "intent", dst=str(new)) for new in sorted(missing)]
 
     def move(self, op: Op, records: Sequence[Record]) -> list[Record]:
         """Rename each `src` to its `dst`; return what is undone again: it lies across volumes."""

@@ -18,7 +18,7 @@ def unpack(
 ) -> dict[str, str]:
     """Restore members of one archive, journaled; return why for each `dst` that was not.
 
-    Nothing is replaced, and nothing is written if any part of the archive is damaged. What an
+    Nothing is replaced, and nothing comes back if any part of the archive is damaged. What an
     interrupted attempt had restored is found whole and kept. Raises OSError.
     """
     packed = steps.root / str(actions[0].src)
@@ -32,14 +32,18 @@ def unpack(
     held = [action for action in actions if action.facts["member"] in members]
     gone = (str(a.dst) for a in actions if a.facts["member"] not in members)
     left = dict.fromkeys(gone, "its archive does not hold it any more")
-    fresh, is_there = [], disk.looking()
+    fresh, found, is_there = [], [], disk.looking()
     for record in (_record(action, members) for action in held):
-        if steps.journal.state("create", record.id) == "done" or _found(steps, record):
+        state, place = steps.journal.state("create", record.id), steps.place(record.id)
+        if state == "done":
             continue
-        if is_there(steps.place(record.id)):
-            left[record.id] = "something is there already"
-        else:
+        if not is_there(place):
             fresh.append(record)
+        elif state == "intent" and is_same(record, place):
+            found.append(record)
+        else:
+            left[record.id] = "something is there already"
+    steps.journal.mark(found, "done")
     return left | _extract(steps, packed, listed, fresh, on_bytes) if fresh else left
 
 
@@ -64,15 +68,6 @@ def _record(action: Action, members: Mapping[str, Member]) -> Record:
     )
 
 
-def _found(steps: Steps, record: Record) -> bool:
-    """Note as done what an interrupted attempt had restored."""
-    begun = steps.journal.state("create", record.id) == "intent"
-    if begun and is_same(record, steps.root / record.id):
-        steps.journal.mark([record], "done")
-        return True
-    return False
-
-
 def _extract(
     steps: Steps,
     packed: Path,
@@ -80,16 +75,21 @@ def _extract(
     records: list[Record],
     on_bytes: OnBytes,
 ) -> dict[str, str]:
-    steps.folder_for(*(record.id for record in records))
-    steps.journal.write(records)
+    folders = steps.missing_folders(*(record.id for record in records))
+    together = [*folders, *records]
+    steps.journal.write(together)
     places = {(record.kept or {})["member"]: steps.place(record.id) for record in records}
     try:
         archive.extract(packed, places, listed, on_bytes)
     except (Damaged, disk.Unreadable, FileExistsError) as problem:
-        whole = {record.id for record in records if is_same(record, steps.root / record.id)}
-        steps.journal.mark([record for record in records if record.id in whole], "done")
-        missing = [record for record in records if record.id not in whole]
-        steps.journal.mark(missing, "undone")
-        return {record.id: str(problem) for record in missing}
-    steps.journal.mark(records, "done")  # each was hashed before it got its name
+        there = {record.id for record in together if _is_there(steps, record)}
+        steps.journal.mark([record for record in together if record.id in there], "done")
+        steps.journal.mark([record for record in together if record.id not in there], "undone")
+        return {record.id: str(problem) for record in records if record.id not in there}
+    steps.journal.mark(together, "done")  # each was hashed before it got its name
     return {}
+
+
+def _is_there(steps: Steps, record: Record) -> bool:
+    place = steps.place(record.id)
+    return Path(place).is_dir() if record.op == "folder" else is_same(record, place)
