@@ -297,7 +297,8 @@ def test_what_a_killed_restore_had_written_goes(
     """Killed before anything had its name: resume and undo leave no partial file or folder."""
     before, setting = tree(project), opened(project)
     plan = restore(setting, catalog.find(setting, NAME), (), None, "now")
-    real, calls = disk.stamp, []
+    calls: list[disk.Name] = []
+    real = disk.stamp
 
     def killed(descriptor: int, path: disk.Name, mode: int, mtime_ns: int) -> None:
         if len(calls) == written:
