@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 from huggingface_hub import ModelCard
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import promote as recipe
@@ -166,6 +166,7 @@ BITS = st.sampled_from(
 
 
 @given(st.lists(BITS, max_size=12).map("".join))
+@example("```\n<!-- yours -->\n```\n## Mine\n<!-- end of yours -->\n")  # opened in a code block
 def test_nothing_between_marks_is_ever_lost(added: str) -> None:
     """Wherever it stands; and carrying over twice is carrying over once."""
     old = NEW.replace("lead\n", f"lead\n{added}")

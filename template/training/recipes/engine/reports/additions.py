@@ -58,9 +58,10 @@ def _sections(text: str) -> list[tuple[str, str]]:
             closing = "" if closing in line else closing
         elif opened and END not in line:
             closing = END if opened[1] == BEGIN else opened[1]
-    if closing or text.count(BEGIN) != len(MARKED.findall(text)):
+    sections = [(heading, "".join(lines)) for heading, lines in found]
+    if closing or any(part.count(BEGIN) != len(MARKED.findall(part)) for _, part in sections):
         raise ValueError(f"no `{closing or END}` closes what was opened; close it")
-    return [(heading, "".join(lines)) for heading, lines in found]
+    return sections
 
 
 def _with_marked(text: str, kept: list[str] | None) -> str:
