@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from engine.changes.apply import apply
+from engine.garbage import no_collection
 from engine.plans.plan import Action, Plan, emptied
 from engine.project import Project, open_project
 from engine.recognition import duplicates
@@ -29,6 +30,7 @@ def _duplicates(project: Project) -> int:
     return sum(len(group) - 1 for group in groups)
 
 
+@no_collection()
 def _packing(project: Project, inventory: Inventory) -> Plan:
     """Return the plan to pack the one experiment there is, of which nothing is read."""
     (folder,) = (project.root / project.folders.active).iterdir()

@@ -15,6 +15,7 @@ import tempfile
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from hypothesis import strategies as st
 
 import engine
 from engine.archives import archive, manifest, tar_format
+from engine.archives import gzip_members as parts
 from engine.archives.archive import extract, pack, verify
 from engine.archives.manifest import (
     Damaged,
@@ -548,6 +550,39 @@ def test_an_archive_is_verified_before_it_gets_its_name(
     monkeypatch.setattr(disk, "write_all", lambda fd, data: write_all(fd, data[:-1] + b"?"))
     with pytest.raises(Damaged):
         pack(tmp_path, names, tmp_path / "x.tar.gz")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_what_changed_on_the_disk_is_no_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each byte is read from the file again after it was synced."""
+    names = make(tmp_path, {"a": b"weights" * 10})
+    whole = tmp_path / "whole.tar.gz"
+    pack(tmp_path, names, whole)
+
+    def sync_badly(place: int, descriptor: int) -> None:
+        (byte,) = os.pread(descriptor, 1, place)
+        os.pwrite(descriptor, bytes([byte ^ 1]), place)
+
+    for place in range(whole.stat().st_size):
+        monkeypatch.setattr(disk, "sync", partial(sync_badly, place))
+        with pytest.raises(Damaged, match="differs from what was written"):
+            pack(tmp_path, names, tmp_path / "x.tar.gz")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "whole.tar.gz"]
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_what_was_compressed_wrongly_is_no_archive(
+    fast: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gzip that is sound holds other bytes than were packed: found before it is written."""
+    names = make(tmp_path, {"a": os.urandom(1 << 17)})
+    for compress in ("_deflated", "_stored_if_dense"):
+        real = getattr(parts, compress)
+        monkeypatch.setattr(parts, compress, lambda block, real=real: real(block[:-1] + b"?"))
+    with pytest.raises(Damaged, match="does not decompress to what was packed"):
+        pack(tmp_path, names, tmp_path / "x.tar.gz", fast=fast)
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 

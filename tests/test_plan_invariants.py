@@ -1,7 +1,7 @@
 """What holds of every clean-up plan, whatever the mess."""
 
+import json
 from collections import Counter
-from dataclasses import replace
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
@@ -208,6 +208,8 @@ def test_a_plan_survives_being_stored() -> None:
     action = Action("move", "a\udcff\n.pt", "b", 1, "because", document=None)
     plan = Plan("cleanup", "2025-07-25", (action,), {"x.tar.gz": {"name": "x"}}, ("a",), (), ("n",))
     assert plans.from_json(plans.to_json(plan)) == plan
+    values = vars(plan) | {"actions": [action._asdict()]}
+    assert plans.to_json(plan) == json.dumps(values).encode() + b"\n"
     for data in (b"", b"[]", b"{}", b'{"actions": [{"verb": 1, "more": 2}]}', b"\xff"):
         try:
             plans.from_json(data)
@@ -221,5 +223,5 @@ def test_folders_of_the_layout_are_never_emptied() -> None:
     listed = inventory(["training/logs/x.log", "a/b/c.pt", "d/e.pt"], closed={"d/wandb": "tracker"})
     actions = {path: Action("move", path, "z", 1, "") for path in listed.entries if "." in path}
     assert plans.emptied(listed, actions, ["training/logs"]) == ("a/b", "a")
-    skipped = {p: replace(a, verb="skip") for p, a in actions.items()}
+    skipped = {p: a._replace(verb="skip") for p, a in actions.items()}
     assert plans.emptied(listed, skipped, []) == ()

@@ -38,9 +38,9 @@ class Verified:
     proof: InitVar[object]
 
     def __post_init__(self, proof: object) -> None:
-        """Lets nobody but `verify` make one."""
+        """Lets nobody make one but `verify` and `pack`."""
         if proof is not _PROOF:
-            raise TypeError("only verify() can tell that an archive is whole")
+            raise TypeError("only verify() and pack() can tell that an archive is whole")
 
 
 def pack(
@@ -71,17 +71,22 @@ def pack(
     with disk.new_file(dst) as (descriptor, partial):
         plain = packing.stream(paths)
         with closing(gzip_members.compressed(plain, fast=fast)) as zipped:
-            _write_synced(descriptor, zipped)
-        (on_verified or _ignore)(verify(partial, packing.members))
+            written = _write_synced(descriptor, zipped)
+        (on_verified or _ignore)(_read_again(partial, written, packing.members))
     return tuple(packing.members)
 
 
-def _write_synced(descriptor: int, pieces: Iterable[bytes]) -> None:
-    """Write and force to the disk: behind the writing too, so that its end waits for little."""
+def _write_synced(descriptor: int, pieces: Iterable[bytes]) -> str:
+    """Write and force to the disk: behind the writing too, so that its end waits for little.
+
+    Returns the SHA-256 of what was written.
+    """
+    digest = hashlib.sha256()
     unsynced, behind = 0, None
     with ThreadPoolExecutor(1) as pool:
         for piece in pieces:
             disk.write_all(descriptor, piece)
+            digest.update(piece)
             unsynced += len(piece)
             if unsynced >= BEHIND and (behind is None or behind.done()):
                 if behind:
@@ -90,6 +95,21 @@ def _write_synced(descriptor: int, pieces: Iterable[bytes]) -> None:
         if behind:
             behind.result()
     disk.sync(descriptor)
+    return digest.hexdigest()
+
+
+def _read_again(archive: Path, written: str, members: Iterable[Member]) -> Verified:
+    """Return the proof that the file has what was written, which held these members.
+
+    Of each part it was asked before it was written whether it decompresses to what was packed.
+    """
+    if disk.sha256_of(archive) != written:
+        raise Damaged(f"{archive}: differs from what was written")
+    return Verified(archive, written, _by_path(members), _PROOF)
+
+
+def _by_path(members: Iterable[Member]) -> Mapping[str, Member]:
+    return MappingProxyType({member.path: member for member in members})
 
 
 def _ignore(*_: object) -> None:
@@ -141,7 +161,7 @@ class _Packing:
         sha256 = hashlib.sha256(data).hexdigest()
         member = Member(name, "file", found.size, mode, found.mtime_ns, sha256, None)
         self.members.append(member)
-        return (tar_format.header(member) + data + tar_format.padding(member),)
+        return (b"".join((tar_format.header(member), data, tar_format.padding(member))),)
 
     def _large(self, path: str, found: disk.Identity, member: Member) -> Iterator[bytes]:
         with disk.reading(path) as descriptor:
@@ -180,8 +200,7 @@ def verify(archive: Path, members: Iterable[Member]) -> Verified:
     digest = hashlib.sha256()
     for _ in _contents(archive, expected, digest.update):
         pass
-    by_path = {member.path: member for member in expected}
-    return Verified(archive, digest.hexdigest(), MappingProxyType(by_path), _PROOF)
+    return Verified(archive, digest.hexdigest(), _by_path(expected), _PROOF)
 
 
 def extract(

@@ -9,6 +9,7 @@ import struct
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 from engine.archives.manifest import Damaged
@@ -33,8 +34,11 @@ Made = TypeVar("Made")
 
 
 def compressed(pieces: Iterable[bytes], *, fast: bool = False) -> Generator[bytes]:
-    """Yield the gzip members of what the pieces hold; with `fast` what is dense is only stored."""
-    yield from _each(_stored_if_dense if fast else _deflated, _blocks(pieces))
+    """Yield the gzip members of what the pieces hold; with `fast` what is dense is only stored.
+
+    Raises Damaged if one does not decompress to what it was made of.
+    """
+    yield from _each(partial(_proven, _stored_if_dense if fast else _deflated), _blocks(pieces))
 
 
 def decompressed(descriptor: int, on_member: Callable[[bytes], None]) -> Generator[bytes]:
@@ -71,6 +75,13 @@ def _blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
             held = [whole[len(whole) - size :]]
     if size:
         yield b"".join(held)
+
+
+def _proven(compress: Callable[[bytes], bytes], block: bytes) -> bytes:
+    member = compress(block)
+    if _inflated(member) != block:
+        raise Damaged("a part of it does not decompress to what was packed")
+    return member
 
 
 def _deflated(block: bytes) -> bytes:

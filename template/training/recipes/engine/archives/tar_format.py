@@ -3,6 +3,8 @@
 All of it follows from the members.
 """
 
+from zlib import adler32
+
 from engine.archives.manifest import Member
 
 _BLOCK = 512
@@ -12,18 +14,18 @@ _NAME_LIMIT = 100  # bytes
 _OWNER = b"0000000\0" * 2  # and group: root, without a name
 _TAIL = b"ustar\x0000" + bytes(64) + b"0000000\0" * 2 + bytes(167)
 # The checksum is taken with spaces in its own place.
-_SAME_SUM = sum(_OWNER) + sum(_TAIL) + sum(b" " * 8)
+_SAME_SUM = sum(_TAIL) + sum(b" " * 8)
 
 
 def header(member: Member) -> bytes:
     """What stands before a member's content."""
-    name = member.path.encode("utf-8", "surrogateescape")
-    kind, size, target = b"0", member.size, b""
-    if member.target is not None:
-        kind, target = b"2", member.target.encode("utf-8", "surrogateescape")
-    elif member.copy_of is not None:  # a hard link for tar, which needs the bytes once
-        kind, size, target = b"1", 0, member.copy_of.encode("utf-8", "surrogateescape")
-    seconds = member.mtime_ns // 10**9  # the manifest has the rest: a record each would cost time
+    path, _, size, mode, mtime_ns, _, link, copy_of = member
+    name, kind, target = path.encode("utf-8", "surrogateescape"), b"0", b""
+    if link is not None:
+        kind, target = b"2", link.encode("utf-8", "surrogateescape")
+    elif copy_of is not None:  # a hard link for tar, which needs the bytes once
+        kind, size, target = b"1", 0, copy_of.encode("utf-8", "surrogateescape")
+    seconds = mtime_ns // 10**9  # the manifest has the rest: a record each would cost time
     records = []
     if _is_long_or_foreign(name):
         records.append((b"path", name))
@@ -33,7 +35,7 @@ def header(member: Member) -> bytes:
         records.append((b"mtime", b"%d" % seconds))
     if size >= _FIELD_LIMIT:
         records.append((b"size", b"%d" % size))
-    plain = _ustar(name, kind, size, member.mode, seconds, target)
+    plain = _ustar(name, kind, size, mode, seconds, target)
     return _extended(records) + plain if records else plain
 
 
@@ -75,17 +77,18 @@ def _record(key: bytes, value: bytes) -> bytes:
 
 
 def _ustar(name: bytes, kind: bytes, size: int, mode: int, seconds: int, target: bytes) -> bytes:
-    name, target = name[:_NAME_LIMIT], target[:_NAME_LIMIT]
-    size = size if size < _FIELD_LIMIT else 0
-    numbers = b"%011o\0%011o\0" % (size, seconds if 0 <= seconds < _FIELD_LIMIT else 0)
-    total = sum(name) + sum(b"%07o" % mode) + sum(numbers) + kind[0] + sum(target) + _SAME_SUM
-    return b"%b%07o\0%b%b%06o\0 %b%b%b" % (
-        name.ljust(_NAME_LIMIT, b"\0"),
+    target = target[:_NAME_LIMIT]
+    fields = b"%b%07o\0%b%011o\0%011o\0" % (
+        name[:_NAME_LIMIT].ljust(_NAME_LIMIT, b"\0"),
         mode,
         _OWNER,
-        numbers,
-        total,
-        kind,
-        target.ljust(_NAME_LIMIT, b"\0"),
-        _TAIL,
+        size if size < _FIELD_LIMIT else 0,
+        seconds if 0 <= seconds < _FIELD_LIMIT else 0,
     )
+    total = _sum(fields) + kind[0] + _sum(target) + _SAME_SUM
+    return b"%b%06o\0 %b%b%b" % (fields, total, kind, target.ljust(_NAME_LIMIT, b"\0"), _TAIL)
+
+
+def _sum(data: bytes) -> int:
+    """The sum of bytes, as the lower half of an Adler-32 has it if it is less than 65,521."""
+    return (adler32(data) & 0xFFFF) - 1

@@ -47,6 +47,7 @@ class Outcome:
     freed: int = 0  # bytes
 
 
+@no_collection()
 def apply(
     project: Project,
     wanted: Plan,
@@ -72,6 +73,7 @@ def apply(
         return _carry_out(project, past, wanted, on_bytes, purge_as_you_go)
 
 
+@no_collection()
 def resume(project: Project, past: PastRun, on_bytes: Progress | None = None) -> Outcome:
     """Finish an interrupted run. The caller holds the project's lock."""
     preflight.refuse_merge(project.root)
@@ -95,7 +97,6 @@ def discard_partials(root: Path, planned: Plan) -> None:
     new_files.discard(os.path.join(root, path) for path in preflight.made(planned))  # noqa: PTH118
 
 
-@no_collection()
 def _carry_out(
     project: Project,
     past: PastRun,
@@ -148,7 +149,7 @@ class _Run:
             rewrite(self.steps, record, edits[record.id])
         self._copy(by_verb["copy"], by_verb["pack"])
         for target, members in _grouped(by_verb["pack"], lambda action: action.dst).items():
-            self._quarantine(self.packing.pack(target, members))
+            self._free(self.packing.pack(target, members))
         for target, members in _grouped(by_verb["restore"], lambda action: action.src).items():
             self._restore(target, members)
         for action in by_verb["folder"]:
@@ -229,6 +230,10 @@ class _Run:
 
     def _quarantine(self, records: Sequence[Record]) -> None:
         self.steps.quarantine(records)
+        self._free(records)
+
+    def _free(self, records: Sequence[Record]) -> None:
+        """Delete what is in quarantine, if the run is to purge as it goes."""
         if records and self.phase.kept:
             freed = purge.free(self.steps, [taken(self.journal.latest())], records)
             self.outcome.freed += freed.bytes

@@ -209,18 +209,18 @@ def volume(path: Path) -> tuple[int, str]:
     A folder that is mounted a second time (a container's volume) has the device of the first.
     """
     place = existing(path).resolve()
-    inside = (mount for mount in _mounts() if place.is_relative_to(mount))
-    return place.stat().st_dev, max(inside, key=len, default="")
+    above = (os.fspath(folder) for folder in (place, *place.parents))
+    return place.stat().st_dev, next((folder for folder in above if folder in _mounts()), "")
 
 
 @functools.cache
-def _mounts() -> tuple[str, ...]:
+def _mounts() -> frozenset[str]:
     """The mount points, by proc_pid_mountinfo(5): the fifth field, with spaces as octal escapes."""
     try:
         lines = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines()
     except OSError:
-        return ()
-    return tuple(
+        return frozenset()
+    return frozenset(
         re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), line.split(" ")[4])
         for line in lines
     )

@@ -56,6 +56,8 @@ class Record(NamedTuple):
     seq: int = 0
 
 
+Step = tuple[Op, str]
+
 _TOLD = ("id", *Record._fields[3:10])
 _NOTHING = (None,) * 7
 _TOGETHER = 1000  # steps of a line at most
@@ -67,7 +69,9 @@ class Journal:
     def __init__(self, path: Path) -> None:
         """Open the journal at `path`, new or existing; cuts off a last line that was torn."""
         records, self._written, whole = _read(path)
-        self._last = {record[:2]: record for record in records}  # as the steps began
+        # What was told of each step, in the order in which they began, and what its line says.
+        self._told = {record[:2]: record for record in records}
+        self._now = {record[:2]: (record.state, record.seq) for record in records}
         self._intact = True
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         os.ftruncate(self._descriptor, whole)
@@ -80,7 +84,13 @@ class Journal:
 
     def last(self, op: Op, id_: str) -> Record | None:
         """Return the last record of a step, None if it was never begun."""
-        return self._last.get((op, id_))
+        record = self._told.get((op, id_))
+        return self._as_it_is(record) if record else None
+
+    def _as_it_is(self, record: Record) -> Record:
+        """Return what was told of a step, in its last state."""
+        state, seq = self._now[record[:2]]
+        return Record._make((*record[:2], state, *record[3:10], seq))
 
     def standing(self, op: Op, id_: str) -> Record | None:
         """Return the last record of a step that was begun or done, and not taken back."""
@@ -89,12 +99,12 @@ class Journal:
 
     def state(self, op: Op, id_: str) -> State | None:
         """Return the last state of a step, None if it was never begun."""
-        record = self.last(op, id_)
-        return record.state if record else None
+        now = self._now.get((op, id_))
+        return now[0] if now else None
 
     def latest(self) -> tuple[Record, ...]:
         """Return the last record of each step, in the order in which the steps began."""
-        return tuple(self._last.values())
+        return tuple(map(self._as_it_is, self._told.values()))
 
     def write(self, records: Iterable[Record], state: State | None = None) -> None:
         """Append records, in the given state if any, and force them to the disk at once.
@@ -105,24 +115,24 @@ class Journal:
         """
         if not self._intact:
             raise OSError(errno.EIO, "the journal could not be written to before")
-        noted: dict[tuple[Op, str], Record] = {}
+        told: dict[Step, Record] = {}
+        now: dict[Step, tuple[State, int]] = {}
         seq = self._written
         end = os.lseek(self._descriptor, 0, os.SEEK_END)
         self._intact = False
         try:
-            for seq, (together, now) in enumerate(_together(records, state), self._written + 1):
+            for seq, (together, new) in enumerate(_together(records, state), self._written + 1):
                 steps: list[str | tuple[object, ...]] = []
                 for record in together:
-                    step, told = record[:2], record[3:10]
-                    before = self._last.get(step)
-                    if before and told in (_NOTHING, before[3:10]):
+                    before = self._told.get(record[:2])
+                    if before and (before is record or record[3:10] in (before[3:10], _NOTHING)):
                         steps.append(record.id)
-                        told = before[3:10]
                     else:
-                        steps.append((record.id, *told))
-                    noted[step] = Record._make((*step, now, *told, seq))
-                disk.write_all(self._descriptor, _line(together[0].op, now, steps, seq))
-            if noted:
+                        steps.append(record[1:2] + record[3:10])
+                        told[record[:2]] = record
+                now |= dict.fromkeys([record[:2] for record in together], (new, seq))
+                disk.write_all(self._descriptor, _line(together[0].op, new, steps, seq))
+            if now:
                 disk.sync(self._descriptor)
         except OSError as problem:
             os.ftruncate(self._descriptor, end)  # half a line in the middle would stop everything
@@ -130,7 +140,8 @@ class Journal:
             raise
         self._intact = True
         self._written = seq
-        self._last |= noted
+        self._told |= told
+        self._now |= now
 
     def mark(self, records: Iterable[Record], state: State) -> None:
         """Append the given records with another state."""
@@ -165,7 +176,7 @@ def _read(path: Path) -> tuple[list[Record], int, int]:
     lines = data.splitlines(keepends=True)
     records: list[Record] = []
     whole = 0
-    told: dict[tuple[Op, str], Record] = {}
+    told: dict[Step, Record] = {}
     for number, line in enumerate(lines, 1):
         found = _parse(line)
         if not found or found[0].seq != number:

@@ -10,6 +10,7 @@ from engine.plans.plan import Action
 
 CHANGED = "changed since it was planned"
 LONGEST_PATH = 4096  # bytes with the closing zero: PATH_MAX of Linux
+LONGEST_LETTER = 4  # bytes of UTF-8
 
 
 class Leaving:
@@ -32,7 +33,7 @@ class Leaving:
 
     def any_left(self, actions: Sequence[Action]) -> bool:
         """Return whether one of them is left alone."""
-        return any(_name(action) in self.left for action in actions)
+        return bool(self.left) and any(_name(action) in self.left for action in actions)
 
     def ready(self, actions: Sequence[Action], *, asked_later: bool = False) -> bool:
         """Return whether all are as they were planned; else leave them all alone.
@@ -46,7 +47,7 @@ class Leaving:
                 folder, _, name = str(action.src).rpartition("/")
                 if (bytes_left := room(folder)) is None:
                     why = "its folder is write-protected"
-                elif len(os.fsencode(name)) > bytes_left:
+                elif len(name) * LONGEST_LETTER > bytes_left < len(os.fsencode(name)):
                     why = "its path is too long"
             if why:
                 self.leave(actions, f"{action.src}: {why}")

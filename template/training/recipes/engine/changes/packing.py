@@ -26,6 +26,7 @@ class Packing:
         self, steps: Steps, plan: Plan, leaving: Leaving, on_bytes: Callable[[int], None] | None
     ) -> None:
         self.steps, self.root, self.journal = steps, steps.root, steps.journal
+        self._root = f"{self.root}/"
         self.plan, self.leaving, self.on_bytes = plan, leaving, on_bytes
         self.packed: dict[str, disk.Identity] = {}  # each original of an archive, as it was read
 
@@ -97,18 +98,19 @@ class Packing:
         return members
 
     def _record(self, target: str, member: Member) -> Record:
-        if known := self.journal.standing("quarantine", member.path):
+        path = member.path
+        if known := self.journal.standing("quarantine", path):
             return known
-        found = self.packed.get(member.path) or disk.identity(f"{self.root}/{member.path}")
-        kept = {"archive": target, "member": member.path}
+        found = self.packed.get(path) or disk.identity(self._root + path)
+        kept = {"archive": target, "member": path}
         if member.target is not None:
             kept["target"] = member.target
         return Record(
             "quarantine",
-            member.path,
+            path,
             "intent",
-            member.path,
-            self.steps.quarantine_path(member.path),
+            path,
+            self.steps.quarantine_path(path),
             member.sha256,
             found.size,
             stat.S_IMODE(found.mode),
@@ -118,7 +120,7 @@ class Packing:
 
     def _is_as_packed(self, record: Record) -> bool:
         """Return whether what lies in quarantine is what was packed, and was not written to."""
-        there, packed = self.steps.place(record.dst), self.packed.get(record.id)
+        there, packed = f"{self._root}{record.dst}", self.packed.get(record.id)
         try:
             if packed is None:  # before an interruption
                 return looks_same(record, there)

@@ -7,7 +7,7 @@ file by file, and a purge deletes file by file.
 import errno
 import os
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from engine.changes import disk
@@ -35,7 +35,7 @@ def put_back(steps: Steps, emptied: Collection[str], records: Sequence[Record]) 
     for folder, inside in _wholes(emptied, records):
         there = steps.quarantine_path(folder)
         if _was_renamed(steps, there) and not os.path.lexists(steps.place(folder)):
-            together = [*_folders(steps, folder, there), *inside]
+            together = [*_folders(folder, there, there, _inside(steps, there)[1]), *inside]
             _rename_synced(steps, there, folder)
             steps.journal.mark(together, "undone")
             files += len(inside)
@@ -86,13 +86,13 @@ def _wholes(
 def _rename(steps: Steps, folder: str, records: Sequence[Record]) -> None:
     """Rename a folder, journaled, if these are all its files and nothing is in the way."""
     there = steps.quarantine_path(folder)
-    files, _ = _inside(steps, folder)
+    files, folders = _inside(steps, folder)
     if files != {record.src for record in records} or os.path.lexists(steps.place(there)):
         return
     if any(record.dst != there + record.id[len(folder) :] for record in records):
         return  # part of it waits elsewhere, on another volume
     steps.folder_for(there)
-    together = [*_folders(steps, folder, there), *records]
+    together = [*_folders(folder, there, folder, folders), *records]
     steps.journal.write(together)
     try:
         _rename_synced(steps, folder, there)
@@ -104,10 +104,12 @@ def _rename(steps: Steps, folder: str, records: Sequence[Record]) -> None:
         steps.journal.mark(together, "done")
 
 
-def _folders(steps: Steps, folder: str, there: str) -> list[Record]:
-    """Return what the journal tells of the folders that come and go with a rename."""
-    here = folder if os.path.lexists(steps.place(folder)) else there
-    inner = ["", *sorted(path[len(here) :] for path in _inside(steps, here)[1])]
+def _folders(folder: str, there: str, here: str, inside: Iterable[str]) -> list[Record]:
+    """Return what the journal tells of the folders that come and go with a rename.
+
+    `inside` are those that lie in the folder, which is `here`.
+    """
+    inner = ["", *sorted(path[len(here) :] for path in inside)]
     made = [Record("folder", there + path, "intent", dst=there + path) for path in inner]
     made[0] = made[0]._replace(src=folder)
     gone = [Record("remove_folder", folder + path, "intent", folder + path) for path in inner]

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
+from engine.garbage import no_collection
 from engine.plans.destinations import Destinations
 from engine.plans.plan import Action, Plan, emptied
 from engine.plans.retention import Decision, Experiment
@@ -14,6 +15,7 @@ from engine.recognition.scan import Inventory
 from engine.reports.descriptions import describe
 
 
+@no_collection()
 def archive(
     project: Project,
     inventory: Inventory,

@@ -3,7 +3,8 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from json.encoder import encode_basestring_ascii as quoted
+from typing import Any, Literal, NamedTuple
 
 from engine.recognition.scan import Inventory
 
@@ -14,8 +15,10 @@ Verb = Literal[
 Document = Literal["metadata", "summary", "report", "text"]
 
 
-@dataclass(frozen=True)
-class Action:
+_NO_FACTS: Mapping[str, Any] = {}
+
+
+class Action(NamedTuple):
     """What becomes of one file. Paths are relative to the project root, or absolute outside it.
 
     `move` renames it to `dst`; `copy` leaves it and makes `dst` of the same bytes; `pack` puts it
@@ -36,7 +39,7 @@ class Action:
     mtime_ns: int = 0
     tracked: bool = False  # git tracks it now, and will not at the new place
     document: Document | None = None
-    facts: Mapping[str, Any] = field(default_factory=dict)  # what a document is made of
+    facts: Mapping[str, Any] = _NO_FACTS  # what a document is made of
 
 
 @dataclass(frozen=True)
@@ -107,8 +110,24 @@ def _parents(path: str) -> Iterator[str]:
 
 def to_json(plan: Plan) -> bytes:
     """Return the plan as UTF-8 JSON; undecodable bytes in paths are kept as escapes."""
-    fields = vars(plan) | {"actions": [vars(action) for action in plan.actions]}
-    return json.dumps(fields).encode("ascii") + b"\n"
+    head, _, tail = json.dumps(vars(plan) | {"actions": []}).partition('"actions": []')
+    actions = ", ".join(map(_line, plan.actions))
+    return f'{head}"actions": [{actions}]{tail}\n'.encode("ascii")
+
+
+def _line(action: Action) -> str:
+    """One action as JSON; written out, since there may be many of them."""
+    verb, src, dst, size, reason, run, mtime_ns, tracked, document, facts = action
+    return (
+        f'{{"verb": "{verb}", "src": {_text(src)}, "dst": {_text(dst)}, "bytes": {size}, '
+        f'"reason": {quoted(reason)}, "run": {quoted(run)}, "mtime_ns": {mtime_ns}, '
+        f'"tracked": {"true" if tracked else "false"}, "document": {_text(document)}, '
+        f'"facts": {json.dumps(facts) if facts else "{}"}}}'
+    )
+
+
+def _text(value: str | None) -> str:
+    return "null" if value is None else quoted(value)
 
 
 def from_json(data: bytes) -> Plan:

@@ -109,8 +109,8 @@ class _Realigner:
         )
         for path in edits:
             action = self._move(path, files.get(path, path), "documents")
-            action = replace(action, verb="rewrite", src=action.dst, tracked=False)
-            yield replace(action, reason=CORRECTED, facts={"edits": edits[path]})
+            action = action._replace(verb="rewrite", src=action.dst, tracked=False)
+            yield action._replace(reason=CORRECTED, facts={"edits": edits[path]})
 
     def _remarks(self, moved: Mapping[_Thing, _Move]) -> Iterator[str]:
         for thing, move in moved.items():
