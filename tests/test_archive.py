@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 
 import pytest
@@ -548,7 +548,7 @@ def test_an_archive_is_verified_before_it_gets_its_name(
     names = make(tmp_path, {"a": b"weights"})
     write_all = disk.write_all
     monkeypatch.setattr(disk, "write_all", lambda fd, data: write_all(fd, data[:-1] + b"?"))
-    with pytest.raises(Damaged):
+    with pytest.raises(OSError, match="differs from what was written"):
         pack(tmp_path, names, tmp_path / "x.tar.gz")
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
@@ -567,9 +567,24 @@ def test_what_changed_on_the_disk_is_no_archive(
 
     for place in range(whole.stat().st_size):
         monkeypatch.setattr(disk, "sync", partial(sync_badly, place))
-        with pytest.raises(Damaged, match="differs from what was written"):
+        with pytest.raises(OSError, match="differs from what was written"):
             pack(tmp_path, names, tmp_path / "x.tar.gz")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "whole.tar.gz"]
+
+
+@given(st.lists(st.integers(0, 10)))
+def test_a_block_is_as_many_pieces_as_fit(sizes: list[int]) -> None:
+    """Nothing is lost between pieces, and a piece that is a block of its own is not copied."""
+    pieces = [bytes([number % 256]) * size for number, size in enumerate(sizes)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(disk, "BLOCK", 10)
+        blocks = list(parts._blocks(pieces))
+    assert b"".join(blocks) == b"".join(pieces)
+    assert all(0 < len(block) <= 10 for block in blocks)
+    for block, following in pairwise(blocks):
+        first = len(following) - len(following.lstrip(following[:1]))
+        assert len(block) + first > 10
+    assert all(any(piece is block for block in blocks) for piece in pieces if len(piece) == 10)
 
 
 @pytest.mark.parametrize("fast", [False, True])

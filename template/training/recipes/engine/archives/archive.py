@@ -10,7 +10,6 @@ import os
 import stat
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import InitVar, dataclass
 from pathlib import Path
@@ -18,11 +17,10 @@ from types import MappingProxyType
 
 from engine.archives import gzip_members, tar_format
 from engine.archives.manifest import Damaged, Member, problem_of, problem_of_names
-from engine.changes import disk
+from engine.changes import disk, read_back
 from engine.changes.new_files import NewFile, NewFiles
 from engine.errors import UserError
 
-BEHIND = 1 << 26  # bytes after which what was written is forced to the disk
 ONCE = 1 << 16  # bytes of a file from which on its copies are looked for
 
 _PROOF = object()
@@ -71,41 +69,9 @@ def pack(
     with disk.new_file(dst) as (descriptor, partial):
         plain = packing.stream(paths)
         with closing(gzip_members.compressed(plain, fast=fast)) as zipped:
-            written = _write_synced(descriptor, zipped)
-        (on_verified or _ignore)(_read_again(partial, written, packing.members))
+            sha256 = read_back.write(partial, descriptor, zipped)
+        (on_verified or _ignore)(Verified(partial, sha256, _by_path(packing.members), _PROOF))
     return tuple(packing.members)
-
-
-def _write_synced(descriptor: int, pieces: Iterable[bytes]) -> str:
-    """Write and force to the disk: behind the writing too, so that its end waits for little.
-
-    Returns the SHA-256 of what was written.
-    """
-    digest = hashlib.sha256()
-    unsynced, behind = 0, None
-    with ThreadPoolExecutor(1) as pool:
-        for piece in pieces:
-            disk.write_all(descriptor, piece)
-            digest.update(piece)
-            unsynced += len(piece)
-            if unsynced >= BEHIND and (behind is None or behind.done()):
-                if behind:
-                    behind.result()  # raises what the disk said
-                unsynced, behind = 0, pool.submit(disk.sync, descriptor)
-        if behind:
-            behind.result()
-    disk.sync(descriptor)
-    return digest.hexdigest()
-
-
-def _read_again(archive: Path, written: str, members: Iterable[Member]) -> Verified:
-    """Return the proof that the file has what was written, which held these members.
-
-    Of each part it was asked before it was written whether it decompresses to what was packed.
-    """
-    if disk.sha256_of(archive) != written:
-        raise Damaged(f"{archive}: differs from what was written")
-    return Verified(archive, written, _by_path(members), _PROOF)
 
 
 def _by_path(members: Iterable[Member]) -> Mapping[str, Member]:

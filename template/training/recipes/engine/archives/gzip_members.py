@@ -4,7 +4,6 @@ Such a file is plain gzip (RFC 1952). The header of each member says how long it
 `IG` of the libraries mgzip and pgzip, so that the next one is found without decompressing.
 """
 
-import os
 import struct
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -36,7 +35,8 @@ Made = TypeVar("Made")
 def compressed(pieces: Iterable[bytes], *, fast: bool = False) -> Generator[bytes]:
     """Yield the gzip members of what the pieces hold; with `fast` what is dense is only stored.
 
-    Raises Damaged if one does not decompress to what it was made of.
+    No piece is longer than `disk.BLOCK`. Raises Damaged if a member does not decompress to what it
+    was made of.
     """
     yield from _each(partial(_proven, _stored_if_dense if fast else _deflated), _blocks(pieces))
 
@@ -62,17 +62,15 @@ def _each(work: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]
 
 
 def _blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the same bytes in blocks of one size."""
-    held, size = [], 0
+    """Yield the same bytes in blocks, each of as many pieces as fit: a large one is not copied."""
+    held: list[bytes] = []
+    size = 0
     for piece in pieces:
+        if size + len(piece) > disk.BLOCK and held:
+            yield b"".join(held)
+            held, size = [], 0
         held.append(piece)
         size += len(piece)
-        if size >= disk.BLOCK:
-            whole = b"".join(held)
-            size %= disk.BLOCK
-            for start in range(0, len(whole) - size, disk.BLOCK):
-                yield whole[start : start + disk.BLOCK]
-            held = [whole[len(whole) - size :]]
     if size:
         yield b"".join(held)
 
@@ -96,45 +94,38 @@ def _stored_if_dense(block: bytes) -> bytes:
     sample = block[:_SAMPLE]
     if len(isal_zlib.compress(sample, _LEVEL, _RAW_DEFLATE)) < _DENSE * len(sample):
         return _deflated(block)
-    return _member(block, b"".join(_stored(block)))
+    return _member(block, *_stored(block))
 
 
-def _stored(block: bytes) -> Iterator[bytes]:
+def _stored(block: bytes) -> Iterator[bytes | memoryview]:
     """Deflate's blocks without compression: RFC 1951, 3.2.4."""
     for start in range(0, len(block), _LONGEST_STORED):
-        piece = block[start : start + _LONGEST_STORED]
+        piece = memoryview(block)[start : start + _LONGEST_STORED]
         is_last = start + len(piece) == len(block)
         yield struct.pack("<BHH", is_last, len(piece), len(piece) ^ 0xFFFF)
         yield piece
 
 
-def _member(block: bytes, body: bytes) -> bytes:
+def _member(block: bytes, *body: bytes | memoryview) -> bytes:
     from isal import isal_zlib
 
+    size = _AROUND + sum(map(len, body))
     trailer = _TRAILER.pack(isal_zlib.crc32(block), len(block))
-    return b"".join((_HEADER, _SIZE.pack(_AROUND + len(body)), body, trailer))
+    return b"".join((_HEADER, _SIZE.pack(size), *body, trailer))
 
 
 def _members(descriptor: int, on_member: Callable[[bytes], None]) -> Iterator[bytes]:
-    while start := _read(descriptor, len(_HEADER) + _SIZE.size):
+    while start := disk.read(descriptor, len(_HEADER) + _SIZE.size):
         if not start.startswith(_HEADER) or len(start) < len(_HEADER) + _SIZE.size:
             raise Damaged("something is there that is not part of it")
         (size,) = _SIZE.unpack(start[len(_HEADER) :])
         if not _AROUND < size <= _LONGEST:
             raise Damaged("a part of it has a size that it cannot have")
-        member = start + _read(descriptor, size - len(start))
+        member = start + disk.read(descriptor, size - len(start))
         if len(member) < size:
             raise Damaged("is cut off")
         on_member(member)
         yield member
-
-
-def _read(descriptor: int, size: int) -> bytes:
-    """Return so many bytes, or what is left."""
-    data = os.read(descriptor, size)
-    while 0 < len(data) < size and (more := os.read(descriptor, size - len(data))):
-        data += more
-    return data
 
 
 def _inflated(member: bytes) -> bytes:

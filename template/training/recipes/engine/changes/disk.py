@@ -113,6 +113,14 @@ def blocks(descriptor: int, size: int = BLOCK) -> Iterator[bytes]:
         yield block
 
 
+def read(descriptor: int, size: int) -> bytes:
+    """So many bytes of an open file, or what is left of it: one call may read less."""
+    data = os.read(descriptor, size)
+    while 0 < len(data) < size and (more := os.read(descriptor, size - len(data))):
+        data += more
+    return data
+
+
 def read_stable(path: Name, before: Identity, size: int = BLOCK) -> Iterator[bytes]:
     """The file's content, `size` bytes at a time. Raises Changed if it was not `before` throughout.
 
