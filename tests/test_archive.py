@@ -584,7 +584,8 @@ def test_a_block_is_as_many_pieces_as_fit(sizes: list[int]) -> None:
     for block, following in pairwise(blocks):
         first = len(following) - len(following.lstrip(following[:1]))
         assert len(block) + first > 10
-    assert all(any(piece is block for block in blocks) for piece in pieces if len(piece) == 10)
+    if 0 not in sizes:
+        assert all(any(piece is block for block in blocks) for piece in pieces if len(piece) == 10)
 
 
 @pytest.mark.parametrize("fast", [False, True])
