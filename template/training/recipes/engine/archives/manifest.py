@@ -131,6 +131,8 @@ def _is_sound(member: Member) -> bool:
 
 def _is_text(name: str) -> bool:
     """Whether the system can have such a name or link target."""
+    if name.isascii():
+        return "\0" not in name
     try:
         return b"\0" not in name.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:

@@ -217,8 +217,10 @@ def volume(path: Path) -> tuple[int, str]:
     A folder that is mounted a second time (a container's volume) has the device of the first.
     """
     place = existing(path).resolve()
-    above = (os.fspath(folder) for folder in (place, *place.parents))
-    return place.stat().st_dev, next((folder for folder in above if folder in _mounts()), "")
+    mount = os.fspath(place)
+    while mount and mount not in _mounts():
+        mount = mount.rpartition(os.sep)[0]
+    return place.stat().st_dev, mount
 
 
 @functools.cache

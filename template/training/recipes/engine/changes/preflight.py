@@ -129,9 +129,9 @@ def refuse_full_disk(spaces: Iterable[Space]) -> None:
 
 def folder_states(project: Project, wanted: Plan) -> dict[str, tuple[int, int]]:
     """Return mode and time of each folder in which something will change, for undo."""
-    changed = {str(action.src) for action in wanted.actions if action.src}
-    changed |= {*made(wanted), *wanted.emptied, f"{project.folders.history}/run"}
-    parents = {path.rpartition("/")[0] for path in changed}
+    parents = {action.src.rpartition("/")[0] for action in wanted.actions if action.src}
+    changed = (*made(wanted), *wanted.emptied, f"{project.folders.history}/run")
+    parents |= {path.rpartition("/")[0] for path in changed}
     nearest = {disk.existing(project.root / parent) for parent in parents}
     nearest |= {project.root / path for path in wanted.emptied}
     states = {}
