@@ -450,8 +450,9 @@ def test_a_new_size_of_the_terminal_reaches_the_command(
     """Progress bars follow when the window is made larger."""
     code = (
         "import os, signal\n"
-        "signal.signal(signal.SIGWINCH, lambda *_: print('size', os.get_terminal_size().columns))\n"
-        "print('ready')\n"
+        "def resized(*_): os.write(1, b'size %d\\n' % os.get_terminal_size().columns)\n"
+        "signal.signal(signal.SIGWINCH, resized)\n"
+        "os.write(1, b'ready\\n')\n"
         "while True: signal.pause()\n"
     )
     terminal = Terminal(project, *python(code))

@@ -10,7 +10,6 @@ from engine.plans.plan import Action
 
 CHANGED = "changed since it was planned"
 LONGEST_PATH = 4096  # bytes with the closing zero: PATH_MAX of Linux
-LONGEST_LETTER = 4  # bytes of UTF-8
 
 
 class Leaving:
@@ -47,7 +46,7 @@ class Leaving:
                 folder, _, name = str(action.src).rpartition("/")
                 if (bytes_left := room(folder)) is None:
                     why = "its folder is write-protected"
-                elif len(name) * LONGEST_LETTER > bytes_left < len(os.fsencode(name)):
+                elif len(os.fsencode(name)) > bytes_left:
                     why = "its path is too long"
             if why:
                 self.leave(actions, f"{action.src}: {why}")
