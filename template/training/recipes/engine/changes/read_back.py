@@ -1,4 +1,4 @@
-"""Write a file and read it back, by a thread that follows while more of it is written."""
+"""Write a file and read it back, in a thread, while what is to be written is made."""
 
 import errno
 import hashlib
@@ -9,8 +9,8 @@ from pathlib import Path
 
 from engine.changes import disk
 
-PART = 1 << 24  # bytes that are synced and read back together,
-MOST = 1 << 26  # and at most, where the disk is slow: they wait in memory
+PART = 1 << 24  # bytes that are written, synced and read back together,
+MOST = 1 << 25  # or more where the disk is slow, but no more than these: they wait in memory
 
 
 def write(path: Path, descriptor: int, pieces: Iterable[bytes]) -> str:
@@ -22,7 +22,9 @@ def write(path: Path, descriptor: int, pieces: Iterable[bytes]) -> str:
     digest = hashlib.sha256()
     reader = disk.open_regular(path)
 
-    def read_back(part: Iterable[bytes]) -> None:
+    def write_part(part: list[bytes]) -> None:
+        for piece in part:
+            disk.write_all(descriptor, piece)
         disk.sync(descriptor)
         for piece in part:
             if disk.read(reader, len(piece)) != piece:
@@ -35,16 +37,15 @@ def write(path: Path, descriptor: int, pieces: Iterable[bytes]) -> str:
     try:
         with ThreadPoolExecutor(1) as pool:
             for piece in pieces:
-                disk.write_all(descriptor, piece)
                 part.append(piece)
                 size += len(piece)
                 if size >= MOST or (size >= PART and (behind is None or behind.done())):
                     if behind:
                         behind.result()  # raises what it met
-                    part, size, behind = [], 0, pool.submit(read_back, part)
+                    part, size, behind = [], 0, pool.submit(write_part, part)
             if behind:
                 behind.result()
-        read_back(part)
+        write_part(part)
         if os.read(reader, 1):
             raise OSError(errno.EIO, "holds more than was written", str(path))
     finally:
