@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from engine.changes import disk
-from engine.changes.new_files import NewFile, NewFiles, discard
+from engine.changes.new_files import NewFile, NewFiles, discard_partial
 from engine.errors import UserError
 
 WAYS = ["exclusive rename", "hard link", "plain rename"]
@@ -407,7 +407,15 @@ def test_what_a_crash_left_of_new_files_is_discarded(tmp_path: Path) -> None:
         (tmp_path / path).write_bytes(b"x")
     (tmp_path / ".linked.partial").symlink_to("other")
     paths = ("file", "new/1", "new/deep/2", "new/gone/5", "is/new/3", "linked/4", "neither/6")
-    discard(f"{tmp_path}/{path}" for path in paths)
+    discard_partial(f"{tmp_path}/{path}" for path in paths)
     assert names(tmp_path) == [".linked.partial", ".unasked.partial", "is", "other"]
     assert names(tmp_path / "is/.new.partial") == ["mine"]
     assert names(tmp_path / "other") == ["4"]
+
+
+@pytest.mark.parametrize("name", ["/", "/dev", "/dev/shm", "/proc", "/usr/bin", "."])
+def test_a_volume_is_told_by_the_innermost_mount(name: str) -> None:
+    """The root itself is on the volume of what lies in it, unless that is mounted."""
+    place = disk.existing(Path(name)).resolve()
+    inside = [mount for mount in disk._mounts() if place.is_relative_to(mount)]
+    assert disk.volume(Path(name)) == (place.stat().st_dev, max(inside, key=len, default=os.sep))

@@ -28,7 +28,7 @@ _PROOF = object()
 
 @dataclass(frozen=True)
 class Verified:
-    """Proof that an archive was read to its end and every member found whole."""
+    """Proof that every member in an archive is whole: it was read after it was written."""
 
     archive: Path
     sha256: str  # of the archive itself
@@ -183,7 +183,7 @@ def extract(
     taken. `on_bytes` is told how many more bytes are written.
     """
     expected = tuple(members)
-    known = {member.path: member for member in expected}
+    known = _by_path(expected)
     if unknown := sorted(wanted.keys() - known.keys()):
         raise UserError(f"{archive}: holds no {unknown[0]!r}; its manifest lists what it holds")
     is_there = disk.looking()

@@ -94,7 +94,8 @@ def sweep(project: Project) -> None:
 
 def discard_partials(root: Path, planned: Plan) -> None:
     """Remove what an interrupted run was writing: files that never got their names."""
-    new_files.discard(os.path.join(root, path) for path in preflight.made(planned))  # noqa: PTH118
+    paths = (os.path.join(root, path) for path in preflight.made(planned))  # noqa: PTH118
+    new_files.discard_partial(paths)
 
 
 def _carry_out(

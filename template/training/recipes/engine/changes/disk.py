@@ -220,7 +220,7 @@ def volume(path: Path) -> tuple[int, str]:
     mount = os.fspath(place)
     while mount and mount not in _mounts():
         mount = mount.rpartition(os.sep)[0]
-    return place.stat().st_dev, mount
+    return place.stat().st_dev, mount or os.sep
 
 
 @functools.cache
@@ -260,9 +260,7 @@ def _rename_exclusively(src: Name, dst: Name) -> None:
     old, new = os.fsencode(src), os.fsencode(dst)
     args = (old, new, 4) if sys.platform == "darwin" else (-100, old, -100, new, 1)
     if call(*args) != 0:
-        import ctypes
-
-        code = ctypes.get_errno()
+        code = _system_errno()
         raise OSError(code, os.strerror(code), str(src), None, str(dst))
 
 
@@ -278,6 +276,12 @@ def _system() -> "ctypes.CDLL":
     import ctypes  # who only reads calls nothing of it
 
     return ctypes.CDLL(None, use_errno=True)
+
+
+def _system_errno() -> int:
+    import ctypes
+
+    return ctypes.get_errno()
 
 
 def _rename_if_free(src: Path, dst: Path) -> None:
@@ -340,9 +344,7 @@ def _sync_each(paths: Sequence[Name], sync_one: Callable[[Name], None]) -> None:
         descriptor = os.open(path, _READ)
         try:
             if call(descriptor) != 0:
-                import ctypes
-
-                raise OSError(ctypes.get_errno(), "could not be synced", str(path))
+                raise OSError(_system_errno(), "could not be synced", str(path))
         finally:
             os.close(descriptor)
 

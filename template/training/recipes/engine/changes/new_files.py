@@ -138,7 +138,7 @@ class NewFiles:
                 os.rmdir(folder)  # noqa: PTH106
 
 
-def discard(paths: Iterable[str]) -> None:
+def discard_partial(paths: Iterable[str]) -> None:
     """Remove what an interrupted attempt to make files at these paths left of them."""
     found: set[str] = set()
 

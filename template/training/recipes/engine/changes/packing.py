@@ -26,7 +26,6 @@ class Packing:
         self, steps: Steps, plan: Plan, leaving: Leaving, on_bytes: Callable[[int], None] | None
     ) -> None:
         self.steps, self.root, self.journal = steps, steps.root, steps.journal
-        self._root = f"{self.root}/"
         self.plan, self.leaving, self.on_bytes = plan, leaving, on_bytes
         self.packed: dict[str, disk.Identity] = {}  # each original of an archive, as it was read
 
@@ -101,7 +100,7 @@ class Packing:
         path = member.path
         if known := self.journal.standing("quarantine", path):
             return known
-        found = self.packed.get(path) or disk.identity(self._root + path)
+        found = self.packed.get(path) or disk.identity(self.steps.place(path))
         kept = {"archive": target, "member": path}
         if member.target is not None:
             kept["target"] = member.target
@@ -120,7 +119,7 @@ class Packing:
 
     def _is_as_packed(self, record: Record) -> bool:
         """Return whether what lies in quarantine is what was packed, and was not written to."""
-        there, packed = f"{self._root}{record.dst}", self.packed.get(record.id)
+        there, packed = self.steps.place(record.dst), self.packed.get(record.id)
         try:
             if packed is None:  # before an interruption
                 return looks_same(record, there)
