@@ -34,6 +34,7 @@ _READ |= getattr(os, "O_NONBLOCK", 0)  # or opening a FIFO would wait for its wr
 CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 CREATE |= getattr(os, "O_NOFOLLOW", 0)
 
+_WAIT_BEFORE, _WRITE, _WAIT_AFTER = 1, 2, 4  # flags of sync_file_range(2)
 _UNSUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 FULL = {errno.ENOSPC, errno.EDQUOT}
 _LONGEST_NAME = 255  # bytes, on every common file system
@@ -321,6 +322,32 @@ def sync(descriptor: int) -> None:
         fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)  # fsync stops at the drive's cache there
     else:
         os.fsync(descriptor)
+
+
+def start_sync(descriptor: int, start: int, size: int) -> None:
+    """Lets Linux begin to write a part of an open file to the disk; returns at once."""
+    _sync_range(descriptor, start, size, _WRITE)
+
+
+def sync_part(descriptor: int, start: int, size: int) -> None:
+    """Forces a part of an open file to the disk. That it is found there later only `sync` does."""
+    if not _sync_range(descriptor, start, size, _WAIT_BEFORE | _WRITE | _WAIT_AFTER):
+        sync(descriptor)
+
+
+def _sync_range(descriptor: int, start: int, size: int, flags: int) -> bool:
+    """Call sync_file_range(2) of Linux; returns whether there is one for this file."""
+    call = getattr(_system(), "sync_file_range", None) if sys.platform == "linux" else None
+    if call is None:
+        return False
+    import ctypes
+
+    if call(descriptor, ctypes.c_int64(start), ctypes.c_int64(size), flags) == 0:
+        return True
+    code = _system_errno()
+    if code in _UNSUPPORTED | {errno.ESPIPE}:
+        return False
+    raise OSError(code, os.strerror(code))
 
 
 def sync_files(paths: Sequence[Name]) -> None:
