@@ -158,7 +158,8 @@ class _Run:
         for action in by_verb["write"]:
             self._document(action)
         self._remove_folders()
-        note_run(self.steps.project, self.journal.latest(), self.plan.created)
+        made = self.journal.latest("create", "move")
+        note_run(self.steps.project, made, self.plan.created)
         self.journal.mark([self.phase], "done")
         return self.outcome
 
@@ -236,7 +237,7 @@ class _Run:
     def _free(self, records: Sequence[Record]) -> None:
         """Delete what is in quarantine, if the run is to purge as it goes."""
         if records and self.phase.kept:
-            freed = purge.free(self.steps, [taken(self.journal.latest())], records)
+            freed = purge.free(self.steps, [taken(self.journal.latest("move", "quarantine"))], records)
             self.outcome.freed += freed.bytes
 
     def _move(self, actions: Sequence[Action]) -> None:
@@ -297,7 +298,7 @@ class _Run:
             if not path.exists():
                 return  # left alone, so there is nothing to write about
             facts |= dict(zip(("sha256", "size"), self.fingerprint(path), strict=True))
-        hashes = {r.id: r.sha256 for r in self.journal.latest() if r.op == "quarantine"}
+        hashes = {r.id: r.sha256 for r in self.journal.latest("quarantine")}
         context = {"run": self.past.id, "left": self.outcome.left, "hashes": hashes}
         self.steps.create(
             target, documents.render(action.document or "report", facts, self.plan, context)

@@ -102,9 +102,13 @@ class Journal:
         now = self._now.get((op, id_))
         return now[0] if now else None
 
-    def latest(self) -> tuple[Record, ...]:
-        """Return the last record of each step, in the order in which the steps began."""
-        return tuple(map(self._as_it_is, self._told.values()))
+    def latest(self, *ops: Op) -> tuple[Record, ...]:
+        """Return the last record of each step, in the order in which the steps began.
+
+        With `ops` only of these operations: of the others there may be very many.
+        """
+        told = (r for r in self._told.values() if not ops or r[0] in ops)
+        return tuple(map(self._as_it_is, told))
 
     def write(self, records: Iterable[Record], state: State | None = None) -> None:
         """Append records, in the given state if any, and force them to the disk at once.

@@ -46,7 +46,7 @@ class Leaving:
                 folder, _, name = str(action.src).rpartition("/")
                 if (bytes_left := room(folder)) is None:
                     why = "its folder is write-protected"
-                elif len(os.fsencode(name)) > bytes_left:
+                elif _bytes(name) > bytes_left:
                     why = "its path is too long"
             if why:
                 self.leave(actions, f"{action.src}: {why}")
@@ -68,6 +68,10 @@ class Leaving:
             return None
         waiting = self.steps.place(self.steps.quarantine_path(f"{folder}/" if folder else ""))
         return LONGEST_PATH - 1 - len(os.fsencode(waiting))
+
+
+def _bytes(name: str) -> int:
+    return len(name) if name.isascii() else len(os.fsencode(name))
 
 
 def _name(action: Action) -> str:

@@ -87,7 +87,7 @@ def purge(project: Project, past: PastRun) -> Purged:
         phase = Record("phase", "purge", "intent")
         _write_unless_full(journal, [phase])
         result = free(steps, _since(project, past), waiting(past))
-        folders = (r.id for r in reversed(journal.latest()) if r.op == "folder")
+        folders = (r.id for r in reversed(journal.latest("folder")))
         remove_empty(project.root / id_ for id_ in folders if steps.in_quarantine(id_))
         journal.mark([phase], "done")
     finally:
