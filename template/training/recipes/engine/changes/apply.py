@@ -237,7 +237,8 @@ class _Run:
     def _free(self, records: Sequence[Record]) -> None:
         """Delete what is in quarantine, if the run is to purge as it goes."""
         if records and self.phase.kept:
-            freed = purge.free(self.steps, [taken(self.journal.latest("move", "quarantine"))], records)
+            gone = taken(self.journal.latest("move", "quarantine"))
+            freed = purge.free(self.steps, [gone], records)
             self.outcome.freed += freed.bytes
 
     def _move(self, actions: Sequence[Action]) -> None:
