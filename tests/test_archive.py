@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -586,6 +587,31 @@ def test_a_block_is_as_many_pieces_as_fit(sizes: list[int]) -> None:
         assert len(block) + first > 10
     if 0 not in sizes:
         assert all(any(piece is block for block in blocks) for piece in pieces if len(piece) == 10)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit cores")
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (3, 3), (64, 8)])
+def test_a_thread_for_each_core_that_may_be_used(
+    cores: int, threads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The archive is the same, byte for byte, and few blocks are in work."""
+    names = make(tmp_path, {str(number): os.urandom(700_000) for number in range(30)})
+    pack(tmp_path, names, tmp_path / "before.tar.gz")
+    real, all_at_once = parts._deflated, threading.Barrier(threads)
+    first, working = iter(range(threads)), set[int]()
+
+    def noted(block: bytes) -> bytes:
+        working.add(threading.get_ident())
+        if next(first, None) is not None:
+            all_at_once.wait(timeout=60)
+        return real(block)
+
+    monkeypatch.setattr(parts, "_deflated", noted)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(cores))
+    members = pack(tmp_path, names, tmp_path / "x.tar.gz")
+    assert len(working) == threads
+    assert (tmp_path / "x.tar.gz").read_bytes() == (tmp_path / "before.tar.gz").read_bytes()
+    verify(tmp_path / "x.tar.gz", members)
 
 
 @pytest.mark.parametrize("fast", [False, True])

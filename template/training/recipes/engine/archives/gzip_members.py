@@ -1,10 +1,12 @@
-"""Gzip in members of one block each, which two threads compress and decompress side by side.
+"""Gzip in members of one block each, which threads compress and decompress side by side.
 
 Such a file is plain gzip (RFC 1952). The header of each member says how long it is, in the subfield
 `IG` of the libraries mgzip and pgzip, so that the next one is found without decompressing.
 """
 
+import os
 import struct
+import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,8 +16,7 @@ from typing import TypeVar
 from engine.archives.manifest import Damaged
 from engine.changes import disk
 
-WORKERS = 2
-AHEAD = 2 * WORKERS  # blocks in work at a time, so that memory stays small
+MOST = 8  # threads: what one thread reads and hashes keeps no more of them busy
 
 _LEVEL = 1  # of ISA-L: as small as `gzip -6` on weights, and many times faster
 _RAW_DEFLATE = -15
@@ -52,13 +53,23 @@ def decompressed(descriptor: int, on_member: Callable[[bytes], None]) -> Generat
 def _each(work: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
     """Yield what threads make of each item, in their order."""
     waiting: deque[Future[Made]] = deque()
-    with ThreadPoolExecutor(WORKERS) as pool:
+    workers = _workers()
+    with ThreadPoolExecutor(workers) as pool:
         for item in items:
             waiting.append(pool.submit(work, item))
-            if len(waiting) > AHEAD:
+            if len(waiting) > 2 * workers:  # a few, so that memory stays small
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+def _workers() -> int:
+    """Return a thread for each core that this process may use, which a cluster's job may limit."""
+    if sys.platform == "linux":
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    return min(cores, MOST)
 
 
 def _blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
