@@ -73,17 +73,28 @@ class Ground:
 # --- pack and restore -----------------------------------------------------------------------------
 
 
+def restore(ground: Ground) -> Iterator[Contest]:
+    """Yield giving back: checkpoints, logs, small files."""
+    for kind, root in _trees(ground):
+        yield Contest(f"restore {kind}", list(_restorers(ground, root, kind)))
+
+
 def pack(ground: Ground) -> Iterator[Contest]:
-    """Yield packing and giving back: checkpoints, logs, small files."""
+    """Yield packing: checkpoints, logs, small files."""
+    for kind, root in _trees(ground):
+        yield Contest(f"pack {kind}", [*_archive(ground, root), *_packers(ground, root / ACTIVE)])
+
+
+def _trees(ground: Ground) -> Iterator[tuple[str, Path]]:
+    """Yield what an experiment may hold, and the project with such a one; it is removed then."""
+    root = ground.folder / "packing"
     for kind, fill, size in (
         ("checkpoints", bench_trees.checkpoints, ground.size.checkpoints),
         ("logs", bench_trees.logs, ground.size.logs),
         ("small files", bench_trees.small_files, ground.size.files),
     ):
-        root = ground.folder / "packing"
         fill(root / ACTIVE / EXPERIMENT, size)
-        yield Contest(f"pack {kind}", [*_archive(ground, root), *_packers(ground, root / ACTIVE)])
-        yield Contest(f"restore {kind}", list(_restorers(ground, root, kind)))
+        yield kind, root
         shutil.rmtree(root)
 
 
@@ -243,7 +254,14 @@ def start(ground: Ground) -> Iterator[Contest]:
     shutil.rmtree(root)
 
 
-KINDS = {"pack": pack, "duplicates": duplicates, "scan": scans, "start": start}
+# Giving back comes before many files are deleted, see `_restorers`.
+KINDS = {
+    "restore": restore,
+    "pack": pack,
+    "duplicates": duplicates,
+    "scan": scans,
+    "start": start,
+}
 
 
 def _quietly(command: Command, environment: dict[str, str] | None = None) -> None:

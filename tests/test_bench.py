@@ -21,14 +21,18 @@ def test_the_bench_runs_and_writes_its_table(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ours are measured in each contest; peers that are missing are named with their packages."""
-    monkeypatch.setattr(Contender, "missing", lambda self: [p for p in self.needs if p != "find"])
+    monkeypatch.setattr(
+        Contender, "missing", lambda self: [p for p in self.needs if p not in ("tar", "gzip")]
+    )
     table = tmp_path / "bench.md"
     where = ["--folder", str(tmp_path), "--output", str(table)]
-    assert bench.main(["--size", "tiny", "--times", "1", "--only", "duplicates,scan", *where]) == 0
+    assert (
+        bench.main(["--size", "tiny", "--times", "1", "--only", "restore,duplicates", *where]) == 0
+    )
     text = table.read_text()
     assert text == capsys.readouterr().out
     assert "duplicates among small files" in text
-    assert "| find -printf %s" in text
+    assert "| tar xzf" in text
     assert "| jdupes" not in text
     assert "not installed: apt-get install -y jdupes rmlint" in text
     assert list(tmp_path.iterdir()) == [table]
@@ -44,6 +48,19 @@ def test_the_first_is_what_the_others_are_compared_with(tmp_path: Path) -> None:
     assert (one.name, one.made) == ("a", 3000)
     assert one.seconds > 0 < one.peak
     assert not made.exists()
+
+
+def test_who_is_slow_runs_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others run as often as was asked, in turn."""
+    turns: list[str] = []
+
+    def runs(name: str, seconds: str) -> Contender:
+        return Contender(name, [("sleep", seconds)], tmp_path, before=lambda: turns.append(name))
+
+    monkeypatch.setattr(bench_measure, "SLOW", 0.5)
+    slow, _ = hold(Contest("x", [runs("slow", "0.6"), runs("quick", "0")]), 3)
+    assert turns == ["slow", "quick", "quick", "quick"]
+    assert slow.seconds > 0.5
 
 
 def test_a_contender_that_fails_stops_the_bench(tmp_path: Path) -> None:
