@@ -202,6 +202,17 @@ def test_a_plan_names_the_rule_for_each_experiment_and_changes_nothing(project: 
     assert not changed(before, tree(project, without=()))
 
 
+def test_the_config_of_an_experiment_tells_its_model_type(tmp_path: Path) -> None:
+    """Where the conventions list none: else each name would be a type of its own, and the best."""
+    project = new_project(tmp_path)
+    setting(project, "model_types = []")
+    for name, aucs in ((GOOD, [0.5, 0.7]), (OLD, [0.5, 0.6]), (YOUNG, [0.5, 0.55])):
+        train(project, name, aucs, config="model_type: net\n")
+    assert packed(project) == {OLD: OLD_RULE}
+    shown = just_json(project, "status", *NOW)["experiments"]
+    assert [each["model_type"] for each in shown] == ["net"] * 3
+
+
 def test_options_override_the_conventions(project: Path) -> None:
     """Age and ranks can be given on the command line."""
     assert packed(project, "--older-than", "11w") == {}

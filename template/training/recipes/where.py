@@ -86,7 +86,8 @@ def _described(checkpoint: Mapping[str, Any]) -> str:
     value = checkpoint.get("value")
     metric = f"{checkpoint.get('metric')} {value:.6g}" if isinstance(value, float) else "no metric"
     kind = checkpoint.get("model_type") or "unknown model type"
-    return f"checkpoint ({checkpoint.get('role')}): {kind}, {metric}, {checkpoint.get('date')}"
+    date = checkpoint.get("date") or "of unknown date"
+    return f"checkpoint ({checkpoint.get('role')}): {kind}, {metric}, {date}"
 
 
 if __name__ == "__main__":

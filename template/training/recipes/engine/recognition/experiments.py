@@ -120,7 +120,8 @@ def _found(
     name, rules = PurePosixPath(run.folder).name, project.conventions
     checkpoints = attribute([run], _all_trained(readings, run), rules)
     best = _best(checkpoints, rules) or _told(run, readings, checkpoints, rules)
-    fields = names.parse(rules.names.experiment, name, model_types=rules.project.model_types)
+    types = (*rules.project.model_types, *filter(None, [best.model_type]))
+    fields = names.parse(rules.names.experiment, name, model_types=types)
     over, ended = _end(project, inventory, run.folder)
     experiment = Experiment(
         name,

@@ -41,6 +41,7 @@ class Curve(NamedTuple):
     task: tuple[tuple[str, str], ...] = ()
     points: tuple[float, ...] = ()  # oldest first; every so many, and the last
     others: tuple[tuple[str, tuple[float, ...]], ...] = ()  # losses on the way, by their names
+    model_type: str | None = None
 
 
 class Curves:
@@ -112,15 +113,16 @@ def _read(project: Project, home: str, files: list[Entry]) -> Curve:
         if _is_record(entry)
         if (reading := readers.read(project.root / entry.path, PurePosixPath(entry.path).name))
     }
-    best = f"{home}/best.pth"
+    best, model_type = f"{home}/best.pth", None
     named = [e.path for e in files if e.path.lower().endswith(readers.WEIGHTS)]
     for weights in ([best], named):
         readings = told | {path: Reading("", "model") for path in weights}
         run = Run(
             home, folder_key(PurePosixPath(home).name), True, tuple(weights), tuple(sorted(told))
         )
-        known = [c for c in attribute([run], readings, project.conventions) if c.value is not None]
-        if known:
+        checkpoints = attribute([run], readings, project.conventions)
+        model_type = model_type or next((c.model_type for c in checkpoints), None)
+        if known := [c for c in checkpoints if c.value is not None]:
             sign = 1 if known[0].direction == "max" else -1
             found = max(known, key=lambda c: sign * (c.value or 0))
             rows = epochs(found, readings)
@@ -131,8 +133,9 @@ def _read(project: Project, home: str, files: list[Entry]) -> Curve:
                 task_of(found, project.conventions.production.group_by),
                 _points(rows, found.metric),
                 _losses(rows, found.metric),
+                model_type,
             )
-    return Curve()
+    return Curve(model_type=model_type)
 
 
 def ways(

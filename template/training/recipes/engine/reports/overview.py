@@ -120,28 +120,33 @@ def _experiments(
     found.sort(key=lambda e: (e.started or datetime.min, e.name), reverse=True)
     found.sort(key=lambda e: e.state != "running")
     curves = Curves(project)
-    known = tuple(
-        e._replace(curve=curves.get(e.path, files[e.path])) if rows is None or number < rows else e
-        for number, e in enumerate(found)
-    )
+    for number, each in enumerate(found if rows is None else found[:rows]):
+        curve = curves.get(each.path, files[each.path])
+        fields = _fields(project, each.name, curve.model_type)
+        found[number] = each._replace(curve=curve, model_type=fields.get("model_type"))
     curves.save(homes)
-    return known
+    return tuple(found)
+
+
+def _fields(project: Project, name: str, model_type: str | None = None) -> dict[str, str]:
+    """Return what the name of an experiment tells; its files may say which model type it is of."""
+    rules = project.conventions
+    types = (*rules.project.model_types, *filter(None, [model_type]))
+    return names.parse(rules.names.experiment, name, model_types=types) or {}
 
 
 def _experiment(project: Project, home: str, files: list[Entry]) -> Experiment:
     conventions = project.conventions
     name = home.rpartition("/")[2]
-    fields = names.parse(
-        conventions.names.experiment, name, model_types=conventions.project.model_types
-    )
+    fields = _fields(project, name)
     path = f"{home}/{conventions.names.experiment_record}"
     record = read_metadata(os.path.join(project.root, path))  # noqa: PTH118 - for many
-    day = (fields or {}).get("date", "")
+    day = fields.get("date", "")
     return Experiment(
         name,
         home,
         state_of(record, _this_host, _is_alive),
-        (fields or {}).get("model_type"),
+        fields.get("model_type"),
         moment(record.get("started")) or (datetime.fromisoformat(day) if day.isdigit() else None),
         sum(entry.size for entry in files),
         sum(entry.path.lower().endswith(readers.WEIGHTS) for entry in files),
