@@ -129,6 +129,31 @@ def test_training_figures_never_count() -> None:
     assert only({"w/u_best.pt": model(measured("train_auc", 0.99))}).value is None
 
 
+@pytest.mark.parametrize("digits", [1, None])
+def test_a_figure_beside_one_of_validation_is_of_training(digits: int | None) -> None:
+    """`auc` 0.9049 is no more exact `val_auc` 0.9, however short that was written."""
+    rows = [
+        measured("auc", 0.9049, "epoch", epoch=1, digits=4),
+        measured("val_auc", 0.9, "epoch", epoch=1, digits=digits),
+    ]
+    assert only({"w/u_epoch_1.pt": model(), "w/u_history.csv": results(*rows)}).value == 0.9
+    inside = [m._replace(kind="own") for m in rows]
+    assert only({"w/u.pt": model(*inside)}).value == 0.9
+    saved = measured("auc", 0.9049, "saved", digits=4)
+    assert only({"w/u.pt": model(), "w/u.log": log(*rows, saved)}).value == 0.9049
+
+
+def test_a_column_is_as_exact_as_its_longest_number() -> None:
+    """0.9 among 0.902 was not rounded, so another source that says 0.9049 disagrees."""
+    rows = [
+        measured("val_auc", value, "epoch", epoch=epoch, digits=digits)
+        for epoch, value, digits in ((1, 0.9, 1), (2, 0.902, 3))
+    ]
+    inside = model(measured("val_auc", 0.9049))
+    found = only({"w/u_epoch_1.pt": inside, "w/u_history.csv": results(*rows)})
+    assert disagreeing(found) == ["w/u_history.csv"]
+
+
 def test_the_wanted_metric_counts_wherever_it_stands() -> None:
     """A loss inside the file does not hide the AUC in the log."""
     files = {

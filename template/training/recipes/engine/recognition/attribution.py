@@ -121,7 +121,21 @@ def _as_compared(path: str, reading: Reading) -> Reading:
     found = tuple(map(_on_its_scale, reading.measurements))
     if reading.role == "results" and identity.selector(identity.stem(path)) == "best":
         found = tuple(m._replace(kind="best") if m.kind == "final" else m for m in found)
-    return replace(reading, measurements=found)
+    return replace(reading, measurements=_as_written(found))
+
+
+def _as_written(found: tuple[Measurement, ...]) -> tuple[Measurement, ...]:
+    """Return the epochs with the decimals of their metric: 0.9 among 0.902 is no rounded 0.9049."""
+    most: dict[str, int] = {}
+    for m in found:
+        if m.kind == "epoch" and m.digits is not None:
+            most[m.name] = max(m.digits, most.get(m.name, 0))
+    return tuple(
+        m._replace(digits=most[m.name])
+        if m.kind == "epoch" and m.digits is not None and m.digits < most[m.name]
+        else m
+        for m in found
+    )
 
 
 def _on_its_scale(m: Measurement) -> Measurement:
@@ -152,7 +166,7 @@ def _checkpoint(
     model_type = conventions.project.renamed.get(model_type or "", model_type)
     rule = conventions.metric.by_model_type.get(model_type or "", conventions.metric)
     aim = _Aim.of(rule, (n for source in (path, *run.records) for n in readings[source].notes))
-    claims = sorted(_claims(path, run, readings, aim), key=lambda claim: claim.rank)
+    claims = sorted(_judging(path, run, readings, aim), key=lambda claim: claim.rank)
     chosen = _choose(claims, aim) if reading.role == "model" else None
     metric = chosen.metric if chosen else None
     logs = [record for record in run.records if readings[record].role == "log"]
@@ -180,6 +194,17 @@ def _checkpoint(
 
 
 # --- which measurements may be this checkpoint's -------------------------------------------------
+
+
+def _judging(path: str, run: Run, readings: Mapping[str, Reading], aim: _Aim) -> list[_Claim]:
+    """Return the claims but for figures of training: `acc` is one where `val_acc` stands beside."""
+    found = list(_claims(path, run, readings, aim))
+    validated = {_stands(c) for c in found if metrics.split(c.measurement.name) == "val"}
+    return [c for c in found if metrics.split(c.measurement.name) or _stands(c) not in validated]
+
+
+def _stands(claim: _Claim) -> tuple[str, str, str | None, str]:
+    return claim.source, claim.path, claim.metric, claim.measurement.kind
 
 
 def _claims(path: str, run: Run, readings: Mapping[str, Reading], aim: _Aim) -> Iterator[_Claim]:
