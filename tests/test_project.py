@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from conventions_text import CONVENTIONS
+from engine import project
 from engine.errors import UserError
 from engine.project import Project, disagreements, open_project
 
@@ -194,3 +195,17 @@ def test_a_copied_engine_finds_its_own_project(root: Path, tmp_path: Path) -> No
         check=True,
     )
     assert done.stdout == f"{root.resolve()} training/logs\n"
+
+
+def test_a_training_folder_that_is_a_link_is_refused(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What lies around the folder that it leads to is somebody else's."""
+    (tmp_path / "repository/deep").mkdir(parents=True)
+    (tmp_path / "repository/training").symlink_to(root / "training")
+    monkeypatch.setattr(project, "_TRAINING", root / "training")
+    monkeypatch.chdir(tmp_path / "repository/deep")
+    with pytest.raises(UserError, match=r"repository/training: is a link, .* TRAINING_DIR in .env"):
+        open_project(environ={})
+    monkeypatch.chdir(root)
+    assert open_project(environ={}).root == root

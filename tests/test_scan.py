@@ -75,9 +75,10 @@ def test_what_belongs_to_a_tool_is_not_entered(tmp_path: Path, folder: str) -> N
         ("conda-meta/history", "environment"),
         (".git", "another repository"),
         (".git/HEAD", "another repository"),
+        ("training/conventions.toml", "another project"),
     ],
 )
-def test_environments_and_submodules_are_recognised_by_what_they_hold(
+def test_environments_submodules_and_projects_are_recognised_by_what_they_hold(
     tmp_path: Path, marker: str, why: str
 ) -> None:
     """Whatever they are called; a submodule's `.git` is a file."""

@@ -46,7 +46,10 @@ def open_project(
 
     Raises UserError if the root, its conventions.toml or an override of a folder is not usable.
     """
+    is_named = root is not None
     root, rules = _root(root), load(conventions or _TRAINING / "conventions.toml")
+    if not is_named:
+        _refuse_link(rules.folders.training)
     choices = _choices(root, rules, environ)
     sources = {key: next(iter(said)) for key, said in choices.items()}
     try:
@@ -78,6 +81,17 @@ def disagreements(
             listed = ", ".join(f"{source} says {place}" for source, place in places.items())
             lines.append(f"{VARIABLES[key]}: {listed}; {next(iter(places))} counts")
     return tuple(lines)
+
+
+def _refuse_link(training: str) -> None:
+    """Raise UserError if the user came here by a link: the project would be what lies around it."""
+    for folder in (Path.cwd(), *Path.cwd().parents):
+        link = folder / training
+        if link.is_symlink() and link.resolve() == _TRAINING:
+            raise UserError(
+                f"{link}: is a link, and links are not followed; keep this folder in the "
+                f"repository, and name another disk with {VARIABLES['training']} in .env"
+            )
 
 
 def _root(root: Path | None) -> Path:

@@ -31,6 +31,7 @@ EXTERNAL = frozenset("external externals extern submodules libs deps 3rdparty th
 CLOSED = frozenset(
     {"version control", "vendored", "cache", "a tracker's", "its own", "environment"}
 )
+_CONVENTIONS = "training/conventions.toml"  # where the template puts them
 _LONGEST_NAME = "x" * 255
 DVC, PROGRAM = "tracked by DVC", "git tracks it as part of the program"
 
@@ -138,7 +139,7 @@ def _walk(
         except OSError as error:
             closed[folder] = f"cannot be read: {error.strerror}"
             continue
-        if folder and (reason := _foreign(folder, found.keys())):
+        if folder and (reason := _foreign(folder, found.keys()) or _project(place, found.keys())):
             closed[folder] = reason
             continue
         is_open, prefix = _is_open(place), f"{folder}/" if folder else ""
@@ -226,6 +227,11 @@ def _foreign(folder: str, names: Set[str]) -> str | None:
         return "a tracker's"  # a run of MLflow, whatever its store is called
     above = folder.rpartition("/")[0].rpartition("/")[2]
     return "vendored" if above in EXTERNAL and names & {"setup.py", "pyproject.toml"} else None
+
+
+def _project(place: str, names: Set[str]) -> str | None:
+    own = f"{place}/{_CONVENTIONS}"
+    return "another project" if "training" in names and os.path.lexists(own) else None
 
 
 def tracked(root: Path) -> frozenset[str]:
