@@ -182,11 +182,18 @@ def test_a_copy_of_what_is_in_production_is_dropped() -> None:
 
 
 def test_of_equal_files_the_one_that_most_is_told_of_stays() -> None:
-    """A file called a copy goes first, then the one with less evidence, then the longer path."""
+    """A file called a copy goes first, then the one without the wanted metric, then the one with
+    less evidence, then the longer path.
+    """
     named = {"w/u_best.pth": model(), "w/u_best (copy).pth": model(measured("auc", 0.5), TODAY)}
     assert of(planned(named, duplicates=[named]), "w/u_best (copy).pth").verb == "drop"
     told = {"w/u_1.pth": model(), "w/longer_name_1.pth": model(TODAY, measured("auc", 0.5))}
     assert of(planned(told, duplicates=[told]), "w/u_1.pth").verb == "drop"
+    worth = {
+        "w/u_1.pth": model(measured("acc", 0.5), TODAY),
+        "w/u_22.pth": scored(u=0.5)["w/u_best.pth"],
+    }
+    assert of(planned(worth, duplicates=[worth]), "w/u_1.pth").verb == "drop"
     alike = {"w/ab_1.pth": model(), "w/a_1.pth": model()}
     assert of(planned(alike, duplicates=[alike]), "w/ab_1.pth").verb == "drop"
 

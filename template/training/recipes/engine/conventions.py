@@ -142,6 +142,10 @@ class MetricTable(NamedTuple):
     decimals: Annotated[int, _between(0, 9)]
     by_model_type: Mapping[Slug, MetricOfType]
 
+    def of(self, model_type: str | None) -> "MetricTable | MetricOfType":
+        """Return the rule for a model type: its own, or that of all."""
+        return self.by_model_type.get(model_type or "", self)
+
 
 class PretrainedTable(NamedTuple):
     """Globs of weights that come from elsewhere."""

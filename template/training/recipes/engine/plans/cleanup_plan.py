@@ -12,7 +12,7 @@ from engine.plans.new_papers import written
 from engine.plans.plan import Action, Plan, Verb, emptied, writing
 from engine.project import Project
 from engine.readers.file_name import read_name
-from engine.recognition import identity, origins
+from engine.recognition import identity, metrics, origins
 from engine.recognition.attribution import Checkpoint
 from engine.recognition.evidence import Reading
 from engine.recognition.left_in_place import is_shipped
@@ -147,12 +147,16 @@ class _Planner:
         """Sort first which of equal files stays.
 
         It is the one in the layout, then what was picked, what training starts from, the one that
-        is plainly named, the one that most is told of.
+        is plainly named, the one whose metric is known, the wanted one before another, and the one
+        that most is told of.
         """
         known, picked = self.by_path.get(path), path in self.picks
         pretrained = self.roles.get(path) == "pretrained"
         copy, told = identity.is_copy(path), len(known.evidence) if known else 0
-        return known is not None, not picked, not pretrained, copy, -told, len(path), path
+        value, metric = (known.value, known.metric) if known else (None, None)
+        wanted = self.project.conventions.metric.of(known.model_type if known else None)
+        worth = value is None, metric != metrics.plausible(wanted.name), -told
+        return known is not None, not picked, not pretrained, copy, *worth, len(path), path
 
     def _groups(self) -> tuple[Group, ...]:
         candidates = [c for c in self.mess.checkpoints if self.roles[c.path] == "candidate"]

@@ -114,7 +114,7 @@ def _choose(
         )
     by = project.conventions.production.group_by
     winners = [(g.metric, g.winner, g.reason) for g in groups(models, (), by) if g.winner]
-    wanted = {metrics.plausible(_rule(project, c.model_type).name) for c in models}
+    wanted = {metrics.plausible(project.conventions.metric.of(c.model_type).name) for c in models}
     best = [winner for winner in winners if winner[0] in wanted] or winners
     if not best and wish.value is not None and len(models) == 1:
         return models[0], "the only checkpoint of its experiment"
@@ -171,7 +171,7 @@ def _own_log(name: str, run: Run) -> str | None:
 
 
 def _with_value(project: Project, pick: Checkpoint, value: float) -> Checkpoint:
-    rule = _rule(project, pick.model_type)
+    rule = project.conventions.metric.of(pick.model_type)
     metric = metrics.plausible(rule.name) or rule.name
     if not metrics.comparable(metric, value):
         raise UserError(
@@ -182,11 +182,6 @@ def _with_value(project: Project, pick: Checkpoint, value: float) -> Checkpoint:
     return replace(
         pick, metric=metric, direction=rule.direction, value=value, evidence=(said, *others)
     )
-
-
-def _rule(project: Project, model_type: str | None) -> Any:
-    metric = project.conventions.metric
-    return metric.by_model_type.get(model_type or "", metric)
 
 
 # --- may it be promoted ---------------------------------------------------------------------------

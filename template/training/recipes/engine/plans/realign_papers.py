@@ -94,9 +94,7 @@ def _by_metric(
 
     What the model and its log tell decides; if they do not tell the new one, nothing changes.
     """
-    rule = project.conventions.metric.by_model_type.get(
-        said["model_type"], project.conventions.metric
-    )
+    rule = project.conventions.metric.of(said["model_type"])
     wanted, told = metrics.plausible(rule.name) or rule.name, said.get("metric")
     if told == wanted:
         return {} if said.get("direction") == rule.direction else {"direction": rule.direction}

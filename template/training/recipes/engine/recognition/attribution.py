@@ -164,7 +164,7 @@ def _checkpoint(
     reading = readings[path]
     model_type, typed = _model_type(path, run, readings, conventions, vocabulary)
     model_type = conventions.project.renamed.get(model_type or "", model_type)
-    rule = conventions.metric.by_model_type.get(model_type or "", conventions.metric)
+    rule = conventions.metric.of(model_type)
     aim = _Aim.of(rule, (n for source in (path, *run.records) for n in readings[source].notes))
     claims = sorted(_judging(path, run, readings, aim), key=lambda claim: claim.rank)
     chosen = _choose(claims, aim) if reading.role == "model" else None

@@ -162,7 +162,7 @@ def _best(checkpoints: Iterable[Checkpoint], rules: Conventions) -> Checkpoint |
     """Return the best by the metric that decides, if any has it, else by another."""
 
     def is_other(checkpoint: Checkpoint) -> bool:
-        wanted = rules.metric.by_model_type.get(checkpoint.model_type or "", rules.metric)
+        wanted = rules.metric.of(checkpoint.model_type)
         return checkpoint.metric != metrics.plausible(wanted.name)
 
     winners = [g.winner for g in groups(checkpoints, (), rules.production.group_by) if g.winner]

@@ -35,7 +35,7 @@ def in_production(project: Project, inventory: Inventory) -> tuple[Checkpoint, .
 
 def _in_production(project: Project, path: str, fields: dict[str, str]) -> Checkpoint:
     rules = project.conventions.metric
-    wanted = rules.by_model_type.get(fields["model_type"], rules)
+    wanted = rules.of(fields["model_type"])
     metadata = read_metadata(project.root / f"{path.removesuffix('.' + fields['ext'])}.json")
     said = _number(metadata.get("value"))
     value = _number(fields.get("metric")) if said is None else said
