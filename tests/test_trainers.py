@@ -1,6 +1,7 @@
 """How metrics are named, scaled and compared, whoever trained; folders that are one checkpoint."""
 
 import json
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from conventions_text import CONVENTIONS
 from engine.conventions import load
 from engine.readers import read
 from engine.recognition import metrics
-from engine.recognition.evidence import Measurement
+from engine.recognition.evidence import Measurement, Reading
 from engine.recognition.selection import groups
 from mess import attributed, curve, log, measured, model, noted
 from test_samples import by_path, planned
@@ -168,6 +169,45 @@ def test_what_a_crash_left_of_an_event_file_is_read(tmp_path: Path, size: int) -
         file.truncate(size)
     reading = read(tmp_path / name, name)
     assert reading is None or reading.role == "unreadable"
+
+
+def events(path: Path, began: float, **ways: list[float]) -> Reading:
+    """Write scalars by tag, one for each step and second, and return what is read."""
+
+    def field(number: int, data: bytes) -> bytes:
+        return bytes([number << 3 | 2, len(data)]) + data
+
+    records = []
+    for tag, values in ways.items():
+        for step, value in enumerate(values):
+            scalar = field(1, tag.encode()) + b"\x15" + struct.pack("<f", value)
+            event = b"\x09" + struct.pack("<d", began + step) + bytes([0x10, step])
+            event += field(5, field(1, scalar))
+            records.append(struct.pack("<QI", len(event), 0) + event + bytes(4))
+    path.write_bytes(b"".join(records))
+    reading = read(path, path.name)
+    assert reading
+    return reading
+
+
+def test_times_since_a_training_began_are_no_dates(tmp_path: Path) -> None:
+    """StyleGAN counts seconds from its start: nothing is of 1970."""
+    path = tmp_path / "events.out.tfevents.1714469542.box.1.0"
+    assert not events(path, 16_432.0, fid=[50.0, 40.0]).notes
+    dated = events(path, 1_714_469_542.0, fid=[50.0, 40.0])
+    assert [note.value for note in dated.notes] == ["2024-04-30T09:32:22", "2024-04-30T09:32:23"]
+
+
+def test_yolo_keeps_what_is_fit_by_its_events_as_by_its_table(tmp_path: Path) -> None:
+    """`best.pt` is of the step with the best mAP50-95, whatever the others were."""
+    ways = {"metrics/mAP_0.5": [0.5, 0.9, 0.8], "metrics/mAP_0.5:0.95": [0.2, 0.3, 0.6]}
+    folder = tmp_path / "runs/train/exp"
+    (folder / "weights").mkdir(parents=True)
+    events(folder / "events.out.tfevents.1714469542.box.1.0", 1_714_469_542.0, **ways)
+    save(folder / "weights/best.pt", {"w": Tensor((2, 2), seed=1)})
+    save(folder / "weights/last.pt", {"w": Tensor((2, 2), seed=2)})
+    found = by_path(planned(tmp_path, "map50", "max"))["runs/train/exp/weights/best.pt"]
+    assert found["value"] == pytest.approx(0.8)
 
 
 # --- folders -------------------------------------------------------------------------------------

@@ -14,9 +14,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.readers import Broken
+from engine.readers.ultralytics import JUDGED_BY
 from engine.recognition import metrics
 from engine.recognition.evidence import Measurement, Noted, Reading
 
+FIRST = 1.44e9  # TensorFlow came out in November 2015: before is time since a training began
 MAX_RECORDS = 200_000
 MAX_LENGTH = 1 << 40
 MAX_RECORD = 1 << 16  # larger ones are pictures and histograms
@@ -37,14 +39,16 @@ def read(path: Path, name: str) -> Reading | None:
         if tag == "epoch":
             epochs[step] = int(value)
         elif metrics.plausible(tag) and seen[tag] <= most and math.isfinite(value):
-            when = datetime.fromtimestamp(time, UTC).replace(tzinfo=None)
+            when = datetime.fromtimestamp(time, UTC).replace(tzinfo=None) if time > FIRST else None
             where = f"tag {tag}, step {step}"
             found.append(Measurement(f"{place}{tag}", value, where, "epoch", None, step, time=when))
     rows = tuple(m._replace(epoch=epochs.get(m.step or 0)) for m in found)
     times = sorted(m.time.replace(microsecond=0).isoformat() for m in found if m.time)
     moments = zip(("started", "finished"), (times[:1], times[-1:]), strict=True)
-    notes = tuple(Noted(fact, moment[0], "wall time") for fact, moment in moments if moment)
-    return Reading("TensorBoard events", "results", rows, notes) if rows else None
+    notes = [Noted(fact, moment[0], "wall time") for fact, moment in moments if moment]
+    if judged_by := next((tag for tag in JUDGED_BY if tag in seen), None):
+        notes.append(Noted("monitor", judged_by, "its tags are Ultralytics'"))
+    return Reading("TensorBoard events", "results", rows, tuple(notes)) if rows else None
 
 
 def _scalars(path: Path) -> Iterator[tuple[float, int, str, float]]:
