@@ -68,6 +68,18 @@ def test_a_tracked_model_that_a_program_names_stays(write: Write, tmp_path: Path
     assert "app.py names net.pth" in str(said(plan, "problem")["weights/net.pth"])
 
 
+def test_what_git_tracks_in_a_package_stays(write: Write, tmp_path: Path) -> None:
+    """A vendored package loads its weights by a name that it puts together."""
+    write("lpips/__init__.py", "path = 'weights/v%s/%s.pth' % ('0.1', 'vgg')\n")
+    write("lpips/weights/v0.1/vgg.pth", BARE)
+    assert said(planned(tmp_path)) == {"lpips/weights/v0.1/vgg.pth": "candidate"}
+    plan = planned(tmp_path, tracked=True)
+    assert touched(plan) == set()
+    assert "part of the package lpips" in str(said(plan, "problem"))
+    write("lpips/weights/v0.1/vgg.json", json.dumps({"val_auc": 0.9}))
+    assert said(planned(tmp_path, tracked=True)) == {"lpips/weights/v0.1/vgg.pth": "production"}
+
+
 @pytest.mark.parametrize("tracked", [True, False])
 def test_a_model_that_is_served_stays_without_git(
     tracked: bool, write: Write, tmp_path: Path

@@ -220,6 +220,17 @@ def folder_model(folder: Path, seed: int) -> None:
     (folder / "config.json").write_text('{"model_type": "tiny", "hidden_size": 2, "vocab_size": 3}')
 
 
+def test_rewards_of_two_environments_are_not_compared(tmp_path: Path) -> None:
+    """A pole that stands for 500 steps is no worse than an arcade game of 50,000 points."""
+    for seed, (game, reward) in enumerate({"CartPole-v1": 500.0, "RoadRunner-v4": 50590.0}.items()):
+        folder = tmp_path / "runs" / f"run_{seed}"
+        folder.mkdir(parents=True)
+        save(folder / "agent.pt", {"w": Tensor((2, 2), seed=seed), "mean_reward": reward})
+        (folder / "config.json").write_text(json.dumps({"env_id": game, "lr": 0.1, "epochs": 9}))
+    found = by_path(planned(tmp_path, "reward", "max"))
+    assert {known["role"] for known in found.values()} == {"production"}
+
+
 def test_an_equal_folder_goes_whole_and_a_similar_one_stays(tmp_path: Path) -> None:
     """A copy of a folder is dropped file by file; one file less, and it is no copy."""
     for name, seed in (("one", 1), ("copy", 1), ("other", 1)):

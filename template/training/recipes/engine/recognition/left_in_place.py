@@ -102,8 +102,9 @@ def loaded(root: Path, inventory: Inventory, checkpoints: Iterable[Checkpoint]) 
     """Return the models that programs load, if nothing tells how good they are, and why they stay.
 
     In an archive they would be of no use, and the program broken. What git tracks is loaded by
-    whatever program names it; what it does not, by one that serves. Such a folder stays whole. So
-    does what git tracks of a training's state, with no model beside it.
+    whatever program names it, or by the package that it is part of; what it does not, by one that
+    serves. Such a folder stays whole. So does what git tracks of a training's state, with no model
+    beside it.
     """
     by_folder: dict[str, list[Checkpoint]] = defaultdict(list)
     for checkpoint in checkpoints:
@@ -121,7 +122,18 @@ def loaded(root: Path, inventory: Inventory, checkpoints: Iterable[Checkpoint]) 
         for first in [c.path for c in found if c.path in named][:1]:
             reason = f"{named[first]} names {PurePosixPath(first).name}"
             why |= {c.path: f"{reason}, and nothing tells how good it is" for c in found}
+        for checkpoint in found:
+            if package := _package(checkpoint.path, inventory):
+                reason = f"part of the package {package}, and nothing tells how good it is"
+                why.setdefault(checkpoint.path, reason)
     return why
+
+
+def _package(path: str, inventory: Inventory) -> str | None:
+    """Return the Python package in which git tracks a file, if it is in one."""
+    folders = (str(folder) for folder in PurePosixPath(path).parents)
+    tracked = inventory.tracked if path in inventory.tracked else ()
+    return next((folder for folder in folders if f"{folder}/__init__.py" in tracked), None)
 
 
 def _named(root: Path, inventory: Inventory, paths: set[str]) -> dict[str, str]:
