@@ -343,14 +343,34 @@ def test_a_log_beside_two_folders_of_checkpoints_is_nobodys(write: Write, tmp_pa
 
 
 def test_a_table_above_the_weights_is_theirs(write: Write, tmp_path: Path) -> None:
-    """Ultralytics' `results.csv`, where figures that git tracks keep the folder from moving."""
+    """Ultralytics' `results.csv`. A figure that git tracks, and no checkpoint, keeps the folder."""
+    write(".gitignore", "*.pt\n")
     write("runs/detect/train/weights/best.pt", BARE)
     write("runs/detect/train/results.csv", "epoch,metrics/mAP50(B)\n1,0.3\n2,0.6\n")
     write("runs/detect/train/confusion_matrix.png", b"\x89PNG")
     write("results.csv", "epoch,val_auc\n1,0.9\n")
-    plan = planned(tmp_path, tracked=True)
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    subprocess.run(["git", "-C", tmp_path, "add", "."], check=True)
+    plan = planned(tmp_path)
     assert said(plan, "value") == {"runs/detect/train/weights/best.pt": 0.6}
     assert touched(plan) == {"runs/detect/train/weights/best.pt"}
+
+
+def test_a_folder_is_a_runs_own_whether_git_tracks_it_or_not(write: Write, tmp_path: Path) -> None:
+    """What is known of it and what moves are the same before and after `git add`."""
+    for number in (0, 1):
+        folder = f"exps/ppo/ppo_s{number}"
+        write(f"{folder}/model.pt", {"layer.weight": Tensor((2, 2), seed=number)})
+        write(f"{folder}/progress.csv", f"epoch,val_auc\n1,0.5\n2,0.{6 + number}\n")
+        write(f"{folder}/plot.png", b"\x89PNG")
+        write(f"{folder}/notes.xyz", "written by the training")
+    before = planned(tmp_path)
+    after = planned(tmp_path, tracked=True)
+    assert said(before, "value") == {f"exps/ppo/ppo_s{n}/model.pt": 0.6 + n / 10 for n in (0, 1)}
+    for fact in ("value", "model_type", "role"):
+        assert said(after, fact) == said(before, fact)
+    assert touched(after) == touched(before)
+    assert len(touched(before)) == 8
 
 
 def test_the_parts_of_one_model_are_one_run(write: Write, tmp_path: Path) -> None:

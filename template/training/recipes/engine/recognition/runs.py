@@ -180,20 +180,23 @@ def _is_own(
         return False
     if PurePosixPath(home).name.lower() in CONTAINERS | COLLECTIONS | identity.NOUNS:
         return False
+    # Who has git track checkpoints has it track whatever a training wrote.
+    chosen = frozenset() if inventory.tracked & {*paths} else inventory.tracked
     return not any(
-        _is_written_by_hand(inventory, entry, home)
+        _is_written_by_hand(chosen, entry, home)
         for entry in inventory.below(home)
         if entry.path not in readings
     )
 
 
-def _is_written_by_hand(inventory: Inventory, entry: Entry, home: str) -> bool:
+def _is_written_by_hand(chosen: Collection[str], entry: Entry, home: str) -> bool:
     """Return whether a file that no reader knows is someone's work: then its folder is no run's.
 
-    A config that was written as Python, as mmengine does, is called like the run or the moment.
+    `chosen` is what git tracks beside checkpoints that it does not. A config that was written as
+    Python, as mmengine does, is called like the run or the moment.
     """
-    if inventory.tracked:
-        return entry.path in inventory.tracked and entry.zone != "hidden"
+    if chosen:
+        return entry.path in chosen and entry.zone != "hidden"
     path = PurePosixPath(entry.path)
     is_config = path.stem in ("config", PurePosixPath(home).name) or MOMENT.fullmatch(path.stem)
     return path.suffix in SOURCE and not is_config
