@@ -154,6 +154,29 @@ def test_a_column_is_as_exact_as_its_longest_number() -> None:
     assert disagreeing(found) == ["w/u_history.csv"]
 
 
+@pytest.mark.parametrize(
+    ("epochs", "values"),
+    [
+        ((1, 2, 3), (0.8, 0.9, 0.95)),
+        ((0, 1, 2), (0.8, 0.9, 0.95)),
+        ((3,), (0.95,)),
+        ((2,), (0.95,)),
+        ((1,), (None,)),
+    ],
+)
+def test_rows_that_name_no_epoch_are_counted_as_the_checkpoints_are(
+    epochs: tuple[int, ...], values: tuple[float | None, ...]
+) -> None:
+    """From 0 or from 1, as the last tells; where neither is sure nothing is."""
+    rows = [
+        measured("val_auc", value, "epoch", epoch=number, is_counted=True)
+        for number, value in enumerate((0.8, 0.9, 0.95))
+    ]
+    files: Files = {f"w/u/epoch_{epoch}.pt": model() for epoch in epochs}
+    found = attributed({**files, "w/u/history.json": results(*rows)})
+    assert tuple(checkpoint.value for checkpoint in found.values()) == values
+
+
 def test_the_wanted_metric_counts_wherever_it_stands() -> None:
     """A loss inside the file does not hide the AUC in the log."""
     files = {

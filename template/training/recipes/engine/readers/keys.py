@@ -296,9 +296,11 @@ def _columns(columns: Mapping[Any, object], path: str, resolve: Resolve) -> Iter
     for key, values in columns.items():
         if isinstance(key, str) and isinstance(values, list) and metrics.plausible(key):
             for index, raw in enumerate(values):
-                epoch = _whole(epochs[index]) if index < len(epochs) else index
+                is_said = index < len(epochs)
+                epoch = _whole(epochs[index]) if is_said else index
                 where = f"key {path}.{key}[{index}]"
-                yield from _of_epoch(key, resolve(raw), Measurement("", 0, where, "epoch", epoch))
+                moment = Measurement("", 0, where, "epoch", epoch, is_counted=not is_said)
+                yield from _of_epoch(key, resolve(raw), moment)
 
 
 def epoch_rows(
@@ -310,14 +312,15 @@ def epoch_rows(
     back less far was written by a run that was resumed, and counts. Of training figures the last of
     an epoch is kept. A bare `loss` beside a learning rate is one, if there is anything else.
     """
-    found: dict[_Cell, tuple[str, object]] = {}
+    found: dict[_Cell, tuple[str, object, bool]] = {}
     of_training: set[_Cell] = set()
     sessions = _Sessions()
     for index, (where, row) in enumerate(rows):
         keyed = {key.strip(): raw for key, raw in _text_keys(row)}
         epoch, step = (_first_number(keyed, names) for names in (_EPOCHS, _STEPS))
         session = sessions.of(epoch, step)
-        whole = _whole(index if epoch is None and step is None else epoch)
+        is_counted = epoch is None and step is None
+        whole = _whole(index if is_counted else epoch)
         whole_step = _whole(step)
         trains = not _OF_TRAINING.isdisjoint(keyed)
         for key, raw in keyed.items():
@@ -326,7 +329,7 @@ def epoch_rows(
             is_loss = trains and _is_loss_of_training(key)
             often = (is_loss or metrics.split(key) == "train") and whole is not None
             cell = (session, key, whole, None if often else whole_step)
-            found[cell] = where, raw
+            found[cell] = where, raw, is_counted
             if is_loss:
                 of_training.add(cell)
         if len(found) >= MAX_MEASUREMENTS:
@@ -334,12 +337,16 @@ def epoch_rows(
     judged = found.keys() - of_training
     return [
         measured
-        for (session, key, epoch, step), (where, raw) in found.items()
+        for (session, key, epoch, step), (where, raw, is_counted) in found.items()
         if not judged or (session, key, epoch, step) in judged
         for measured in _of_epoch(
             key,
             resolve(raw),
-            Measurement("", 0, f"{where}{key}", "epoch", epoch, step, session=session),
+            Measurement(
+                *("", 0, f"{where}{key}", "epoch", epoch, step),
+                session=session,
+                is_counted=is_counted,
+            ),
         )
     ]
 

@@ -110,8 +110,9 @@ def attribute(
     readings = {path: _as_compared(path, reading) for path, reading in readings.items()}
     vocabulary = _vocabulary(readings.values(), conventions)
     found = [
-        _checkpoint(path, run, readings, conventions, vocabulary)
+        _checkpoint(path, run, told, conventions, vocabulary)
         for run in runs
+        for told in [_numbered(run, readings)]
         for path in run.checkpoints
     ]
     return tuple(sorted(found, key=lambda checkpoint: checkpoint.path))
@@ -145,6 +146,40 @@ def _on_its_scale(m: Measurement) -> Measurement:
         return m
     digits = None if m.digits is None else m.digits + decimals
     return m._replace(value=value, digits=digits, where=f"{m.where} ({m.value:g})")
+
+
+def _numbered(run: Run, readings: Mapping[str, Reading]) -> Mapping[str, Reading]:
+    """Return the readings, with the epochs of rows that name none as the run's checkpoints count.
+
+    These count from 0 if one says so, or if the last is one less than there are rows; from 1 if the
+    last is their number; some formats are known to do the one or the other. Otherwise nobody knows
+    which row is whose.
+    """
+    counting = [r for r in run.records if any(m.is_counted for m in readings[r].measurements)]
+    moments = [_Moment.of(readings[p], p, run.checkpoints) for p in run.checkpoints if counting]
+    said = {n for m in moments for n in (m.epoch, *m.counted) if n is not None}
+    from_one = any(moment.from_one for moment in moments)
+    from_zero = any(readings[path].format.startswith(_FROM_ZERO) for path in run.checkpoints)
+    numbered = dict(readings) if said else {}
+    for record in counting if said else ():
+        found = readings[record].measurements
+        count = 1 + max(m.epoch or 0 for m in found if m.is_counted)
+        if from_zero or 0 in said or (max(said) == count - 1 and not from_one):
+            first = 0
+        elif max(said) == count or from_one:
+            first = 1
+        else:
+            continue
+        numbered[record] = replace(
+            readings[record],
+            measurements=tuple(
+                m._replace(epoch=m.epoch + first, is_counted=False)
+                if m.is_counted and m.epoch is not None
+                else m
+                for m in found
+            ),
+        )
+    return numbered or readings
 
 
 def _vocabulary(readings: Iterable[Reading], conventions: Conventions) -> tuple[str, ...]:
@@ -259,6 +294,9 @@ class _Moment(NamedTuple):
         rows = [m for m in measurements if m.kind == "epoch"]
         epoch = self._as_counted_in(rows)
         of_epoch = [m for m in rows if epoch is not None and m.epoch == epoch]
+        if not any(map(self._is_named, of_epoch)):  # else its name tells which row it is
+            of_epoch = [m for m in of_epoch if not m.is_counted]
+            rows = [m for m in rows if not m.is_counted]
         at_step = [m for m in rows if self.step is not None and m.step == self.step]
         is_counted = bool(self.counted) and {*self.counted} <= {m.epoch for m in rows}
         return of_epoch or at_step or [m for m in rows if is_counted and m.epoch == self.counted[0]]
@@ -279,6 +317,7 @@ class _Moment(NamedTuple):
         return any(_same_metric(claim, one) and _rounds_to(claim, one) for claim in claims)
 
 
+_FROM_ZERO = ("XGBoost", "CatBoost")
 _FROM_ONE = ("Keras", "HDF5 (Keras)", "HDF5", "TensorFlow checkpoint")
 _WHEN = ("epoch", "step")
 _BEST = ("best", "only")  # the only checkpoint of a run is taken for its best

@@ -30,6 +30,7 @@ class Measurement(NamedTuple):
     time: datetime | None = None  # of the line, without a zone
     session: int = 0  # which of the runs that were appended to one log, from 0
     digits: int | None = None  # decimals as written, None for a full-precision number
+    is_counted: bool = False  # its epoch is its place in a list or table that names none, from 0
 
 
 class Noted(NamedTuple):
