@@ -51,15 +51,17 @@ SIZED = re.compile(
 )
 HALF_A_NAME = re.compile(
     r"(?:^|-)(?:epoch|step)=\d+(?:-|\Z)|"
-    r"\A(?:checkpoint|ckpt|epoch|(?:global_?)?step|iter|iteration)[_-]?\d+\Z"
+    r"\A(?:checkpoint|ckpt|ep|epoch|(?:global_?)?step|iter|iteration)[_-]?\d+\Z"
 )
+# fairseq's "checkpoint3", DETR's "checkpoint0099", ESPnet's "3epoch"; "model2" may be a second one.
+GLUED = re.compile(r"(checkpoint|ckpt|(?:model|weights)(?=0\d))(\d+)|(\d+)(epochs?)")
 # Names that libraries give to weights of whatever model.
 OF_LIBRARY = re.compile(r"(?:adapter|(?:diffusion_)?pytorch|flax|tf)_(?:lora_)?(?:model|weights)")
 
 
 def tokens(name: str) -> Tokens:
-    """Return the lower-case words of a name; decimal numbers stay whole."""
-    return tuple(word for word in SPLIT.split(name.lower()) if word)
+    """Return the lower-case words of a name, a number that counts apart; decimals stay whole."""
+    return tuple(part for word in SPLIT.split(name.lower()) if word for part in _unglued(word))
 
 
 def stem(path: str) -> str:
@@ -191,6 +193,11 @@ def without_counters(words: Tokens) -> Tokens:
 def is_size(words: Tokens) -> bool:
     """Return whether the last of the words is the size of the model that those before it name."""
     return len(words) > 1 and SIZED.fullmatch("_".join(words)) is not None
+
+
+def _unglued(word: str) -> Tokens:
+    glued = GLUED.fullmatch(word)
+    return tuple(filter(None, glued.groups())) if glued else (word,)
 
 
 def _without_scores(words: Tokens) -> Tokens:
