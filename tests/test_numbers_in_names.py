@@ -3,7 +3,7 @@
 import pytest
 
 from engine.readers.file_name import read_name
-from mess import attributed, curve, log, model, results
+from mess import attributed, curve, log, model, noted, results
 
 SETTINGS = (
     *("net_lr_0.001.pt", "net_lr3e-4.pt", "net_lr=0.01_best.pt", "net_bs64.pt", "net_batch_64.pt"),
@@ -137,3 +137,26 @@ def test_numbers_by_which_siblings_differ_are_epochs_if_all_have_a_row(
     files = {f"x/net_{n}.pth": model() for n in numbers}
     found = attributed({**files, "x/net.csv": results(*curve("val_auc", 0.5, 0.7, 0.6))})
     assert [c.value for c in found.values()] == values
+
+
+@pytest.mark.parametrize("name", ["model_iter_{}", "net_step{}", "model_iteration_{}"])
+def test_a_step_in_a_name_is_no_epoch(name: str) -> None:
+    """`model_iter_10.pth` is not of epoch 10, though the log tells of one."""
+    files = {f"x/tiny/{name.format(n)}.pth": model() for n in (1, 2, 3)}
+    found = attributed({**files, "x/tiny/train.log": log(*curve("val_auc", 0.5, 0.7, 0.6))})
+    assert {(c.value, c.epoch) for c in found.values()} == {(None, None)}
+
+
+@pytest.mark.parametrize("name", ["net_{}", "model_{}", "checkpoint{}"])
+def test_a_number_that_is_the_step_inside_is_no_epoch(name: str) -> None:
+    """With `{"iteration": 2}` in `model_2.pth`, its 2 counts steps."""
+    files = {f"x/tiny/{name.format(n)}.pth": model(noted("step", str(n))) for n in (1, 2, 3)}
+    found = attributed({**files, "x/tiny/metrics.csv": results(*curve("val_auc", 0.5, 0.7, 0.6))})
+    assert {(c.value, c.epoch) for c in found.values()} == {(None, None)}
+
+
+def test_a_number_that_is_not_the_step_inside_may_be_the_epoch() -> None:
+    """`checkpoint_2.pth` of step 200 is of epoch 2."""
+    files = {f"x/tiny/checkpoint_{n}.pth": model(noted("step", f"{n}00")) for n in (1, 2)}
+    found = attributed({**files, "x/tiny/metrics.csv": results(*curve("val_auc", 0.5, 0.7))})
+    assert [(c.value, c.epoch) for c in found.values()] == [(0.5, 1), (0.7, 2)]

@@ -16,7 +16,7 @@ _EPOCH = re.compile(
     r"(?<![a-z\d.])(\d{1,6})epochs?(?![a-z]|[=_-]?\d)",  # ESPnet's "3epoch"
     re.IGNORECASE,
 )
-_STEP = re.compile(r"(?<![a-z])(?:step|iter)[=_-]?(\d{1,9})(?![\d.]*\.\d)", re.IGNORECASE)
+_STEP = re.compile(r"(?<![a-z])(?:step|iter(?:ation)?)[=_-]?(\d{1,9})(?![\d.]*\.\d)", re.IGNORECASE)
 _COUNT = re.compile(
     r"(?:(?:checkpoint|ckpt)[_-]?|(?:cp|model)[_-]|(?:model|weights)(?=0\d))(\d{1,9})\Z",
     re.IGNORECASE,
