@@ -37,6 +37,13 @@ def test_a_folder_of_generic_names_is_one_run_with_all_it_holds() -> None:
     assert run.others == ("out/a/plots/roc.png",)
 
 
+def test_the_weights_that_a_run_started_from_are_its_own() -> None:
+    """YOLOv7 saves `init.pt` beside `best.pt` and `last.pt`."""
+    names = ("best", "init", "last")
+    (run,) = grouped({f"runs/exp/weights/{name}.pt": model() for name in names})
+    assert (run.folder, run.whole, len(run.checkpoints)) == ("runs/exp", True, 3)
+
+
 @pytest.mark.parametrize("container", ["checkpoints", "weights", "CKPT", "checkpoints/weights"])
 def test_a_container_belongs_to_the_run_above(container: str) -> None:
     """A folder called `checkpoints` or `weights` holds the checkpoints of the folder around it."""

@@ -11,7 +11,7 @@ Tokens = tuple[str, ...]
 # Which of a run's checkpoints it is. At most one of these is taken off a name:
 # "net_final_best.pt" is the best checkpoint of the run "net_final".
 LAST = frozenset({"last", "latest", "final"})
-SELECTORS = LAST | {"best", "swa", "ema"}
+SELECTORS = LAST | {"best", "swa", "ema", "init", "initial"}
 NOUNS = frozenset(
     "checkpoint checkpoints ckpt ckpts cp model models weights weight state dict snapshot copy "
     "epoch epochs step steps iter iteration pth tar optimizer optim scheduler scaler rng saved "
