@@ -44,6 +44,20 @@ def test_the_weights_that_a_run_started_from_are_its_own() -> None:
     assert (run.folder, run.whole, len(run.checkpoints)) == ("runs/exp", True, 3)
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("policy", "checkpoint"),  # tianshou
+        ("network-snapshot-000000", "network-snapshot-000040"),  # StyleGAN
+        ("val_acc_best", "last"),
+    ],
+)
+def test_what_a_training_calls_its_checkpoints_names_no_run(names: tuple[str, ...]) -> None:
+    """They are told apart by their folder."""
+    (run,) = grouped({f"out/walker/{name}.pt": model() for name in names})
+    assert (run.folder, run.whole, len(run.checkpoints)) == ("out/walker", True, 2)
+
+
 @pytest.mark.parametrize("container", ["checkpoints", "weights", "CKPT", "checkpoints/weights"])
 def test_a_container_belongs_to_the_run_above(container: str) -> None:
     """A folder called `checkpoints` or `weights` holds the checkpoints of the folder around it."""

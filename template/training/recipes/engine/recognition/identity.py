@@ -17,6 +17,8 @@ NOUNS = frozenset(
     "epoch epochs step steps iter iteration pth tar optimizer optim scheduler scaler rng saved "
     "params criterion trained save after rl".split()
 )
+# They name nothing alone, as in "network-snapshot-000040"; a "policy_net" is called so.
+VAGUE = frozenset({"policy", "network"})
 RECORDS = frozenset(
     "log logs training train trainer results result summary history metrics metric stats eval "
     "evals evaluation evaluations report output out stdout run config args hparams params".split()
@@ -95,7 +97,8 @@ def run_key(name: str) -> Tokens:
         words = words[:-1]
     while words and (_is_noun(words[0]) or words[0] in SELECTORS):
         selected, words = selected or words[0] in SELECTORS, words[1:]
-    return () if selected and metrics.canonical("_".join(words)) else words
+    is_metric = selected and metrics.canonical("_".join(words))
+    return () if is_metric or VAGUE.issuperset(words) else words
 
 
 def folder_key(name: str) -> Tokens:
@@ -161,8 +164,7 @@ def without_hash(path: str) -> str:
 def starts_generic(name: str) -> bool:
     """Return whether a checkpoint's name starts with its role and not with a run's name."""
     words = tokens(name)
-    is_of_library = OF_LIBRARY.fullmatch("_".join(words)) is not None
-    return not words or _is_noun(words[0]) or words[0] in SELECTORS or is_of_library
+    return not run_key(name) or _is_noun(words[0]) or words[0] in SELECTORS
 
 
 def is_counter(words: Tokens) -> bool:
