@@ -239,6 +239,11 @@ def test_a_config_is_evidence_for_the_run_that_it_names() -> None:
     assert grouped(files)[0].records == ("configs/unet_config.yaml",)
 
 
+def test_a_run_in_the_projects_root_is_shown_as_such() -> None:
+    """Neither a folder nor a name is there to show."""
+    assert [run.heading for run in grouped({"rng.pt": state()})] == ["the project's root"]
+
+
 def test_paths_inside_a_run_are_relative_to_its_folder() -> None:
     """What lies elsewhere keeps its name alone."""
     run = Run("out/a", ("a",), True, ("out/a/checkpoints/best.pt",), ("logs/a.log",))
