@@ -229,7 +229,7 @@ def test_best_and_last_of_one_run_have_their_own_values() -> None:
     assert found["x_run/ema.pt"].value is None
 
 
-@pytest.mark.parametrize("name", ["epoch_10.pt", "model_step5000.pt", "ema.pt"])
+@pytest.mark.parametrize("name", ["epoch_10.pt", "model_step5000.pt", "ema.pt", "init.pt"])
 def test_a_lone_checkpoint_of_some_epoch_is_not_the_best(name: str) -> None:
     """That nothing else was kept does not make it the one that was best."""
     files = {f"x_run/{name}": model(), "x_run/t.log": log(*curve("Val AUC", 0.5, 0.7, 0.6))}

@@ -3,7 +3,7 @@
 import pytest
 
 from engine.readers.file_name import read_name
-from mess import attributed, curve, log, model, results
+from mess import attributed, curve, log, model, noted, results
 
 SETTINGS = (
     *("net_lr_0.001.pt", "net_lr3e-4.pt", "net_lr=0.01_best.pt", "net_bs64.pt", "net_batch_64.pt"),
@@ -87,13 +87,33 @@ def test_sizes_among_numbers_that_are_none_count_epochs() -> None:
     assert len({c.run for c in found.values()}) == 1
 
 
-@pytest.mark.parametrize("folder", ["epoch_{}", "checkpoint-{}", "checkpoints/epoch{}", "ckpt_{}"])
+@pytest.mark.parametrize(
+    "folder", ["epoch_{}", "checkpoint-{}", "checkpoints/epoch{}", "ckpt_{}", "ep{}", "ckpt{}"]
+)
 def test_a_folder_for_each_moment_is_part_of_the_run_above(folder: str) -> None:
     """`epoch_2/model.pt` is the checkpoint of epoch 2, and the log above tells of it."""
     files = {f"x/tiny/{folder.format(n)}/model.pt": model() for n in (1, 2, 3)}
     found = attributed({**files, "x/tiny/train.log": log(*curve("val_auc", 0.5, 0.7, 0.6))})
     assert [(c.value, c.epoch) for c in found.values()] == [(0.5, 1), (0.7, 2), (0.6, 3)]
     assert {c.run.folder for c in found.values() if c.run} == {"x/tiny"}
+
+
+@pytest.mark.parametrize(
+    "name", ["checkpoint{}", "checkpoint000{}", "ckpt{}", "{}epoch", "model00{}", "weights_00{}"]
+)
+def test_a_number_without_a_separator_counts_epochs(name: str) -> None:
+    """fairseq's `checkpoint3`, DETR's `checkpoint0099` and ESPnet's `3epoch` are of one run."""
+    files = {f"x/tiny/{name.format(n)}.pth": model() for n in (1, 2, 3)}
+    found = attributed({**files, "x/tiny/train.log": log(*curve("val_auc", 0.5, 0.7, 0.6))})
+    assert [(c.value, c.epoch) for c in found.values()] == [(0.5, 1), (0.7, 2), (0.6, 3)]
+    assert {(c.run.folder, c.run.whole) for c in found.values() if c.run} == {("x/tiny", True)}
+    assert {c.model_type for c in found.values()} == {"tiny"}
+
+
+def test_a_number_at_the_end_of_a_model_is_part_of_its_name() -> None:
+    """`model2` may be somebody's second model."""
+    found = attributed({f"x/model{n}.pt": model() for n in (1, 2)})
+    assert {c.model_type for c in found.values()} == {"model1", "model2"}
 
 
 def test_sizes_alone_are_models() -> None:
@@ -117,3 +137,26 @@ def test_numbers_by_which_siblings_differ_are_epochs_if_all_have_a_row(
     files = {f"x/net_{n}.pth": model() for n in numbers}
     found = attributed({**files, "x/net.csv": results(*curve("val_auc", 0.5, 0.7, 0.6))})
     assert [c.value for c in found.values()] == values
+
+
+@pytest.mark.parametrize("name", ["model_iter_{}", "net_step{}", "model_iteration_{}"])
+def test_a_step_in_a_name_is_no_epoch(name: str) -> None:
+    """`model_iter_10.pth` is not of epoch 10, though the log tells of one."""
+    files = {f"x/tiny/{name.format(n)}.pth": model() for n in (1, 2, 3)}
+    found = attributed({**files, "x/tiny/train.log": log(*curve("val_auc", 0.5, 0.7, 0.6))})
+    assert {(c.value, c.epoch) for c in found.values()} == {(None, None)}
+
+
+@pytest.mark.parametrize("name", ["net_{}", "model_{}", "checkpoint{}"])
+def test_a_number_that_is_the_step_inside_is_no_epoch(name: str) -> None:
+    """With `{"iteration": 2}` in `model_2.pth`, its 2 counts steps."""
+    files = {f"x/tiny/{name.format(n)}.pth": model(noted("step", str(n))) for n in (1, 2, 3)}
+    found = attributed({**files, "x/tiny/metrics.csv": results(*curve("val_auc", 0.5, 0.7, 0.6))})
+    assert {(c.value, c.epoch) for c in found.values()} == {(None, None)}
+
+
+def test_a_number_that_is_not_the_step_inside_may_be_the_epoch() -> None:
+    """`checkpoint_2.pth` of step 200 is of epoch 2."""
+    files = {f"x/tiny/checkpoint_{n}.pth": model(noted("step", f"{n}00")) for n in (1, 2)}
+    found = attributed({**files, "x/tiny/metrics.csv": results(*curve("val_auc", 0.5, 0.7))})
+    assert [(c.value, c.epoch) for c in found.values()] == [(0.5, 1), (0.7, 2)]

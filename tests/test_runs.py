@@ -37,6 +37,27 @@ def test_a_folder_of_generic_names_is_one_run_with_all_it_holds() -> None:
     assert run.others == ("out/a/plots/roc.png",)
 
 
+def test_the_weights_that_a_run_started_from_are_its_own() -> None:
+    """YOLOv7 saves `init.pt` beside `best.pt` and `last.pt`."""
+    names = ("best", "init", "last")
+    (run,) = grouped({f"runs/exp/weights/{name}.pt": model() for name in names})
+    assert (run.folder, run.whole, len(run.checkpoints)) == ("runs/exp", True, 3)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("policy", "checkpoint"),  # tianshou
+        ("network-snapshot-000000", "network-snapshot-000040"),  # StyleGAN
+        ("val_acc_best", "last"),
+    ],
+)
+def test_what_a_training_calls_its_checkpoints_names_no_run(names: tuple[str, ...]) -> None:
+    """They are told apart by their folder."""
+    (run,) = grouped({f"out/walker/{name}.pt": model() for name in names})
+    assert (run.folder, run.whole, len(run.checkpoints)) == ("out/walker", True, 2)
+
+
 @pytest.mark.parametrize("container", ["checkpoints", "weights", "CKPT", "checkpoints/weights"])
 def test_a_container_belongs_to_the_run_above(container: str) -> None:
     """A folder called `checkpoints` or `weights` holds the checkpoints of the folder around it."""
@@ -216,6 +237,11 @@ def test_a_config_is_evidence_for_the_run_that_it_names() -> None:
     """It is a record wherever it lies."""
     files = {"w/unet_best.pt": model(), "configs/unet_config.yaml": config(lr=0.1)}
     assert grouped(files)[0].records == ("configs/unet_config.yaml",)
+
+
+def test_a_run_in_the_projects_root_is_shown_as_such() -> None:
+    """Neither a folder nor a name is there to show."""
+    assert [run.heading for run in grouped({"rng.pt": state()})] == ["the project's root"]
 
 
 def test_paths_inside_a_run_are_relative_to_its_folder() -> None:

@@ -11,9 +11,16 @@ from engine.recognition import identity, metrics
 from engine.recognition.evidence import Measurement, Noted
 
 _SUFFIX = re.compile(r"(?:\.(?:tar|gz|[A-Za-z][A-Za-z0-9]{0,10}))+\Z")
-_EPOCH = re.compile(r"(?<![a-z])epoch[=_-]?(\d{1,6})(?![\d.]*\.\d)", re.IGNORECASE)
-_STEP = re.compile(r"(?<![a-z])(?:step|iter)[=_-]?(\d{1,9})(?![\d.]*\.\d)", re.IGNORECASE)
-_COUNT = re.compile(r"(?:checkpoint|ckpt|cp|model)[_-](\d{1,9})\Z", re.IGNORECASE)
+_EPOCH = re.compile(
+    r"(?<![a-z])ep(?:och)?[=_-]?(\d{1,6})(?![\d.]*\.\d)|"
+    r"(?<![a-z\d.])(\d{1,6})epochs?(?![a-z]|[=_-]?\d)",  # ESPnet's "3epoch"
+    re.IGNORECASE,
+)
+_STEP = re.compile(r"(?<![a-z])(?:step|iter(?:ation)?)[=_-]?(\d{1,9})(?![\d.]*\.\d)", re.IGNORECASE)
+_COUNT = re.compile(
+    r"(?:(?:checkpoint|ckpt)[_-]?|(?:cp|model)[_-]|(?:model|weights)(?=0\d))(\d{1,9})\Z",
+    re.IGNORECASE,
+)
 # Keras: "{epoch:02d}-{val_loss:.2f}", with or without the metric's name.
 _BEFORE_VALUE = re.compile(r"(?:\A|[_.-])(\d{2,4})-(?:[a-z_]+[=_-]?)?\d*\.\d+\Z", re.IGNORECASE)
 # A number with decimals, or after "=": a bare integer counts things.
@@ -72,7 +79,7 @@ def _stem(path: PurePosixPath) -> str:
 
 def _number(pattern: re.Pattern[str], text: str) -> int | None:
     match = pattern.search(text)
-    return int(match[1]) if match else None
+    return int(match[match.lastindex or 0]) if match else None
 
 
 def _metric_before(text: str) -> str | None:

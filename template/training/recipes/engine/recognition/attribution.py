@@ -276,17 +276,20 @@ class _Moment(NamedTuple):
     step: int | None
     named: tuple[Measurement, ...] = ()  # in the file's name
     from_one: bool = False  # names count epochs from 1, whatever tables do
-    counted: tuple[int, ...] = ()  # the bare number of this one, then those of all of its run
+    # Where no step is said: the bare number of this one, then those of all of its run.
+    counted: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, reading: Reading, path: str, siblings: Iterable[str]) -> "_Moment":
         named = read_name(path)
         own = (m.epoch for m in reading.measurements if m.kind == "own" and m.epoch is not None)
-        notes = (*reading.notes, *named.notes)
-        said = {note.fact: int(note.value) for note in reversed(notes) if note.fact in _WHEN}
+        in_name, inside = _when(named.notes), _when(reading.notes)
+        if in_name.get("epoch") == in_name.get("step") == inside.get("step"):
+            in_name.pop("epoch", None)  # a bare number may be either, and this one is the step
+        said = {**in_name, **inside}
         values = tuple(map(_on_its_scale, named.measurements))
         from_one = reading.format in _FROM_ONE
-        counted = identity.counted(path, siblings)
+        counted = () if "step" in said else identity.counted(path, siblings)
         return cls(next(own, said.get("epoch")), said.get("step"), values, from_one, counted)
 
     def rows(self, measurements: Iterable[Measurement]) -> list[Measurement]:
@@ -315,6 +318,11 @@ class _Moment(NamedTuple):
         claims = (_Claim("name", "", m) for m in self.named)
         one = _Claim("results", "", row)
         return any(_same_metric(claim, one) and _rounds_to(claim, one) for claim in claims)
+
+
+def _when(notes: tuple[Noted, ...]) -> dict[str, int]:
+    """Return the epoch and the step that are noted; the first note of each counts."""
+    return {note.fact: int(note.value) for note in reversed(notes) if note.fact in _WHEN}
 
 
 _FROM_ZERO = ("XGBoost", "CatBoost")

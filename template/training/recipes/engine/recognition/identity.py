@@ -11,12 +11,14 @@ Tokens = tuple[str, ...]
 # Which of a run's checkpoints it is. At most one of these is taken off a name:
 # "net_final_best.pt" is the best checkpoint of the run "net_final".
 LAST = frozenset({"last", "latest", "final"})
-SELECTORS = LAST | {"best", "swa", "ema"}
+SELECTORS = LAST | {"best", "swa", "ema", "init", "initial"}
 NOUNS = frozenset(
     "checkpoint checkpoints ckpt ckpts cp model models weights weight state dict snapshot copy "
     "epoch epochs step steps iter iteration pth tar optimizer optim scheduler scaler rng saved "
     "params criterion trained save after rl".split()
 )
+# They name nothing alone, as in "network-snapshot-000040"; a "policy_net" is called so.
+VAGUE = frozenset({"policy", "network"})
 RECORDS = frozenset(
     "log logs training train trainer results result summary history metrics metric stats eval "
     "evals evaluation evaluations report output out stdout run config args hparams params".split()
@@ -51,15 +53,17 @@ SIZED = re.compile(
 )
 HALF_A_NAME = re.compile(
     r"(?:^|-)(?:epoch|step)=\d+(?:-|\Z)|"
-    r"\A(?:checkpoint|ckpt|epoch|(?:global_?)?step|iter|iteration)[_-]?\d+\Z"
+    r"\A(?:checkpoint|ckpt|ep|epoch|(?:global_?)?step|iter|iteration)[_-]?\d+\Z"
 )
+# fairseq's "checkpoint3", DETR's "checkpoint0099", ESPnet's "3epoch"; "model2" may be a second one.
+GLUED = re.compile(r"(checkpoint|ckpt|(?:model|weights)(?=0\d))(\d+)|(\d+)(epochs?)")
 # Names that libraries give to weights of whatever model.
 OF_LIBRARY = re.compile(r"(?:adapter|(?:diffusion_)?pytorch|flax|tf)_(?:lora_)?(?:model|weights)")
 
 
 def tokens(name: str) -> Tokens:
-    """Return the lower-case words of a name; decimal numbers stay whole."""
-    return tuple(word for word in SPLIT.split(name.lower()) if word)
+    """Return the lower-case words of a name, a number that counts apart; decimals stay whole."""
+    return tuple(part for word in SPLIT.split(name.lower()) if word for part in _unglued(word))
 
 
 def stem(path: str) -> str:
@@ -93,7 +97,8 @@ def run_key(name: str) -> Tokens:
         words = words[:-1]
     while words and (_is_noun(words[0]) or words[0] in SELECTORS):
         selected, words = selected or words[0] in SELECTORS, words[1:]
-    return () if selected and metrics.canonical("_".join(words)) else words
+    is_metric = selected and metrics.canonical("_".join(words))
+    return () if is_metric or VAGUE.issuperset(words) else words
 
 
 def folder_key(name: str) -> Tokens:
@@ -159,8 +164,7 @@ def without_hash(path: str) -> str:
 def starts_generic(name: str) -> bool:
     """Return whether a checkpoint's name starts with its role and not with a run's name."""
     words = tokens(name)
-    is_of_library = OF_LIBRARY.fullmatch("_".join(words)) is not None
-    return not words or _is_noun(words[0]) or words[0] in SELECTORS or is_of_library
+    return not run_key(name) or _is_noun(words[0]) or words[0] in SELECTORS
 
 
 def is_counter(words: Tokens) -> bool:
@@ -191,6 +195,11 @@ def without_counters(words: Tokens) -> Tokens:
 def is_size(words: Tokens) -> bool:
     """Return whether the last of the words is the size of the model that those before it name."""
     return len(words) > 1 and SIZED.fullmatch("_".join(words)) is not None
+
+
+def _unglued(word: str) -> Tokens:
+    glued = GLUED.fullmatch(word)
+    return tuple(filter(None, glued.groups())) if glued else (word,)
 
 
 def _without_scores(words: Tokens) -> Tokens:

@@ -54,7 +54,7 @@ class Run(NamedTuple):
     def heading(self) -> str:
         """Return what the run is shown as: its folder, or its folder and its name."""
         shown = self.folder if self.whole else f"{self.folder}/{self.name}"
-        return shown.removeprefix("./")
+        return shown.removeprefix("./") or "the project's root"
 
     def holds(self, path: str) -> bool:
         """Return whether a path lies in the run's folder."""
