@@ -60,7 +60,7 @@ def print_plan(plan: Plan, command: str, everything: bool = False) -> None:
 
 def _print_runs(out: "Console", plan: Plan, fold: int) -> list[Action]:
     """Print the actions by run; return those that are not shown: no deletion is hidden."""
-    seen = {checkpoint["path"]: checkpoint["evidence"] for checkpoint in plan.checkpoints}
+    seen = _evidence(plan)
     by_run: dict[str, list[Action]] = defaultdict(list)
     hidden: list[Action] = []
     for action in plan.actions:
@@ -76,6 +76,17 @@ def _print_runs(out: "Console", plan: Plan, fold: int) -> list[Action]:
 def _print_notes(out: "Console", notes: Iterable[str]) -> None:
     for note in notes:
         out.print(f"note: {safe(note)}", style="yellow")
+
+
+def _evidence(plan: Plan) -> dict[str, Sequence[Mapping[str, Any]]]:
+    """Return what is told of each checkpoint, by its file; of several, by the first of them."""
+    told = {checkpoint["path"]: checkpoint["evidence"] for checkpoint in plan.checkpoints}
+    seen = {}
+    for src in (action.src or "" for action in plan.actions):
+        names = (src, src.rpartition("/")[0], src.rpartition(".")[0])  # its folder, or a prefix
+        if name := next((name for name in names if name in told), None):
+            seen[src] = told.pop(name)
+    return seen
 
 
 def print_outcome(plan: Plan, left: Mapping[str, str], freed: int = 0) -> None:
