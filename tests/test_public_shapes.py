@@ -87,6 +87,24 @@ def test_a_model_that_is_served_stays_without_git(
     }
 
 
+def test_the_state_in_a_folder_that_is_one_checkpoint_goes_with_it(
+    write: Write, tmp_path: Path
+) -> None:
+    """Git tracks both; no note says that the optimizer of a packed model stays."""
+    for step in ("50", "100"):
+        folder = f"output/checkpoint-{step}"
+        write(f"{folder}/adapter_config.json", '{"peft_type": "LORA"}')
+        write(f"{folder}/adapter_model.bin", {"a": Tensor((2, 2), seed=int(step))})
+        write(f"{folder}/optimizer.pt", {"state": {}, "param_groups": [{"lr": float(step)}]})
+    write("other/optimizer.pt", {"state": {}, "param_groups": [{"lr": 0.1}]})
+    plan = planned(tmp_path, tracked=True)
+    stays = [note for note in plan.notes if "stay" in note]
+    assert stays == [
+        "other/optimizer.pt: stays: git tracks it, and no model is beside it",
+    ]
+    assert "output/checkpoint-50/optimizer.pt" in touched(plan)
+
+
 def test_the_plan_says_in_a_line_for_each_reason_what_stays(write: Write, tmp_path: Path) -> None:
     """However many there are, or that nothing was found at all."""
     write("readme.md", "nothing here")

@@ -386,7 +386,7 @@ def _rounds_to(one: _Claim, other: _Claim) -> bool:
     values = one.measurement.value, other.measurement.value
     if min(digits, default=_FLOAT32) >= _FLOAT32:
         return math.isclose(*values, rel_tol=1e-6, abs_tol=1e-9)
-    return abs(values[0] - values[1]) <= 0.5 * 10 ** -min(digits) * 1.0001
+    return abs(values[0] - values[1]) <= 0.5 * 10.0 ** -min(digits) * 1.0001
 
 
 _FLOAT32 = 7  # digits that it has
