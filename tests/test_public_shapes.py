@@ -110,12 +110,15 @@ def test_the_plan_says_in_a_line_for_each_reason_what_stays(write: Write, tmp_pa
     write("readme.md", "nothing here")
     nothing = "no checkpoints, logs or results of a training lie out of place"
     assert planned(tmp_path).notes == (nothing,)
-    write("demo.py", "load('weights/a.pth')\n")
+    write("demo.py", "load('weights/b.pth')\n")
     for seed, name in enumerate("abc"):
         write(f"weights/{name}.pth", {"layer.weight": Tensor((2, 2), seed=seed)})
-    assert planned(tmp_path, tracked=True).notes == (
-        "weights/a.pth and 2 more: stay: demo.py names a.pth, and nothing tells how good it is",
-    )
+    for number in (1, 2):
+        write(f"state/optimizer_{number}.pth", {"state": {}, "param_groups": [{"lr": number}]})
+    assert set(planned(tmp_path, tracked=True).notes) == {
+        "state/optimizer_1.pth and 1 more: stay: git tracks them, and no model is beside them",
+        "weights/b.pth and 2 more: stay: demo.py names b.pth, and nothing tells how good they are",
+    }
 
 
 def test_a_part_of_a_name_names_no_model(write: Write, tmp_path: Path) -> None:

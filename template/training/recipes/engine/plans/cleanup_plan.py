@@ -336,9 +336,14 @@ class _Planner:
         by_reason: dict[str, list[str]] = {}
         for checkpoint in self.mess.left:
             by_reason.setdefault(checkpoint.problem or "", []).append(checkpoint.path)
-        for reason, (first, *others) in by_reason.items():
-            more = f" and {len(others)} more" if others else ""
-            yield f"{first}{more}: {reason.replace('stays', 'stay', 1) if others else reason}"
+        for reason, paths in by_reason.items():
+            named = (path for path in paths if f" names {PurePosixPath(path).name}," in reason)
+            first, others = next(named, paths[0]), len(paths) - 1
+            yield (
+                f"{first} and {others} more: {_of_several(reason)}"
+                if others
+                else (f"{first}: {reason}")
+            )
         if not (self.mess.left or self.mess.checkpoints or self.mess.production or self.actions):
             yield "no checkpoints, logs or results of a training lie out of place"
 
@@ -433,6 +438,21 @@ class _Planner:
         """Sort first what goes to production."""
         winning = {run.heading for w in self.winners if (run := self.run_of.get(w.path))}
         return action.run not in winning, action.run, action.src or ""
+
+
+def _of_several(reason: str) -> str:
+    """Return why one checkpoint stays, as it is said of more."""
+    for one, more in _PLURALS:
+        reason = reason.replace(one, more, 1)
+    return reason
+
+
+_PLURALS = (
+    ("stays", "stay"),
+    ("tracks it", "tracks them"),
+    ("beside it", "beside them"),
+    ("good it is", "good they are"),
+)
 
 
 def _folder(action: Action) -> str | None:
