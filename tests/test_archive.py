@@ -100,7 +100,7 @@ def test_what_is_packed_comes_back(tmp_path: Path) -> None:
     (root / "loop").symlink_to("loop")
     names += ["dangling", "loop"]
     members = pack(root, names, tmp_path / "x.tar.gz")
-    extract(tmp_path / "x.tar.gz", {name: back / f"new_{name}" for name in names}, members)
+    extract(tmp_path / "x.tar.gz", {back / f"new_{name}": name for name in names}, members)
     for name, content in files.items():
         assert (back / f"new_{name}").read_bytes() == content
         assert (back / f"new_{name}").stat().st_mtime_ns == 1_700_000_000_123_456_789
@@ -282,7 +282,7 @@ def test_hostile_archives_are_refused_before_the_first_write(
     empty = hashlib.sha256(b"").hexdigest()
     members = [Member("a.pt", "file", 0, 0o644, 0, empty, None)]
     with pytest.raises(Damaged):
-        extract(path, {"a.pt": out / "a.pt"}, members)
+        extract(path, {out / "a.pt": "a.pt"}, members)
     assert list(out.iterdir()) == []
 
 
@@ -408,15 +408,15 @@ def test_copies_come_back_as_files_of_their_own(
 ) -> None:
     """With bytes, permissions and time of their own, also without the one they refer to."""
     path, members = copies
-    places = {name: tmp_path / f"back_{number}" for number, name in enumerate(wanted)}
+    places = {tmp_path / f"back_{number}": name for number, name in enumerate(wanted)}
     told: list[int] = []
     extract(path, places, members, told.append)
-    for name, place in places.items():
+    for place, name in places.items():
         original = tmp_path / "project" / name
         assert place.read_bytes() == original.read_bytes()
         assert place.stat().st_mode == original.stat().st_mode
         assert place.stat().st_mtime_ns == original.stat().st_mtime_ns
-    assert len({place.stat().st_ino for place in places.values()}) == len(wanted)
+    assert len({place.stat().st_ino for place in places}) == len(wanted)
     assert sum(told) == len(wanted) * len(LARGE)
 
 
@@ -501,7 +501,7 @@ def test_fast_stores_what_does_not_compress(size: int, tmp_path: Path) -> None:
     members = pack(tmp_path, names, tmp_path / "x.tar.gz", fast=True)
     packed = (tmp_path / "x.tar.gz").stat().st_size
     assert size < packed < size + disk.BLOCK + 100_000
-    extract(tmp_path / "x.tar.gz", {"dense": tmp_path / "back"}, members)
+    extract(tmp_path / "x.tar.gz", {tmp_path / "back": "dense"}, members)
     (tmp_path / "out").mkdir()
     subprocess.run(["tar", "xzf", tmp_path / "x.tar.gz", "-C", tmp_path / "out"], check=True)
     for path in (tmp_path / "back", tmp_path / "out/dense"):
@@ -513,7 +513,7 @@ def test_hard_links_are_packed_as_files(tmp_path: Path) -> None:
     make(tmp_path, {"a": b"weights"})
     (tmp_path / "b").hardlink_to(tmp_path / "a")
     members = pack(tmp_path, ["a", "b"], tmp_path / "x.tar.gz")
-    extract(tmp_path / "x.tar.gz", {"b": tmp_path / "back"}, members)
+    extract(tmp_path / "x.tar.gz", {tmp_path / "back": "b"}, members)
     assert (tmp_path / "back").read_bytes() == b"weights"
 
 
@@ -526,7 +526,7 @@ def test_nothing_is_replaced(small: tuple[Path, tuple[Member, ...]], tmp_path: P
     assert path.read_bytes() == whole
     make(tmp_path, {"taken": b"mine"})
     with pytest.raises(FileExistsError, match="taken"):
-        extract(path, {"a.pt": tmp_path / "new", "b/c.log": tmp_path / "taken"}, members)
+        extract(path, {tmp_path / "new": "a.pt", tmp_path / "taken": "b/c.log"}, members)
     assert (tmp_path / "taken").read_bytes() == b"mine"
     assert not (tmp_path / "new").exists()
 
@@ -538,7 +538,7 @@ def test_the_whole_archive_is_read_before_the_first_write(
     path, members = small
     damaged = (*members[:2], members[2]._replace(target="b"))
     with pytest.raises(Damaged, match="link"):
-        extract(path, {"a.pt": tmp_path / "new"}, damaged)
+        extract(path, {tmp_path / "new": "a.pt"}, damaged)
     assert not (tmp_path / "new").exists()
 
 
@@ -634,7 +634,7 @@ def test_an_unknown_member_is_a_mistake(
     """Asking for what is not in the archive is told before anything is written."""
     path, members = small
     with pytest.raises(UserError, match="holds no 'zzz'"):
-        extract(path, {"zzz": tmp_path / "new"}, members)
+        extract(path, {tmp_path / "new": "zzz"}, members)
 
 
 @pytest.mark.parametrize("fails", ["write", "fsync"])
@@ -666,7 +666,7 @@ fast = gzip_members._deflated
 gzip_members._deflated = lambda block: (time.sleep(0.01), fast(block))[1]
 root = Path(sys.argv[2])
 members = archive.pack(root, ["big"], root / "x.tar.gz")
-archive.extract(root / "x.tar.gz", {"big": root / "back"}, members)
+archive.extract(root / "x.tar.gz", {root / "back": "big"}, members)
 print(*(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
     command = [sys.executable, "-c", code, str(RECIPES), str(tmp_path)]

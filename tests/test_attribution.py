@@ -90,15 +90,46 @@ def test_a_value_of_no_split_and_one_of_validation_are_compared() -> None:
     assert disagreeing(only(files)) == ["w/u.log"]
 
 
+@pytest.mark.parametrize("digits", [None, 10])
+def test_a_float32_and_a_float64_of_one_number_agree(digits: int | None) -> None:
+    """Torch's tensors and the logs have different bits of one loss; another loss disagrees."""
+    for told, said in ((1.7000000476837158, []), (1.70001, ["w/u.json"])):
+        files = {
+            "w/u_best.pt": model(measured("val_loss", 1.7000000000000002)),
+            "w/u.json": results(measured("val_loss", told, "best", digits=digits)),
+        }
+        assert disagreeing(only(files)) == said
+
+
 # --- what counts as a value ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1.2, -0.1])
 def test_what_is_no_auc_is_unknown(value: float) -> None:
-    """NaN, infinities and what is out of range are shown and never believed."""
+    """NaN, infinities and what is out of range are never believed, and disagree with nothing."""
     checkpoint = only({"w/u_best.pt": model(measured("val_auc", value))})
     assert checkpoint.value is None
     assert checkpoint.metric is None
+    assert not disagreeing(checkpoint)
+
+
+def test_what_is_no_number_is_no_evidence() -> None:
+    """A figure that was never taken, or that diverged, neither agrees nor disagrees."""
+    found = only(
+        {
+            "w/u_best.pt": model(measured("val_auc", 0.5)),
+            "w/u.json": results(measured("val_auc", math.nan, "best")),
+        }
+    )
+    assert [e.value for e in found.evidence if e.fact == "metric"] == ["val_auc 0.5"]
+
+
+def test_no_metric_of_training_state_disagrees() -> None:
+    """None was chosen, so there is nothing that it could disagree with; it is shown."""
+    reading = Reading("torch zip", "training_state", (measured("val_loss", 1.5),))
+    found = attributed({"w/u_best.pt": model(), "w/u_optimizer.pt": reading})["w/u_optimizer.pt"]
+    assert [e.value for e in found.evidence if e.fact == "metric"] == ["val_loss 1.5"]
+    assert not disagreeing(found)
 
 
 def test_a_nan_does_not_hide_a_value_of_a_weaker_source() -> None:

@@ -451,6 +451,7 @@ def test_source_that_python_cannot_read_is_left_out_aloud(project: Path, source:
     status, out, err = checked(project)
     assert (status, out) == (0, "")
     assert re.fullmatch(r"old\.py: was not checked: .+\nAll in order\.\n", err)
+    assert "<unknown>" not in err
 
 
 def test_warnings_of_the_source_are_not_ours(project: Path) -> None:

@@ -134,6 +134,16 @@ def test_a_long_curve_is_thinned_aloud() -> None:
     assert len(re.findall(r"^\| \d+ \| 0\.5", summary, re.MULTILINE)) == 200
 
 
+@pytest.mark.parametrize(
+    ("rows", "said"), [(254, "2nd of 254"), (600, "3rd of 600"), (2100, "11th of 2100")]
+)
+def test_how_a_curve_is_thinned_is_said_in_english(rows: int, said: str) -> None:
+    """Ordinals of every kind."""
+    files = winner()
+    files["w/pat_conv_l.log"] = log(*curve("Val AUC", *([0.5] * (rows - 1)), 0.5929), TODAY)
+    assert f"Every {said} rows;" in texts(files)["summary"]
+
+
 def test_what_a_file_says_is_no_command() -> None:
     """A commit that is none is not offered for pasting."""
     summary = texts(winner(noted("git_commit", "x; rm -rf ~\n# hi")))["summary"]

@@ -99,17 +99,38 @@ def test_a_model_that_is_served_stays_without_git(
     }
 
 
+def test_the_state_in_a_folder_that_is_one_checkpoint_goes_with_it(
+    write: Write, tmp_path: Path
+) -> None:
+    """Git tracks both; no note says that the optimizer of a packed model stays."""
+    for step in ("50", "100"):
+        folder = f"output/checkpoint-{step}"
+        write(f"{folder}/adapter_config.json", '{"peft_type": "LORA"}')
+        write(f"{folder}/adapter_model.bin", {"a": Tensor((2, 2), seed=int(step))})
+        write(f"{folder}/optimizer.pt", {"state": {}, "param_groups": [{"lr": float(step)}]})
+    write("other/optimizer.pt", {"state": {}, "param_groups": [{"lr": 0.1}]})
+    plan = planned(tmp_path, tracked=True)
+    stays = [note for note in plan.notes if "stay" in note]
+    assert stays == [
+        "other/optimizer.pt: stays: git tracks it, and no model is beside it",
+    ]
+    assert "output/checkpoint-50/optimizer.pt" in touched(plan)
+
+
 def test_the_plan_says_in_a_line_for_each_reason_what_stays(write: Write, tmp_path: Path) -> None:
     """However many there are, or that nothing was found at all."""
     write("readme.md", "nothing here")
     nothing = "no checkpoints, logs or results of a training lie out of place"
     assert planned(tmp_path).notes == (nothing,)
-    write("demo.py", "load('weights/a.pth')\n")
+    write("demo.py", "load('weights/b.pth')\n")
     for seed, name in enumerate("abc"):
         write(f"weights/{name}.pth", {"layer.weight": Tensor((2, 2), seed=seed)})
-    assert planned(tmp_path, tracked=True).notes == (
-        "weights/a.pth and 2 more: stay: demo.py names a.pth, and nothing tells how good it is",
-    )
+    for number in (1, 2):
+        write(f"state/optimizer_{number}.pth", {"state": {}, "param_groups": [{"lr": number}]})
+    assert set(planned(tmp_path, tracked=True).notes) == {
+        "state/optimizer_1.pth and 1 more: stay: git tracks them, and no model is beside them",
+        "weights/b.pth and 2 more: stay: demo.py names b.pth, and nothing tells how good they are",
+    }
 
 
 def test_a_part_of_a_name_names_no_model(write: Write, tmp_path: Path) -> None:

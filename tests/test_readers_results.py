@@ -301,6 +301,38 @@ def test_text_with_tabs_that_is_no_table_is_looked_at_once(tmp_path: Path) -> No
     assert given_text(tmp_path, "text" + "\tcell of letters" * 30, "notes.txt") is None
 
 
+KERAS = """\
+epoch,accuracy,loss,val_accuracy,val_loss
+0,0.5,0.7,0.55,0.69
+1,0.8,0.4,NA,0.5
+"""
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_log_of_commas_is_a_table(tmp_path: Path, end: str) -> None:
+    """Keras' CSVLogger is often told to write `training.log`."""
+    (tmp_path / "training.log").write_bytes(KERAS.replace("\n", end).encode())
+    reading = read(tmp_path / "training.log", "training.log")
+    assert reading and (reading.role, reading.format) == ("results", "results table")
+    assert ("line 2, val_accuracy", 0.55, "epoch", 0) in said(reading)
+    assert ("line 3, val_loss", 0.5, "epoch", 1) in said(reading)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "epoch,accuracy,loss\nstarted at noon, loss 0.5, accuracy 0.7\n",
+        "epoch,accuracy,loss\n",
+        "epoch,accuracy,loss\n0,0.5\n",
+        "height,width,age\n1,2,3\n",
+    ],
+)
+def test_a_log_with_commas_that_is_no_table_is_read_as_a_log(tmp_path: Path, text: str) -> None:
+    """Names without numbers below them, or of no metric, tell nothing as a table."""
+    reading = given_text(tmp_path, text, "training.log")
+    assert reading is None or reading.format != "results table"
+
+
 FUZZ = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

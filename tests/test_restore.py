@@ -1,6 +1,7 @@
 """`just restore`: members of archives come back as they were, and nothing is ever replaced."""
 
 import json
+import os
 from datetime import datetime
 from pathlib import Path
 
@@ -15,11 +16,15 @@ from engine.errors import UserError
 from engine.plans.restore_plan import restore
 from packed_project import (
     ARCHIVED,
+    BEST,
     LINK,
     LOG,
     MESS,
     NOTES,
+    OLD,
     ONE,
+    PRODUCTION,
+    TWO,
     WEIGHTS,
     archive_of,
     flip,
@@ -27,6 +32,7 @@ from packed_project import (
     packed,
     twin,
     untidy,
+    weights,
 )
 from projects import changed, just, just_json, tree
 
@@ -381,3 +387,88 @@ def test_manifests_are_enough_where_the_history_is_missing(project: Path, tmp_pa
     (project / "training/.history").rename(tmp_path / "gone")
     just(project, "restore", NAME)
     assert json.loads((project / ONE / "results.json").read_bytes()) == {"best_val_auc": 0.61}
+
+
+# --- what the archive of a run does not hold -----------------------------------------------------
+
+FOLDS = {f"saved_models/model_fold_{n}.safetensors": weights(n) for n in (3, 4, 5)}
+FOLDS["saved_models/best_model.safetensors"] = weights(5)
+TWIN = {
+    "runs/pat_m_four/model.safetensors": weights(6),
+    "runs/pat_m_four/results.json": b'{"best_val_auc": 0.5}',
+    "runs/pat_m_five/model.safetensors": weights(6),
+    "runs/pat_m_five/results.json": b'{"best_val_auc": 0.4}',
+    "runs/pat_m_six/model.safetensors": weights(7),
+    "runs/pat_m_six/results.json": b'{"best_val_auc": 0.6}',
+}
+
+
+def cleaned(project: Path, files: dict[str, bytes], *, purged: bool = False) -> Path:
+    """Clean up a project with these files in it; return its root."""
+    for name, data in files.items():
+        path = project / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        os.utime(path, (OLD, OLD))
+    just(project, "cleanup", "--apply", "--now", "2025-07-26T12:00:00")
+    if purged:
+        just(project, "purge", "--apply")
+    return project
+
+
+@pytest.mark.parametrize("purged", [False, True])
+def test_a_dropped_copy_comes_back_with_its_run(project: Path, purged: bool) -> None:
+    """From the member with its bytes, which comes back as well; all say where they are."""
+    cleaned(project, FOLDS, purged=purged)
+    just(project, "restore", "saved_models")
+    assert {name: (project / name).read_bytes() for name in FOLDS} == FOLDS
+    for name in FOLDS:
+        assert f"now at {name}" in just(project, "where", name).stdout
+    just(project, "undo")
+    assert not (project / "saved_models").exists()
+
+
+@pytest.mark.parametrize("name", FOLDS)
+def test_a_dropped_copy_is_given_back_alone(project: Path, name: str) -> None:
+    """Whichever of the equal files was kept: asked for by name it comes, and no other."""
+    cleaned(project, FOLDS)
+    just(project, "restore", "saved_models", name)
+    assert [path.name for path in (project / "saved_models").iterdir()] == [Path(name).name]
+    assert (project / name).read_bytes() == FOLDS[name]
+
+
+@pytest.mark.parametrize("purged", [False, True])
+def test_a_copy_comes_back_out_of_the_archive_of_another_run(project: Path, purged: bool) -> None:
+    """Two runs ended with the same weights; either is whole again."""
+    cleaned(project, TWIN, purged=purged)
+    for folder in ("runs/pat_m_four", "runs/pat_m_five"):
+        just(project, "restore", folder)
+    assert {name: (project / name).read_bytes() for name in TWIN if "six" not in name} == {
+        name: data for name, data in TWIN.items() if "six" not in name
+    }
+
+
+def test_what_went_to_production_is_named(project: Path) -> None:
+    """A restore says which file of the run it did not bring, and where it was put."""
+    said = f"{BEST}: is no part of an archive; it was put at {PRODUCTION}"
+    assert said in " ".join(just(project, "restore", TWO).stdout.split())
+    just(project, "undo")
+    assert just(project, "restore", TWO, BEST, status=2).stderr == f"{said}\n"
+    assert "note" not in just(project, "restore", TWO, "results.json").stdout
+
+
+def test_what_was_put_somewhere_and_is_gone_is_named_so(project: Path) -> None:
+    """The note does not send anyone to a place where nothing is."""
+    (project / PRODUCTION).unlink()
+    (note,) = just_json(project, "restore", TWO)["notes"]
+    assert note.endswith(f"{PRODUCTION}, where nothing is: just where {PRODUCTION}")
+
+
+def test_manifests_of_before_name_only_the_file_that_was_kept(project: Path) -> None:
+    """Where that is a member of the same archive, the copy comes back as well."""
+    manifest = project / ARCHIVED / f"{NAME}.json"
+    about = json.loads(manifest.read_bytes())
+    about["elsewhere"] = [{"path": f"{ONE}/last.safetensors", "now": WEIGHTS}]
+    manifest.write_text(json.dumps(about))
+    just(project, "restore", NAME, "last.safetensors")
+    assert (project / ONE / "last.safetensors").read_bytes() == MESS[WEIGHTS]

@@ -62,6 +62,12 @@ def test_an_unknown_value_never_wins(value: float | None) -> None:
     assert winner(candidate("a", value), candidate("b", 0.1)) == "b"
 
 
+def test_one_checkpoint_is_not_called_several() -> None:
+    """The reason stands in the plan, and in the metadata of the model."""
+    assert only(candidate("a", 0.5)).reason.endswith(" of 1 comparable checkpoint")
+    assert " of 2 comparable checkpoints" in only(candidate("a", 0.5), candidate("b", 0.4)).reason
+
+
 def test_ties_are_settled_by_rule() -> None:
     """What is in production stays; else most evidence, the shorter path, the alphabet."""
     told = candidate("long/path", 0.5, evidence=2)

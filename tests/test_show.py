@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from engine import plan_text, show
 from engine.plans.plan import Action, Plan, Verb
+from engine.recognition.attribution import Evidence
 from mess import curve, log, measured, model, noted, planned
 
 EVIL = "w/\x1b[31mred\x07\u202e\n\udcff" + "long" * 40 + "_best.pth"
@@ -60,6 +61,23 @@ def test_a_plan_fits_the_page_and_is_plain_text(capsys: pytest.CaptureFixture[st
     assert "\x1b" not in out
     assert all(line.isprintable() and len(line) <= 100 for line in out.splitlines())
     assert "\\x1b[31mred\\x07\\u202e\\n\\udcff" in out
+
+
+def test_a_checkpoint_of_several_files_shows_its_evidence_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Be it a folder or files whose names start alike: at the first of them."""
+    files = ("a/last/config.json", "a/last/model.safetensors", "b/ckpt-5.data", "b/ckpt-5.index")
+    found = [
+        {"path": path, "evidence": [Evidence("metric", value, f"{path}/x", "key")._asdict()]}
+        for path, value in (("a/last", "auc 0.7"), ("b/ckpt-5", "auc 0.8"))
+    ]
+    actions = (Action("pack", name, "x.tar.gz", 1, "why", name[0]) for name in files)
+    plan_text.print_plan(Plan("cleanup", "now", tuple(actions), checkpoints=tuple(found)), "x")
+    out = capsys.readouterr().out
+    for name, value in ((files[0], "0.7"), (files[2], "0.8")):
+        assert out.count(f"metric auc {value}") == 1
+        assert out.index(name[2:]) < out.index(f"auc {value}") < out.index("why", out.index(value))
 
 
 def test_a_plan_shows_reasons_evidence_totals_and_the_next_step(

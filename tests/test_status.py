@@ -189,6 +189,17 @@ def test_a_better_experiment_is_to_be_promoted(project: Path) -> None:
     assert step(project) == "just promote 2025-08-01_net_third"
 
 
+def test_a_missing_log_is_not_in_order(project: Path) -> None:
+    """No recipe brings it back, but the line above says that it is missing."""
+    train(project, FIRST, [0.5929])
+    just(project, "promote", FIRST, *NOW)
+    assert "\nall is in order\n" in just(project, "status", *NOW).stdout
+    (project / "training/logs/net_v0.5929_20250725.log").unlink()
+    shown = just(project, "status", *NOW).stdout
+    model = "model_weights/production/net_v0.5929.pth"
+    assert f"\nall else is in order: {model} has no training log\n" in shown
+
+
 def test_old_experiments_are_to_be_archived(project: Path) -> None:
     """As soon as there are more than the ranks may keep."""
     train(project, FIRST, [0.9])

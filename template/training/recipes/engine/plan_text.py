@@ -1,7 +1,7 @@
 """A plan, or what came of it, for a person: by run, each file, what becomes of it and why."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
@@ -43,8 +43,7 @@ def print_plan(plan: Plan, command: str, everything: bool = False) -> None:
     hidden = _print_runs(out, plan, FIRST if folds else len(plan.actions))
     out.print()
     notes = plan.notes[:RUNS] if folds else plan.notes
-    for note in notes:
-        out.print(f"note: {safe(note)}", style="yellow")
+    _print_notes(out, notes)
     if folds:
         counts = f"{len(hidden):,} more files, {size(sum(a.bytes for a in hidden))}"
         more = f"{len(plan.notes) - len(notes):,} more notes"
@@ -61,7 +60,7 @@ def print_plan(plan: Plan, command: str, everything: bool = False) -> None:
 
 def _print_runs(out: "Console", plan: Plan, fold: int) -> list[Action]:
     """Print the actions by run; return those that are not shown: no deletion is hidden."""
-    seen = {checkpoint["path"]: checkpoint["evidence"] for checkpoint in plan.checkpoints}
+    seen = _evidence(plan)
     by_run: dict[str, list[Action]] = defaultdict(list)
     hidden: list[Action] = []
     for action in plan.actions:
@@ -74,9 +73,32 @@ def _print_runs(out: "Console", plan: Plan, fold: int) -> list[Action]:
     return hidden
 
 
+def _print_notes(out: "Console", notes: Iterable[str]) -> None:
+    for note in notes:
+        out.print(f"note: {safe(note)}", style="yellow")
+
+
+def _evidence(plan: Plan) -> dict[str, Sequence[Mapping[str, Any]]]:
+    """Return what is told of each checkpoint, by its file; of several, by the first of them."""
+    told = {checkpoint["path"]: checkpoint["evidence"] for checkpoint in plan.checkpoints}
+    seen = {}
+    for src in (action.src or "" for action in plan.actions):
+        names = (src, src.rpartition("/")[0], src.rpartition(".")[0])  # its folder, or a prefix
+        if name := next((name for name in names if name in told), None):
+            seen[src] = told.pop(name)
+    return seen
+
+
 def print_outcome(plan: Plan, left: Mapping[str, str], freed: int = 0) -> None:
-    """Print what a run did, what it left alone, and how to take it back."""
+    """Print what a run did, what it left alone, and how to take it back.
+
+    With the notes of a restore, whose plan nobody saw before.
+    """
     out = console()
+    if plan.recipe == "restore":
+        _print_notes(out, plan.notes[:RUNS])
+        if more := len(plan.notes[RUNS:]):
+            out.print(f"note: {more:,} more, which --dry-run shows", style="yellow")
     for path, why in left.items():
         out.print(f"left alone: {safe(path)}: {safe(why)}", style="magenta")
     _print_totals(out, plan, done=True)

@@ -171,11 +171,11 @@ def verify(archive: Path, members: Iterable[Member]) -> Verified:
 
 def extract(
     archive: Path,
-    wanted: Mapping[str, disk.Name],
+    wanted: Mapping[Path, str] | Mapping[str, str],
     members: Iterable[Member],
     on_bytes: Callable[[int], None] | None = None,
 ) -> None:
-    """Makes each member that is a key of `wanted` a new file or symlink at the path given there.
+    """Makes each key of `wanted`, a path, a new file or symlink: what the member named there is.
 
     Folders that are missing are made. Nothing has its name before the whole archive is verified.
     Raises Damaged, UserError for a member that is not in the manifest, FileExistsError for a path
@@ -184,13 +184,13 @@ def extract(
     """
     expected = tuple(members)
     known = _by_path(expected)
-    if unknown := sorted(wanted.keys() - known.keys()):
+    if unknown := sorted({*wanted.values()} - known.keys()):
         raise UserError(f"{archive}: holds no {unknown[0]!r}; its manifest lists what it holds")
     is_there = disk.looking()
-    if taken := [path for path in wanted.values() if is_there(str(path))]:
+    if taken := [path for path in wanted if is_there(str(path))]:
         raise FileExistsError(f"{taken[0]}: is already there")
     places = defaultdict(list)  # by the member that has the content
-    for name, path in wanted.items():
+    for path, name in wanted.items():
         member = known[name]
         places[member.copy_of or name].append(NewFile(path, member.mode, member.mtime_ns))
     with NewFiles() as new:
@@ -199,7 +199,8 @@ def extract(
                 if member.target is None:
                     new.write(there, pieces)
                 else:
-                    new.link(there[0].path, member.target, member.mtime_ns)
+                    for link in there:
+                        new.link(link.path, member.target, member.mtime_ns)
                 (on_bytes or _ignore)(member.size * len(there))
 
 

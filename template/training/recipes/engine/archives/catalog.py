@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.archives.manifest import (
     Damaged,
@@ -21,6 +21,14 @@ from engine.project import Project
 SUFFIX = ".tar.gz"
 MARK = ".remote"  # beside the manifest: the archive is at a store as well, see `transfer`
 MARK_LIMIT = 1 << 16  # bytes
+
+
+class Elsewhere(NamedTuple):
+    """A file of a run that its archive does not hold."""
+
+    path: str  # where it lay
+    now: str  # where its bytes were put: a file or an archive
+    member: str  # what they are called in that archive
 
 
 @dataclass(frozen=True)
@@ -46,11 +54,17 @@ class Packed:
         return checksum_of(self.path)
 
     @property
-    def elsewhere(self) -> tuple[tuple[str, str], ...]:
-        """Return the run's files that it does not hold: each with where it was put instead."""
+    def elsewhere(self) -> tuple[Elsewhere, ...]:
+        """Return the run's files that it does not hold."""
         listed = self.about.get("elsewhere")
-        pairs = [(e.get("path"), e.get("now")) for e in listed or () if isinstance(e, dict)]
-        return tuple((p, now) for p, now in pairs if isinstance(p, str) and isinstance(now, str))
+        found = []
+        for entry in listed if isinstance(listed, list) else ():
+            told = entry if isinstance(entry, dict) else {}
+            path, now = told.get("path"), told.get("now")
+            member = told.get("member", path)
+            if isinstance(path, str) and isinstance(now, str) and isinstance(member, str):
+                found.append(Elsewhere(path, now, member))
+        return tuple(found)
 
 
 def archives(project: Project) -> tuple[Packed, ...]:

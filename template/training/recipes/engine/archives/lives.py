@@ -129,6 +129,7 @@ class _Lives:
         if step.verb == "restore":
             packed = (src, str(step.member))
             life = self._in.get(packed) or self._begin(packed=packed)
+            life = self._copy_of(life, dst) or life
         elif step.verb in ("write", "copy"):
             life = self._begin(dst)
         else:
@@ -150,6 +151,13 @@ class _Lives:
             old, new = (path.removesuffix(".json") + catalog.SUFFIX for path in (src, dst))
             for archive, member in [key for key in self._in if key[0] == old]:
                 self._put(self._in.pop((archive, member)), packed=(new, member))
+
+    def _copy_of(self, kept: Life, origin: str) -> Life | None:
+        """Return the life of a copy that was dropped and now has the bytes of `kept` again."""
+        copies = (life for life in self._called[origin] if life.same_as is kept)
+        if copy := next(copies, None):
+            copy.same_as, copy.packed = None, kept.packed
+        return copy
 
     def describe(self, checkpoints: Iterable[Mapping[str, Any]], run: str | None = None) -> None:
         """Note what the plan of a run, or a manifest, tells of checkpoints."""

@@ -106,8 +106,8 @@ class Rebuilding:
                 self._say(record, f"{target}, which keeps it, has gone")
             return
         members, _ = read_manifest(self.root / manifest_of(target))
-        wanted = {(record.kept or {})["member"]: self._place(record) for record in records}
-        missing = {name: place for name, place in wanted.items() if place is not None}
+        wanted = [(self._place(record), (record.kept or {})["member"]) for record in records]
+        missing = {place: name for place, name in wanted if place is not None}
         if missing:
             archive.extract(self.root / target, missing, members)
         self._note(records)

@@ -78,7 +78,7 @@ def _extract(
     folders = steps.missing_folders(*(record.id for record in records))
     together = [*folders, *records]
     steps.journal.write(together)
-    places = {(record.kept or {})["member"]: steps.place(record.id) for record in records}
+    places = {steps.place(record.id): (record.kept or {})["member"] for record in records}
     try:
         archive.extract(packed, places, listed, on_bytes)
     except (Damaged, disk.Unreadable, FileExistsError) as problem:

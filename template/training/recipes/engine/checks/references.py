@@ -48,7 +48,8 @@ def _read(subject: Subject, entry: Entry) -> tuple[Mention, ...]:
     try:
         return mentions((subject.project.root / entry.path).read_bytes())
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        show.warn(f"{entry.path}: was not checked: {str(error) or type(error).__name__}")
+        why = str(error).replace("<unknown>, ", "") or type(error).__name__  # a text has no name
+        show.warn(f"{entry.path}: was not checked: {why}")
         return ()
 
 

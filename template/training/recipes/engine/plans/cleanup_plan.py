@@ -67,6 +67,7 @@ class _Planner:
         self.actions: dict[str, Action] = {}
         self.documents: list[Action] = []
         self.archives: dict[str, dict[str, Any]] = {}
+        self.packed_runs: dict[str, Run] = {}  # by their archives
         self.notes: list[str] = []
         self.by_path = {c.path: c for c in mess.checkpoints}
         self.outputs = output_folders(self.by_path)
@@ -97,8 +98,7 @@ class _Planner:
                 target = self.to.pretrained(path)
                 self._add_all("move", path, target, "weights that training starts from")
         self._old_logs(self._cutoff())
-        for run in sorted(self.mess.runs, key=self._started):
-            self._settle(run)
+        self._settle_runs()
         self._remark()
         actions = sorted(self.actions.values(), key=self._shown_order)
         if any(action.verb != "skip" for action in actions):
@@ -252,6 +252,12 @@ class _Planner:
         target = self.to.training_log(model_type, written)
         self._add("move", path, target, "training log, not old, of no checkpoint that was found")
 
+    def _settle_runs(self) -> None:
+        for run in sorted(self.mess.runs, key=self._started):
+            self._settle(run)
+        for archive, run in self.packed_runs.items():  # by now every file has its place
+            self.archives[archive]["elsewhere"] = list(self._elsewhere(run, archive))
+
     def _settle(self, run: Run) -> None:
         """Give the files of a run that nothing claimed a place: its archive, or its folder."""
         left = [path for path in self._own_files(run) if path not in self.actions]
@@ -279,7 +285,7 @@ class _Planner:
                 self._pack(
                     path, archive, self._why_packed(path), {**about, "checkpoints": described}
                 )
-            self.archives[archive]["elsewhere"] = self._elsewhere(run, archive)
+            self.packed_runs[archive] = run
 
     def _is_young(self, leader: Checkpoint | None) -> bool:
         days = self.options.keep_active_days
@@ -334,9 +340,14 @@ class _Planner:
         by_reason: dict[str, list[str]] = {}
         for checkpoint in self.mess.left:
             by_reason.setdefault(checkpoint.problem or "", []).append(checkpoint.path)
-        for reason, (first, *others) in by_reason.items():
-            more = f" and {len(others)} more" if others else ""
-            yield f"{first}{more}: {reason.replace('stays', 'stay', 1) if others else reason}"
+        for reason, paths in by_reason.items():
+            named = (path for path in paths if f" names {PurePosixPath(path).name}," in reason)
+            first, others = next(named, paths[0]), len(paths) - 1
+            yield (
+                f"{first} and {others} more: {_of_several(reason)}"
+                if others
+                else (f"{first}: {reason}")
+            )
         if not (self.mess.left or self.mess.checkpoints or self.mess.production or self.actions):
             yield "no checkpoints, logs or results of a training lie out of place"
 
@@ -383,10 +394,19 @@ class _Planner:
         reading = self.mess.readings.get(path)
         return reading is not None and reading.role == "log"
 
-    def _elsewhere(self, run: Run, archive: str) -> list[dict[str, str]]:
-        """Return the files of the run that are not in its archive, so that restore finds them."""
-        others = [self.actions[path] for path in run.files if path in self.actions]
-        return [{"path": str(a.src), "now": a.dst} for a in others if a.dst and a.dst != archive]
+    def _elsewhere(self, run: Run, archive: str) -> Iterator[dict[str, str]]:
+        """Yield each file of the run that is not packed under its name, and where its bytes are."""
+        for path in run.files:
+            source, action = path, self.actions.get(path)
+            if action is None or action.dst is None:
+                continue
+            while action and action.verb == "drop":
+                source = str(action.dst)
+                action = self.actions.get(source)
+            now = (action and action.dst) or source
+            if (source, now) != (path, archive):
+                copied = action and action.verb == "pack" and source != path
+                yield {"path": path, "now": now} | ({"member": source} if copied else {})
 
     def _started(self, run: Run) -> tuple[datetime, str, identity.Tokens]:
         dates = [date for path in run.checkpoints if (date := self.by_path[path].date)]
@@ -422,6 +442,21 @@ class _Planner:
         """Sort first what goes to production."""
         winning = {run.heading for w in self.winners if (run := self.run_of.get(w.path))}
         return action.run not in winning, action.run, action.src or ""
+
+
+def _of_several(reason: str) -> str:
+    """Return why one checkpoint stays, as it is said of more."""
+    for one, more in _PLURALS:
+        reason = reason.replace(one, more, 1)
+    return reason
+
+
+_PLURALS = (
+    ("stays", "stay"),
+    ("tracks it", "tracks them"),
+    ("beside it", "beside them"),
+    ("good it is", "good they are"),
+)
 
 
 def _folder(action: Action) -> str | None:

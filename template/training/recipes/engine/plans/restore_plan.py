@@ -36,30 +36,37 @@ def restore(
     """
     if packed.problem:
         raise UserError(f"{packed.path}: cannot be restored: {packed.problem}")
-    sources, notes = _sources(project, packed)
-    chosen = _chosen(project, packed, sources, wanted)
+    sources, others = _sources(project, packed)
     base = "" if to is None else f"{_relative(project, to)}/"
-    successors, actions = layouts.successors(project), []
+    successors, actions, notes = layouts.successors(project), [], []
     refuse_taken = _Taken(project, Path(to or project.root))
-    for path in chosen:
+    for path in _chosen(project, packed, sources, others, wanted):
+        if path in others:
+            notes.append(f"{path}: {others[path]}")
+            continue
         source, place = sources[path], path if to else _placed(path, successors)
         if to is None and source.packed is not packed and _is_there(project.root / place, source):
             notes.append(f"{place}: is in its place already")
             continue
         refuse_taken(place)
-        reason = "of the run" if source.packed is packed else f"of the run, in {source.packed.name}"
         actions.append(
             Action(
                 "restore",
                 source.packed.path,
                 f"{base}{place}",
                 source.member.size,
-                reason,
+                _reason(path, source, packed),
                 packed.name,
-                facts={"member": path},
+                facts={"member": source.member.path},
             )
         )
     return Plan("restore", created, tuple(actions), notes=tuple(notes))
+
+
+def _reason(path: str, source: _Source, packed: Packed) -> str:
+    where = "" if source.packed is packed else f", in {source.packed.name}"
+    name = source.member.path
+    return f"of the run{where}{'' if name == path else f', the same as {name}'}"
 
 
 def _placed(path: str, successors: Mapping[str, str]) -> str:
@@ -67,38 +74,55 @@ def _placed(path: str, successors: Mapping[str, str]) -> str:
     return f"{successors.get(old, '')}{path.removeprefix(old)}"
 
 
-def _sources(project: Project, packed: Packed) -> tuple[dict[str, _Source], list[str]]:
-    """Return each file of the run with its archive, and a note for each that is in none."""
+def _sources(project: Project, packed: Packed) -> tuple[dict[str, _Source], dict[str, str]]:
+    """Return each file of the run with its archive, and of each that is in none what became of it.
+
+    Manifests of before told of a copy only how the file with its bytes was called.
+    """
     sources = {path: _Source(packed, member) for path, member in packed.members.items()}
-    notes = []
-    others = {other.path: other for other in catalog.archives(project)} if packed.elsewhere else {}
-    for path, now in packed.elsewhere:
-        other = others.get(now)
-        if other and path in other.members:
-            sources.setdefault(path, _Source(other, other.members[path]))
-        elif now.endswith(catalog.SUFFIX):
-            notes.append(f"{path}: was packed into {now}, which does not hold it any more")
+    archives = {each.path: each for each in catalog.archives(project)} if packed.elsewhere else {}
+    others: dict[str, str] = {}
+    for path, now, name in packed.elsewhere:
+        holder, called = (packed, now) if now in packed.members else (archives.get(now), name)
+        if holder and called in holder.members:
+            sources.setdefault(path, _Source(holder, holder.members[called]))
         else:
-            notes.append(f"{path}: is no part of an archive; it was put at {now}")
-    return sources, notes
+            others[path] = _put(project, now)
+    return sources, {path: why for path, why in others.items() if path not in sources}
+
+
+def _put(project: Project, now: str) -> str:
+    """Say where something was put from which no restore takes it."""
+    if now.endswith(catalog.SUFFIX):
+        return f"was packed into {now}, which does not hold it any more"
+    gone = "" if os.path.lexists(project.root / now) else f", where nothing is: just where {now}"
+    return f"is no part of an archive; it was put at {now}{gone}"
 
 
 def _chosen(
-    project: Project, packed: Packed, sources: Mapping[str, _Source], wanted: tuple[str, ...]
+    project: Project,
+    packed: Packed,
+    sources: Mapping[str, _Source],
+    others: Mapping[str, str],
+    wanted: tuple[str, ...],
 ) -> list[str]:
+    """Return the files that are wanted: all if none is named. Some may be among the others."""
+    known = [*sources, *others]
     if not wanted:
-        return list(sources)
+        return known
     chosen: dict[str, None] = {}
     for text in wanted:
         spellings = tuple(_spellings(project, packed, text))
-        found = [s for s in spellings if s in sources][:1] or [
-            path for path in sources if matches(path, spellings)
+        found = [s for s in spellings if s in sources or s in others][:1] or [
+            path for path in known if matches(path, spellings)
         ]
         if not found:
             raise UserError(
                 f"{text}: is none of the {len(sources)} files of {packed.name}; "
                 f"see {packed.manifest}"
             )
+        if found[0] in others:  # so are all that were found
+            raise UserError(f"{found[0]}: {others[found[0]]}")
         chosen |= dict.fromkeys(found)
     return list(chosen)
 

@@ -40,6 +40,11 @@ class Row(NamedTuple):
 WEIGHTS = (".pt", ".pth", ".th", ".ckpt", ".pth.tar", ".pt.tar", ".safetensors", ".h5", ".hdf5")
 PICKLES = (".pkl", ".pickle", ".joblib", ".sav")
 TABLE_HEAD = re.compile(rb"[^\t\n\d]+(?:\t[^\t\nA-Za-z]*[A-Za-z][^\t\n]*){2,}\t?\r?\n[\d.]+\t")
+_CELL = rb"(?:[-+.\deE ]+|nan|inf|NaN|NA)?"  # a number, or what stands where there is none
+CSV_HEAD = re.compile(
+    rb"([A-Za-z][^,\n]*(?:,[^,\nA-Za-z]*[A-Za-z][^,\n]*)+)\n((?:%b,)+)%b\r?(?:\n|\Z)"
+    % (_CELL, _CELL)
+)
 TORCH_LEGACY = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"  # the magic number, as protocol 2 writes it
 _EVENTS = "events.out.tfevents."
 _ARRAY = re.compile(rb"\x93[\x90-\x9f\xdc].{0,20}(?:float|bfloat|u?int|bool|complex)", re.DOTALL)
@@ -70,6 +75,16 @@ def _is_booster(name: str, head: bytes) -> bool:
 def _is_estimator(name: str, head: bytes) -> bool:
     packed = import_module("engine.readers.estimator_pickle").COMPRESSED
     return _is_pickle(name, head) or head.startswith(packed)
+
+
+def _is_table(name: str, head: bytes) -> bool:
+    """Return whether names in columns stand above numbers: by tabs, or as Keras' CSVLogger does."""
+    found = CSV_HEAD.match(head)
+    if found is None or found[1].count(b",") != found[2].count(b","):
+        return TABLE_HEAD.match(head) is not None
+    canonical = import_module("engine.recognition.metrics").canonical
+    columns = (cell.strip().lower() for cell in found[1].decode(errors="replace").split(","))
+    return any(column == "epoch" or canonical(column) for column in columns)
 
 
 def _is_config(name: str, head: bytes) -> bool:
@@ -131,12 +146,7 @@ TABLE = (
     Row("not_weights", "no checkpoint", (*WEIGHTS, ".bin", ".keras", ".onnx", ".joblib")),
     Row("tensorboard", "event file", (), part=_EVENTS),
     Row("csv_table", "table", (".csv", ".tsv"), has_words=True),
-    Row(
-        "csv_table",
-        "table",
-        (".txt", ".log"),
-        lambda name, head: TABLE_HEAD.match(head) is not None,
-    ),
+    Row("csv_table", "table", (".txt", ".log"), _is_table),
     Row(
         "json_lines",
         "JSON lines",

@@ -453,24 +453,33 @@ def _same_metric(one: _Claim, other: _Claim) -> bool:
 
 
 def _rounds_to(one: _Claim, other: _Claim) -> bool:
+    """Return whether two values are one, but for rounding: to so many digits, or to a float32."""
     digits = [d for d in (one.measurement.digits, other.measurement.digits) if d is not None]
-    tolerance = 0.5 * 10 ** -min(digits) * 1.0001 if digits else 1e-9
-    return abs(one.measurement.value - other.measurement.value) <= tolerance
+    values = one.measurement.value, other.measurement.value
+    if min(digits, default=_FLOAT32) >= _FLOAT32:
+        return math.isclose(*values, rel_tol=1e-6, abs_tol=1e-9)
+    return abs(values[0] - values[1]) <= 0.5 * 10.0 ** -min(digits) * 1.0001
+
+
+_FLOAT32 = 7  # digits that it has
 
 
 def _metric_evidence(chosen: _Claim | None, claims: list[_Claim]) -> Iterator[Evidence]:
-    """Yield one line for each source: the strongest claim of each file, and what disagrees."""
+    """Yield one line for each source: the strongest claim of each file, and what disagrees.
+
+    Where nothing was chosen nothing disagrees; what is no number says nothing.
+    """
     agreeing = list(_agreeing(chosen, claims))
     seen = set()
     for claim in [*agreeing, *claims]:
         if chosen and not _same_metric(claim, chosen):
             continue
-        if (claim.source, claim.path) in seen or claim.metric is None:
-            continue
-        seen.add((claim.source, claim.path))
         m = claim.measurement
-        text = f"{m.name} {m.value:.6g}"
-        yield Evidence("metric", text, claim.path, m.where, claim in agreeing)
+        is_new = (claim.source, claim.path) not in seen and claim.metric is not None
+        if is_new and math.isfinite(m.value):
+            seen.add((claim.source, claim.path))
+            used = chosen is None or claim in agreeing
+            yield Evidence("metric", f"{m.name} {m.value:.6g}", claim.path, m.where, used)
 
 
 # --- model type, date, facts ---------------------------------------------------------------------

@@ -45,7 +45,7 @@ def look(project: Project, leave_alone: tuple[str, ...] = ()) -> Mess:
 
     runs, checkpoints = attributed()
     trained = (c for c in checkpoints if c.path not in started_from)
-    if named := left_in_place.loaded(project.root, inventory, trained):
+    if named := left_in_place.loaded(project.root, inventory, trained, folders):
         left |= named
         left_in_place.leave(inventory, named)
         readings = {path: reading for path, reading in readings.items() if path not in named}

@@ -98,17 +98,24 @@ def split(
     return {path: readings[path] for path in kept if inventory.entries[path].zone is None}, left
 
 
-def loaded(root: Path, inventory: Inventory, checkpoints: Iterable[Checkpoint]) -> dict[str, str]:
+def loaded(
+    root: Path,
+    inventory: Inventory,
+    checkpoints: Iterable[Checkpoint],
+    folders: Mapping[str, tuple[str, ...]],
+) -> dict[str, str]:
     """Return the models that programs load, if nothing tells how good they are, and why they stay.
 
     In an archive they would be of no use, and the program broken. What git tracks is loaded by
     whatever program names it, or by the package that it is part of; what it does not, by one that
     serves. Such a folder stays whole. So does what git tracks of a training's state, with no model
-    beside it.
+    beside it. A part of a folder that is one checkpoint goes where that goes.
     """
     by_folder: dict[str, list[Checkpoint]] = defaultdict(list)
+    parts = {path for files in folders.values() for path in files}
     for checkpoint in checkpoints:
-        by_folder[str(PurePosixPath(checkpoint.path).parent)].append(checkpoint)
+        if checkpoint.path not in parts:
+            by_folder[str(PurePosixPath(checkpoint.path).parent)].append(checkpoint)
     untold = [
         found
         for found in by_folder.values()

@@ -101,5 +101,6 @@ def _group(
     tie = f", {ties} with this value: {rule}" if ties > 1 else ""
     rank = "highest" if direction == "max" else "lowest"
     of = "".join(f", {fact} {value}" for fact, value in task)
-    reason = f"{rank} {metric} of {len(ordered)} comparable checkpoints{of}{tie}"
+    number = f"{len(ordered)} comparable checkpoint{'s' if len(ordered) > 1 else ''}"
+    reason = f"{rank} {metric} of {number}{of}{tie}"
     return Group(metric, direction, task, ordered, best, reason)

@@ -34,7 +34,9 @@ def next_step(project: Project, seen: Overview, now: datetime) -> tuple[str, str
         return "just verify", "an archive was never read, or was changed since"
     if not (seen.experiments or seen.models or seen.archives):
         return "just cleanup", "the layout is empty; outputs elsewhere can be brought into it"
-    return "just train MODEL_TYPE -- COMMAND", "all is in order"
+    silent = next((m.checkpoint.path for m in seen.models if not m.papers.log), None)
+    said = f"all else is in order: {silent} has no training log" if silent else "all is in order"
+    return "just train MODEL_TYPE -- COMMAND", said
 
 
 def _better(project: Project, seen: Overview, now: datetime) -> tuple[Experiment, str] | None:

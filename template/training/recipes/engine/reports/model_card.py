@@ -149,9 +149,15 @@ def _epochs(facts: Facts) -> str:
     names = list(dict.fromkeys(name for row in rows for name in row))
     step = -(-len(rows) // CURVE_ROWS)
     shown = [row for number, row in enumerate(rows) if number % step == 0]
-    note = f"Every {step}th of {len(rows)} rows; the log has all.\n\n" if step > 1 else ""
+    every = f"Every {_ordinal(step)} of {len(rows)} rows"
+    note = f"{every}; the log has all.\n\n" if step > 1 else ""
     cells = (tuple(_number(row.get(name)) for name in names) for row in shown)
     return note + table(tuple(names), cells)
+
+
+def _ordinal(number: int) -> str:
+    is_teen = number % 100 in (11, 12, 13)
+    return f"{number}{'th' if is_teen else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
 
 
 def curve(facts: Facts) -> str | None:
