@@ -209,7 +209,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path, make: object) -> None
     path = tmp_path / "conventions.toml"
     assert callable(make)
     make(path)
-    with pytest.raises(UserError, match="no such file; `copier update` writes it"):
+    with pytest.raises(UserError, match="no such file; `git checkout` it"):
         load(path)
 
 

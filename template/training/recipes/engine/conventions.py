@@ -244,7 +244,9 @@ def load(path: Path) -> Conventions:
 
 def _read(path: Path) -> str:
     if not path.is_file():
-        raise UserError(f"{path}: no such file; `copier update` writes it")
+        raise UserError(
+            f"{path}: no such file; `git checkout` it, or have `copier recopy` write it anew"
+        )
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)

@@ -22,6 +22,8 @@ from engine.recognition.selection import Group, groups
 from engine.reports.curves import ways
 from engine.reports.descriptions import describe, epochs, for_papers
 
+NEURAL = (".pt", ".pth", ".pth.tar", ".ckpt", ".safetensors", ".keras")
+
 
 @dataclass(frozen=True)
 class Options:
@@ -47,6 +49,7 @@ class Mess:
     in_use: Mapping[str, str] = field(default_factory=dict)  # path -> why
     folders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # that are one checkpoint
     left: tuple[Checkpoint, ...] = ()  # known, and left in place: their problem says why
+    links: Mapping[str, str] = field(default_factory=dict)  # to what else is listed -> that path
 
     def files_of(self, checkpoint: str) -> tuple[str, ...]:
         """Return the files of a checkpoint: its own path, or what its folder holds."""
@@ -328,6 +331,7 @@ class _Planner:
         ]
         self.notes += self._staying_put()
         self.notes += self._misled()
+        self.notes += self._dangling()
         moved = sum(action.tracked for action in self.actions.values())
         if moved:
             self.notes.append(
@@ -348,6 +352,14 @@ class _Planner:
                 if others
                 else (f"{first}: {reason}")
             )
+        data = sorted(
+            entry.path
+            for entry in self.mess.inventory.entries.values()
+            if entry.zone == "data sets" and entry.path.lower().endswith(NEURAL)
+        )
+        if data:
+            more = f" and {len(data) - 1} more" if data[1:] else ""
+            yield f"{data[0]}{more}: left alone, as data sets; checkpoints there are not looked for"
         if not (self.mess.left or self.mess.checkpoints or self.mess.production or self.actions):
             yield "no checkpoints, logs or results of a training lie out of place"
 
@@ -359,6 +371,13 @@ class _Planner:
                 there, own = self.actions.get(self.mess.files_of(target)[0]), self.actions.get(path)
                 if there and there.dst and own and _folder(own) != _folder(there):
                     yield f"{path}: names {named}, which will be {there.dst}"
+
+    def _dangling(self) -> Iterator[str]:
+        """Yield a line for each link that stays while what it leads to goes."""
+        for path, target in self.mess.links.items():
+            there = self.actions.get(self.mess.files_of(target)[0])
+            if there and there.dst and there.verb != "skip" and path not in self.actions:
+                yield f"{path}: links to {target}, and will lead nowhere; that goes to {there.dst}"
 
     # --- the run's files -----------------------------------------------------------------------
 

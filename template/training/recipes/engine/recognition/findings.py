@@ -1,7 +1,9 @@
 """Look at a project: scan it, read what may be evidence, and attribute the checkpoints."""
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Set
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,7 +77,19 @@ def look(project: Project, leave_alone: tuple[str, ...] = ()) -> Mess:
             *_left(project, inventory, everything, left),
             *(c for t in tracked for c in t.checkpoints),
         ),
+        dict(_links(str(project.root), inventory)),
     )
+
+
+def _links(root: str, inventory: Inventory) -> Iterator[tuple[str, str]]:
+    """Yield each link that leads to what is listed as well, with that path."""
+    for path in [path for path, entry in inventory.entries.items() if entry.kind == "link"]:
+        with suppress(OSError):
+            place = f"{root}/{path}"
+            target = os.path.join(os.path.dirname(place), os.readlink(place))  # noqa: PTH115, PTH118, PTH120
+            there = os.path.normpath(target).removeprefix(f"{root}/")
+            if there in inventory.entries and there != path:
+                yield path, there
 
 
 def _everything(project: Project, inventory: Inventory) -> Iterator[tuple[str, Reading]]:

@@ -87,7 +87,10 @@ def group(
     weights = [path for path, reading in readings.items() if is_weights(path, reading)]
     places = _Places(folders or {})
     own = _own_folders(inventory, readings, weights, places)
-    runs = [*_folder_runs(inventory, weights, own), *_file_runs(readings, weights, own, places)]
+    runs = [
+        *_folder_runs(inventory, readings, weights, own),
+        *_file_runs(readings, weights, own, places),
+    ]
     members = {path for run in runs for path in (*run.checkpoints, *run.others)}
     records = [path for path in readings if path not in members]
     trained = [run for run in runs if not run.checkpoints or {*run.checkpoints} - {*origins}]
@@ -180,7 +183,7 @@ def _is_own(
         return False
     if PurePosixPath(home).name.lower() in CONTAINERS | COLLECTIONS | identity.NOUNS:
         return False
-    # Who has git track checkpoints has it track whatever a training wrote.
+    # Who has git track checkpoints has it track whatever else a training wrote.
     chosen = frozenset() if inventory.tracked & {*paths} else inventory.tracked
     return not any(
         _is_written_by_hand(chosen, entry, home)
@@ -202,7 +205,14 @@ def _is_written_by_hand(chosen: Collection[str], entry: Entry, home: str) -> boo
     return path.suffix in SOURCE and not is_config
 
 
-def _folder_runs(inventory: Inventory, weights: list[str], own: dict[str, str]) -> Iterator[Run]:
+def _folder_runs(
+    inventory: Inventory,
+    readings: Mapping[str, Reading],
+    weights: list[str],
+    own: dict[str, str],
+) -> Iterator[Run]:
+    """Yield the runs with folders of their own, without what git tracks there and nobody reads."""
+    staying = inventory.tracked - readings.keys()
     homes = sorted(set(own.values()))
     for home in homes:
         inner = [other + "/" for other in homes if other.startswith(home + "/")]
@@ -211,6 +221,7 @@ def _folder_runs(inventory: Inventory, weights: list[str], own: dict[str, str]) 
             for entry in inventory.below(home)
             if entry.kind in ("file", "link")
             and entry.zone in (None, *MOVES_ALONG)
+            and (entry.path not in staying or entry.zone == "hidden")
             and not any(entry.path.startswith(prefix) for prefix in inner)
         ]
         checkpoints = tuple(sorted(path for path in weights if own.get(path) == home))
