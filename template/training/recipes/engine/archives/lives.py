@@ -79,8 +79,9 @@ def called(found: Iterable[Life], path: str) -> tuple[Life, ...]:
 
 
 def below(found: Iterable[Life], folder: str) -> tuple[Life, ...]:
-    """Return the lives of files that runs met in a folder."""
-    return tuple(life for life in found if life.origin.startswith(f"{folder}/"))
+    """Return the lives of files that runs met in a folder; "." is the root, in which all lie."""
+    start = "" if folder == "." else f"{folder}/"
+    return tuple(life for life in found if life.origin.startswith(start))
 
 
 def named(found: Iterable[Life], name: str) -> dict[str, Life]:
@@ -127,8 +128,7 @@ class _Lives:
         """Go on with the life of the file that a step was done to."""
         src, dst = str(step.src), str(step.dst)
         if step.verb == "restore":
-            packed = (src, str(step.member))
-            life = self._in.get(packed) or self._begin(packed=packed)
+            life = self._restored((src, str(step.member)), dst)
         elif step.verb in ("write", "copy"):
             life = self._begin(dst)
         else:
@@ -182,7 +182,19 @@ class _Lives:
         if packed:
             life.packed = packed
             self._in[packed] = life
-        path = packed[1] if packed else str(place)
+        self._call(life, packed[1] if packed else str(place))
+
+    def _restored(self, packed: tuple[str, str], place: str) -> Life:
+        """Return the life of what came out of an archive: a new one if the old is elsewhere."""
+        life = self._in.get(packed) or self._begin(packed=packed)
+        if life.place not in (None, place):
+            life = self._begin(place)
+            life.packed = packed
+            self._call(life, packed[1])
+        life.deleted, life.same_as = False, None
+        return life
+
+    def _call(self, life: Life, path: str) -> None:
         if path not in life.paths:
             life.paths.add(path)
             self._called[path].append(life)
