@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,9 +17,10 @@ from engine.changes.apply import apply
 from engine.changes.rewriting import edited
 from engine.plans.plan import Action, Plan
 from engine.project import open_project
-from engine.relinking import relink_notebook, relink_python
+from engine.relinking import relink_notebook, relink_python, relink_text
 from engine.relinking.moves import Moves, Reference
 from engine.relinking.relink_text import Finder
+from engine.relinking.written import WRITTEN
 from projects import Tree, changed, just, just_json, tree
 from template_fixture import commit_all, git, make_files
 from trained_project import new_project
@@ -41,8 +44,7 @@ FINDER = Finder(MOVES)
 def after(text: str, find: object = None, folder: str = "") -> tuple[str, list[str]]:
     """Return a text with its references rewritten, and why others were not."""
     data = text.encode()
-    finder = find or (lambda d, f, finder: finder.find(d, f, links=True))
-    found: list[Reference] = finder(data, folder, FINDER)  # type: ignore[operator]
+    found: list[Reference] = (find or relink_text.find)(data, folder, FINDER)  # type: ignore[operator]
     edits = [(r.start, r.end, r.new) for r in found if r.new is not None]
     return edited(data, edits).decode(), [r.why for r in found if r.new is None]
 
@@ -124,8 +126,8 @@ def test_a_relative_path_stays_relative_to_its_file() -> None:
             "p = Path('models') / 'best.pth'",
             NEW_PATH := ('p = Path("model_weights/production") / "net_v0.9.pth"'),
         ),
-        ("p = Path('models', 'best.pth')", NEW_PATH),
-        ("p = Path('models').joinpath('best.pth')", NEW_PATH),
+        ("p = Path('models', 'best.pth')", f'p = Path("{NEW}")'),
+        ("p = Path('models').joinpath('best.pth')", f'p = Path("{NEW}")'),
         ("p = Path('.') / 'models' / 'best.pth'", NEW_PATH),
         (
             "é = os.path.join('models', 'best.pth')",
@@ -146,13 +148,202 @@ def test_python_is_parsed(old: str, new: str) -> None:
         ("p = os.path.join(root, 'models', 'best.pth')", "a variable is a part of it"),
         ("p = f'{root}/models/best.pth'", "a variable stands before it"),
         ("p = f'models/{name}.pth'", "a variable is a part of it"),
-        ("import torch\ntorch.save(m, 'models/best.pth')", relink_python.WRITTEN),
+        ("import torch\ntorch.save(m, 'models/best.pth')", WRITTEN),
         ("p = Path('models') / 'old.pth'", "in training/experiments/archived/old.tar.gz"),
     ],
 )
 def test_python_with_variables_or_writing_is_reported(code: str, why: str) -> None:
     """Nothing is guessed, and no program is made to write over the production model."""
     assert after(code, relink_python.find) == (code, [why])
+
+
+P = "models/best.pth"
+WRITING = [
+    f"open('{P}', 'wb').write(b'')",
+    f"open('{P}', mode='w')",
+    f"open('{P}', 'ab')",
+    f"open('{P}', 'x')",
+    f"open('{P}', 'r+')",
+    f"open('{P}', mode)",
+    f"open(Path('{P}'), 'w')",
+    "open(os.path.join('models', 'best.pth'), 'w')",
+    f"with gzip.open('{P}', 'wt') as f: pass",
+    f"tarfile.open('{P}', 'w:gz')",
+    f"h5py.File('{P}', 'w')",
+    *(
+        f"Path('{P}').{call}"
+        for call in (
+            *("write_bytes(b'')", "write_text('')", "unlink()", "touch()", "rename('x')"),
+            *("replace('x')", "open('w')", "open(mode='a')", "parent.mkdir()"),
+            "resolve().write_text('')",
+        )
+    ),
+    "(Path('models') / 'best.pth').write_bytes(b'')",
+    "Path('models').joinpath('best.pth').unlink()",
+    *(f"os.{name}('{P}')" for name in ("remove", "unlink")),
+    *(f"os.{name}('x', '{P}')" for name in ("rename", "replace")),
+    *(f"shutil.{name}('x', '{P}')" for name in ("move", "copy", "copyfile", "copy2", "copytree")),
+    f"shutil.copy('x', dst='{P}')",
+    f"shutil.move('{P}', 'x')",
+    f"shutil.rmtree('{P}')",
+    f"joblib.dump(m, '{P}')",
+    f"pickle.dump(m, open('{P}', 'wb'))",
+    f"np.save('{P}', a)",
+    f"np.savez('{P}', a=a)",
+    f"model.save('{P}')",
+    f"model.save_weights('{P}')",
+    f"model.save_pretrained('{P}')",
+    f"torch.save(m, f='{P}')",
+    f"save_file(m, '{P}')",
+    *(f"df.{name}('{P}')" for name in ("to_csv", "to_json", "to_parquet")),
+    f"def main(save_path='{P}'): pass",
+    f"def main(*, output: str = '{P}'): pass",
+    f"def main(p='{P}'): torch.save(m, p)",
+    *(f"a.add_argument('--{name}', default='{P}')" for name in ("output", "out", "save", "dest")),
+    f"a.add_argument('--w', default='{P}')\nargs = a.parse_args()\ntorch.save(m, args.w)",
+    f"OUT = Path('{P}')\ntorch.save(m, OUT)",
+    f"p = '{P}'\ntorch.save(m, p)",
+    f"p = '{P}'\nq = Path(p)\nq.unlink()",
+    "p = Path('models') / 'best.pth'\nwith p.open('wb') as f: pass",
+    f"class A:\n  w = '{P}'\n  def f(self): os.remove(self.w)",
+    f"C = {{'w': '{P}'}}\ntorch.save(m, C['w'])",
+    f"C = {{'save_path': '{P}'}}",
+    f"for p in ['{P}', 'b']: os.remove(p)",
+    f"def f(): return '{P}'\nopen(f(), 'w')",
+    f"def f(p): os.remove(p)\nf('{P}')",
+    f"train(output='{P}')",
+    f"subprocess.run(['rm', '-f', '{P}'])",
+    f"subprocess.run(['cp', 'x', '{P}'])",
+    f"os.system('rm {P}')",
+    f"os.system('x > {P}')",
+    f"logging.FileHandler('{P}')",
+    f"w = os.environ.get('OUT', '{P}')",
+]
+
+
+@pytest.mark.parametrize("code", WRITING)
+def test_what_a_program_writes_to_is_left_and_listed(code: str) -> None:
+    """Opened for writing, deleted, moved, saved, by whatever name: the old path stays."""
+    text, reported = after(code, relink_python.find)
+    assert text == code
+    assert set(reported) == {WRITTEN}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "torch.load('{}')",
+        "open('{}')",
+        "open('{}', 'rb')",
+        "open('{}', mode='r')",
+        'Path("{}").open("rb")',
+        "shutil.copy('{}', 'x')",
+        "m = load_model('{}')\nm.save('x')",
+        "with open('{}', 'rb') as f:\n  m = pickle.load(f)\nwith open('x', 'wb') as f: f.write(m)",
+        "def f():\n  p = '{}'\n  return torch.load(p)\ndef g(p): torch.save(m, p)",
+        "def main(ckpt='{}'): return torch.load(ckpt)",
+        "a.add_argument('--ckpt', default='{}')",
+        "CKPT = '{}'\nif os.path.exists(CKPT): m = torch.load(CKPT)",
+        "subprocess.run(['cp', '{}', 'x'])",
+        "C = {{'w': '{}'}}\njson.dump(C, f)\ntorch.save(C, 'x')",
+        "m = AutoModel.from_pretrained('{}')\nm.save_pretrained('x')",
+    ],
+)
+def test_what_a_program_reads_is_rewritten(code: str) -> None:
+    """The same names and calls where nothing is written."""
+    assert after(code.format(P), relink_python.find) == (code.format(NEW), [])
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "cp x {}",
+        "cp -f x {} && echo done",
+        "x > {}",
+        "x >{}",
+        "x >> {}",
+        "x 2>&1 | tee {}",
+        "x | tee -a {}",
+        "rm {}",
+        "rm -f a {} b",
+        "mv x {}",
+        "mv {} x",
+        "\tgit rm {}",
+        "python train.py --output {}",
+        "python train.py --out-dir={}",
+        "python train.py -o {}",
+        "python train.py \\\n  --save_path \\\n  {}",
+        "python export.py {}",
+        "OUT={}",
+        "W={}\nrm $W",
+        'W="{}"\npython x > "${{W}}"',
+        "save_path: {}",
+        "output: {{a: {}}}",
+        'out_dir = "{}"',
+        '{{"dest": "{}"}}',
+        '{{"output": {{"a": 1, "path": "{}"}}}}',
+        "rm('{}')",
+    ],
+)
+def test_what_commands_and_keys_write_to_is_left_and_listed(code: str) -> None:
+    """In shells, in configs and in documents: copied to, redirected to, removed, saved."""
+    assert after(code.format(P)) == (code.format(P), [WRITTEN])
+
+
+@pytest.mark.parametrize(
+    ("code", "suffix"),
+    [
+        ("output:\n  model:\n    path: {}\n", ".yaml"),
+        ("save:\n- a\n- {}\n", ".yml"),
+        ("[output]\npath = '{}'\n", ".toml"),
+        ('{{\n  "output": {{\n    "path": "{}"\n  }}\n}}', ".json"),
+    ],
+)
+def test_a_key_further_out_says_so_too(code: str, suffix: str) -> None:
+    """A path below `output` is an output; one beside it is none."""
+    text = code.format(P)
+    (one,) = relink_text.find(text.encode(), "", FINDER, suffix)
+    assert (one.new, one.why) == (None, WRITTEN)
+    beside = f"output:\n  a: b\nmodel:\n  path: {P}\n"
+    assert relink_text.find(beside.encode(), "", FINDER, ".yaml")[0].new == NEW
+
+
+@pytest.mark.parametrize(
+    ("code", "new"),
+    [
+        ("Path('{}').exists()", 'Path("{}").exists()'),
+        ("Path('{}').read_bytes()", 'Path("{}").read_bytes()'),
+        ("Path('{}').stat().st_size", 'Path("{}").stat().st_size'),
+        ("Path('models').joinpath('best.pth').stat()", 'Path("{}").stat()'),
+        ("(Path('models') / 'a').parent.joinpath('b')", None),
+        ("(Path('models') / '.').joinpath('best.pth').stat()", 'Path("{}").stat()'),
+        ("pathlib.Path('models', 'best.pth').stat()", 'pathlib.Path("{}").stat()'),
+        ("Path(os.path.join('models', 'best.pth')).stat()", 'Path("{}").stat()'),
+        ("torch.load(Path('{}').resolve())", 'torch.load(Path("{}").resolve())'),
+        ("Path(find('{}')).stat()", "Path(find('{}')).stat()"),
+    ],
+)
+def test_a_rewritten_path_can_be_asked_as_before(code: str, new: str | None) -> None:
+    """What follows a path still belongs to all of it."""
+    old = code.format(P)
+    assert after(old, relink_python.find) == (new.format(NEW) if new else old, [])
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "f\"{Path('models/best.pth').name}\"",
+        "f\"{Path('models') / 'best.pth'}\"",
+        "f'models/best.pth {x}'",
+        "f'{d[\"models/best.pth\"]}'",
+        'f"""\n{x}\n{Path("models") / "best.pth"}"""',
+    ],
+)
+def test_an_f_string_is_left_and_listed(code: str) -> None:
+    """Quotes do not nest in it before Python 3.12."""
+    text, reported = after(code, relink_python.find)
+    assert text == code
+    assert [why.partition(";")[0] for why in reported] == ["stands in an f-string"]
 
 
 @pytest.mark.parametrize(
@@ -414,6 +605,63 @@ def test_each_kind_of_file_is_rewritten(project: Path, name: str, text: str) -> 
     assert name in {action["src"] for action in actions}
     new = MOVED["models/best.pth"]
     assert (project / name).read_text() == text.format(new, new)
+
+
+def test_a_name_of_another_file_is_followed(project: Path) -> None:
+    """A config's path that a program writes to is left, whether in a module or in YAML."""
+    sources = {
+        "settings.py": "KEPT = 'models/best.pth'\nREAD = 'models/best.pth'\n",
+        "keep.py": "import torch\nfrom settings import KEPT, READ\n"
+        "torch.save(torch.load(READ), KEPT)\ntorch.save(1, config['model']['final'])\n",
+        "conf/a.yaml": "model:\n  final: models/best.pth\n  init: models/best.pth\n",
+        "a.ipynb": json.dumps(
+            {
+                "cells": [
+                    {"cell_type": "code", "source": ["A = 'models/best.pth'\n"]},
+                    {"cell_type": "code", "source": ["B = 'models/best.pth'\n"]},
+                    {"cell_type": "code", "source": ["torch.save(torch.load(B), A)\n"]},
+                    {"cell_type": "code", "source": ["!rm models/best.pth\n"]},
+                ]
+            }
+        ),
+    }
+    make_files(project, sources)
+    commit_all(project)
+    notes = just_json(project, "relink", "--apply")["notes"]
+    new = MOVED["models/best.pth"]
+    for path in sources:
+        written = [note for note in notes if note.startswith(path) and note.endswith(WRITTEN)]
+        assert len(written) == (path != "keep.py"), notes
+    assert (project / "settings.py").read_text() == f"KEPT = 'models/best.pth'\nREAD = '{new}'\n"
+    yaml = f"model:\n  final: models/best.pth\n  init: {new}\n"
+    assert (project / "conf/a.yaml").read_text() == yaml
+    cells = json.loads((project / "a.ipynb").read_bytes())["cells"]
+    assert [new in cell["source"][0] for cell in cells] == [False, True, False, False]
+
+
+def test_a_program_that_saves_does_not_overwrite_the_production_model(project: Path) -> None:
+    """After relinking it runs as before, and the model in production stays byte for byte."""
+    saving = "with open('models/best.pth', 'wb') as f:\n    f.write(b'new')\n"
+    make_files(project, {"save.py": saving})
+    commit_all(project)
+    just(project, "relink", "--apply")
+    model = project / MOVED["models/best.pth"]
+    before = model.read_bytes()
+    (project / "models").mkdir(exist_ok=True)
+    subprocess.run([sys.executable, "save.py"], cwd=project, check=True)
+    assert model.read_bytes() == before
+    assert (project / "models/best.pth").read_bytes() == b"new"
+
+
+def test_a_file_that_could_not_be_parsed_afterwards_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What would be no Python any more is not offered; the user is told."""
+    monkeypatch.setattr(relink_python, "_quoted", lambda text: f"'{text}")
+    code = "p = Path('models') / 'best.pth'\nq = 'models/best.pth'\n"
+    text, reported = after(code, relink_python.find)
+    assert text == code
+    assert set(reported) == {relink_python.UNREADABLE}
 
 
 def test_a_project_without_runs_has_nothing_to_rewrite(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from engine.archives.whereabouts import where
+from engine.archives.lives import Life, Step, _Lives
+from engine.archives.whereabouts import way_back, where
 from packed_project import (
     ARCHIVED,
     BEST,
@@ -136,6 +137,38 @@ def test_a_file_is_followed_through_several_runs(project: Path) -> None:
     assert (project / WEIGHTS).read_bytes() == MESS[WEIGHTS]
 
 
+def test_of_two_restored_copies_the_kept_one_counts(project: Path) -> None:
+    """Restored twice, and one dropped for the other: what is left is told of, where it is."""
+    for folder in ("o1", "o2"):
+        just(project, "restore", NAME, "--to", folder)
+        for path in (project / folder).rglob("*"):
+            os.utime(path, (OLD, OLD), follow_symlinks=False)
+    now = {a["now"] for a in answers(project, WEIGHTS)}
+    assert now == {f"at o1/{WEIGHTS}", f"at o2/{WEIGHTS}"}
+    just(project, "cleanup", "--apply", "--now", NOW)
+    one, copy = answers(project, WEIGHTS)
+    assert "o1" in one["now"]
+    assert copy["now"].startswith("it was a copy; the one that was kept")
+    assert copy["now"].endswith(one["now"])
+
+
+def test_a_dropped_copy_that_is_restored_is_a_copy_no_more(project: Path) -> None:
+    """Each is dropped for the other in turn: following them ends."""
+    known = _Lives()
+    for run, verb, src, dst in (
+        ("1", "pack", "a.pt", "x.tar.gz"),
+        ("2", "restore", "x.tar.gz", "o1/a.pt"),
+        ("3", "drop", "o1/a.pt", "b.pt"),
+        ("4", "restore", "x.tar.gz", "o2/a.pt"),
+        ("5", "drop", "b.pt", "o2/a.pt"),
+    ):
+        known.take(Step(run, verb, src, dst, "", "a.pt" if verb == "restore" else None))
+    assert {life.origin: life.kept.place for life in known.all} == {
+        "a.pt": "o2/a.pt",
+        "b.pt": "o2/a.pt",
+    }
+
+
 def test_a_moved_model_is_followed_into_an_archive(project: Path) -> None:
     """In production by one run, packed by a later one that found a better: found by all names."""
     better = project / "runs/pat_conv_l_three/model.safetensors"
@@ -182,6 +215,20 @@ def test_a_folder_that_went_is_summed_up(project: Path) -> None:
     ]
     places = {a["now"] for a in answers(project, f"{TWO}/")}
     assert any("model_weights/production" in place for place in places)
+
+
+@pytest.mark.parametrize("path", [".", ""])
+def test_the_root_is_a_folder_like_others(project: Path, path: str) -> None:
+    """What runs took lay in it: the archives and places that have it now are told."""
+    shown = just(project, "where", path).stdout
+    assert f"files: in {ARCHIVED}/{NAME}.tar.gz" in shown
+    assert "no run took anything" not in shown
+
+
+def test_a_name_that_cannot_be_pasted_is_left_out(project: Path) -> None:
+    """For a name with a line break the command names the archive, and gives back all it holds."""
+    life = Life("a\n.pt", packed=(f"{ARCHIVED}/{NAME}.tar.gz", "a\n.pt"))
+    assert way_back(opened(project), life) == f"just restore {NAME}"
 
 
 def test_the_archives_are_enough_where_the_history_is_missing(

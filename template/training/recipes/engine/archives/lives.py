@@ -79,8 +79,9 @@ def called(found: Iterable[Life], path: str) -> tuple[Life, ...]:
 
 
 def below(found: Iterable[Life], folder: str) -> tuple[Life, ...]:
-    """Return the lives of files that runs met in a folder."""
-    return tuple(life for life in found if life.origin.startswith(f"{folder}/"))
+    """Return the lives of files that runs met in a folder; "." is the root, in which all lie."""
+    start = "" if folder == "." else f"{folder}/"
+    return tuple(life for life in found if life.origin.startswith(start))
 
 
 def named(found: Iterable[Life], name: str) -> dict[str, Life]:
@@ -128,8 +129,8 @@ class _Lives:
         src, dst = str(step.src), str(step.dst)
         if step.verb == "restore":
             packed = (src, str(step.member))
-            life = self._in.get(packed) or self._begin(packed=packed)
-            life = self._copy_of(life, dst) or life
+            kept = self._in.get(packed) or self._begin(packed=packed)
+            life = self._copy_of(kept, dst) or self._restored(kept, packed, dst)
         elif step.verb in ("write", "copy"):
             life = self._begin(dst)
         else:
@@ -190,7 +191,18 @@ class _Lives:
         if packed:
             life.packed = packed
             self._in[packed] = life
-        path = packed[1] if packed else str(place)
+        self._call(life, packed[1] if packed else str(place))
+
+    def _restored(self, life: Life, packed: tuple[str, str], place: str) -> Life:
+        """Return the life of what came out of an archive: a new one if the old is elsewhere."""
+        if life.place not in (None, place):
+            life = self._begin(place)
+            life.packed = packed
+            self._call(life, packed[1])
+        life.deleted, life.same_as = False, None
+        return life
+
+    def _call(self, life: Life, path: str) -> None:
         if path not in life.paths:
             life.paths.add(path)
             self._called[path].append(life)

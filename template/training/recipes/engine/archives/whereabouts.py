@@ -120,7 +120,8 @@ def way_back(project: Project, life: Life) -> str | None:
         return f"just undo {life.steps[-1].run}" if life.steps else None
     if kept.packed and _is_whole(project, kept.packed[0]):
         name = PurePosixPath(kept.packed[0]).name.removesuffix(catalog.SUFFIX)
-        return shlex.join(["just", "restore", name, kept.packed[1]])
+        member = [kept.packed[1]] if kept.packed[1].isprintable() else []  # or it cannot be pasted
+        return shlex.join(["just", "restore", name, *member])
     waiting = life.steps and life.steps[-1].verb in QUARANTINED and not life.steps[-1].purged
     return f"just undo {life.steps[-1].run}" if waiting else None
 

@@ -4,7 +4,6 @@ import difflib
 import os
 import re
 import subprocess
-import tokenize
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +15,7 @@ from engine.plans.plan import Action, Plan
 from engine.project import Project
 from engine.readers import read
 from engine.recognition.scan import FOREIGN_FOLDERS, Entry, Inventory, not_ignored, scan
-from engine.relinking import relink_notebook, relink_python
+from engine.relinking import relink_notebook, relink_python, relink_text
 from engine.relinking.moves import Moves, Reference, moves
 from engine.relinking.relink_text import Finder
 from engine.relinking.stores import mentions
@@ -30,7 +29,6 @@ NAMES = re.compile(
     r"(?:.*\.)?(?:dockerfile|containerfile|gnumakefile|makefile|\.?justfile)(?:\..*)?"
 )
 ZONES = (None, "hidden", FOREIGN_FOLDERS["tests"])
-UNPARSED = (SyntaxError, ValueError, LookupError, TypeError, RecursionError, tokenize.TokenError)
 OUTPUTS = ("model", "training_state", "results", "log", "data")
 
 Find = Callable[[bytes, str, Finder], list[Reference]]
@@ -49,9 +47,11 @@ class Relinking:
 def relink(project: Project, now: datetime) -> Relinking:
     """Return how every reference to what past runs moved can be brought up to date."""
     moved = moves(project)
-    finder, inventory = Finder(moved), scan(project)
+    inventory = scan(project)
+    sources = [*_sources(project, inventory)] if moved.places or moved.elsewhere else []
+    finder = Finder(moved, _written(project, sources))
     actions, diffs, reported = [], {}, list[str]()
-    for entry, find in _sources(project, inventory) if moved.places or moved.elsewhere else ():
+    for entry, find in sources:
         data = (project.root / entry.path).read_bytes()
         references = _found(find, data, entry.path, finder, reported)
         if edits := [(r.start, r.end, r.new) for r in references if r.new is not None]:
@@ -87,6 +87,15 @@ def _sources(project: Project, inventory: Inventory) -> Iterator[tuple[Entry, Fi
             yield entry, find
 
 
+def _written(project: Project, sources: Sequence[tuple[Entry, Find]]) -> frozenset[str]:
+    """Return the names by which a program writes to what another file of the project names."""
+    names = set[str]()
+    for entry, find in sources:
+        if find is relink_python.find:
+            names |= relink_python.written_names((project.root / entry.path).read_bytes())
+    return frozenset(names)
+
+
 def _finder_for(name: str) -> Find | None:
     suffix = PurePosixPath(name).suffix
     if suffix == ".py":
@@ -94,7 +103,7 @@ def _finder_for(name: str) -> Find | None:
     if suffix == ".ipynb":
         return relink_notebook.find
     if suffix in TEXTS or NAMES.fullmatch(name):
-        return lambda data, folder, finder: finder.find(data, folder, links=suffix == ".md")
+        return lambda data, folder, finder: relink_text.find(data, folder, finder, suffix)
     return None
 
 
@@ -104,7 +113,7 @@ def _found(
     folder = PurePosixPath(path).parent.as_posix().removeprefix(".")
     try:
         return find(data, folder, finder)
-    except UNPARSED as error:
+    except relink_python.UNPARSED as error:
         if references := finder.find(data, folder):
             why = str(error) or type(error).__name__
             reported.append(f"{path}: cannot be parsed ({why}), and names {references[0].old}")

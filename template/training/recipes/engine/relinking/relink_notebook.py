@@ -4,9 +4,10 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import replace
 
-from engine.relinking import relink_python
+from engine.relinking import relink_python, relink_text
 from engine.relinking.moves import Reference, Span
 from engine.relinking.relink_text import Finder
 
@@ -22,11 +23,27 @@ def find(data: bytes, folder: str, finder: Finder) -> list[Reference]:
         match keys:
             case ("cells", int(number), "source", *_):
                 cells[number].append(span)
+    finder = copy(finder)
+    finder.elsewhere |= written_names(data)
     return [
         reference
         for number, spans in cells.items()
         for reference in _in_cell(data, spans, folder, finder, kinds[number] == "code")
     ]
+
+
+def written_names(data: bytes) -> frozenset[str]:
+    """Return by which names of other cells, modules and configs the cells of a notebook write."""
+    names = set[str]()
+    for cell in json.loads(data)["cells"]:
+        if cell.get("cell_type") == "code":
+            source = "".join(cell.get("source", "")).encode()
+            names |= relink_python.written_names(_masked(source), all_names=True)
+    return frozenset(names)
+
+
+def _masked(source: bytes) -> bytes:
+    return _MAGIC.sub(lambda magic: magic[0][:-1] + b"#", source)
 
 
 def _in_cell(
@@ -55,12 +72,11 @@ def _in_cell(
 
 def _references(source: bytes, folder: str, finder: Finder, is_code: bool) -> list[Reference]:
     if not is_code:
-        return finder.find(source, folder, links=True)
-    masked = _MAGIC.sub(lambda magic: magic[0][:-1] + b"#", source)
+        return relink_text.find(source, folder, finder)
     try:
-        return relink_python.find(masked, folder, finder)
+        return relink_python.find(_masked(source), folder, finder)
     except (SyntaxError, ValueError):
-        return finder.find(source, folder)
+        return relink_text.find(source, folder, finder, ".sh")
 
 
 def _strings(data: bytes) -> Iterator[tuple[tuple[str | int, ...], Span]]:

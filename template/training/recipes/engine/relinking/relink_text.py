@@ -5,10 +5,13 @@ import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 
 from engine.relinking.moves import Moves, Reference
+from engine.relinking.written import WRITTEN, in_text
 
+KEYED = {".yaml", ".yml", ".json", ".toml", ".ini", ".cfg"}  # a key holds what is below it
 _BEFORE = rb"(?<![\w./\\~*\x80-\xff-])"  # or it would be the end of a longer path
 _AFTER = rb"(?![\w/*{$\x80-\xff-]|\.\w)"
 _VARIABLE = rb"(?:\$\w+|\$\{[^{}\s]+\}|\$\([^()\n]+\)|\{[^{}\s]+\}|%\w+%)/(?:[\w.-]+/)*?"
@@ -16,11 +19,25 @@ _NEAR = re.compile(_BEFORE + rb"(?:\.\.?/)+[^\s\"'`()<>\[\]{},;|&=:*$]+")
 _LINK = re.compile(rb"\]\(<?([^)#\s<>]+)")
 
 
-class Finder:
-    """Finds references to what has moved; the patterns are made once for a project."""
+def find(data: bytes, folder: str, finder: "Finder", suffix: str = ".md") -> list[Reference]:
+    """Return the references in a text; what a command, a key or an option writes is left."""
+    return [
+        replace(r, new=None, why=WRITTEN)
+        if r.new is not None and in_text(data, r.start, r.end, suffix in KEYED, finder.elsewhere)
+        else r
+        for r in finder.find(data, folder, links=suffix == ".md")
+    ]
 
-    def __init__(self, moves: Moves) -> None:
+
+class Finder:
+    """Finds references to what has moved; the patterns are made once for a project.
+
+    `elsewhere` are names, of keys or in modules, by which some program of the project writes.
+    """
+
+    def __init__(self, moves: Moves, elsewhere: frozenset[str] = frozenset()) -> None:
         self.moves = moves
+        self.elsewhere = elsewhere
 
     def find(self, data: bytes, folder: str, links: bool = False) -> list[Reference]:
         """Return the references in a text of `folder`, in their order; `links` are Markdown's."""
