@@ -58,7 +58,10 @@ HALF_A_NAME = re.compile(
 # fairseq's "checkpoint3", DETR's "checkpoint0099", ESPnet's "3epoch"; "model2" may be a second one.
 GLUED = re.compile(r"(checkpoint|ckpt|(?:model|weights)(?=0\d))(\d+)|(\d+)(epochs?)")
 # Names that libraries give to weights of whatever model.
-OF_LIBRARY = re.compile(r"(?:adapter|(?:diffusion_)?pytorch|flax|tf)_(?:lora_)?(?:model|weights)")
+OF_LIBRARY = re.compile(
+    r"(?:adapter|(?:diffusion_)?pytorch|flax|tf)_(?:lora_)?(?:model|weights)|"
+    r"(?:pyt|tf1|simple)_save\d*"  # Spinning Up
+)
 
 
 def tokens(name: str) -> Tokens:
