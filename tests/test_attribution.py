@@ -385,6 +385,18 @@ def test_the_model_type_is_read_from_names(path: str, model_type: str | None) ->
     assert all(e.value for e in found.evidence)
 
 
+@pytest.mark.parametrize(
+    "folder",
+    [
+        *("multirun/2023-05-04/12-31-00/0", "multiruns/2023-05-04/12-31-00/0", "exps", "exps/7"),
+        *("training_runs/0", "training-runs/00", "runs/train", "runs/train2", "runs/train/exp"),
+    ],
+)
+def test_a_folder_that_only_collects_is_no_model_type(folder: str) -> None:
+    """Nor is one that only says that something was trained."""
+    assert only({f"{folder}/best.pt": model()}).model_type is None
+
+
 def test_the_model_type_that_a_log_says_is_part_of_the_vocabulary() -> None:
     """The longest known type that starts the name counts."""
     files = {

@@ -539,3 +539,30 @@ def test_a_file_that_is_only_called_events_is_nobodys(write: Write, tmp_path: Pa
     write("logs/net_best.pth", BARE | {"val_auc": 0.9})
     plan = planned(tmp_path)
     assert not [note for note in plan.notes if "events" in note]
+
+
+@pytest.mark.parametrize("save", ["tf1_save", "simple_save"])
+def test_what_spinning_up_saves_is_of_the_run_above(
+    save: str, write: Write, tmp_path: Path
+) -> None:
+    """A folder for TensorFlow's graph is called after the library and not the agent."""
+    for name in ("saved_model.pb", "variables/variables.index"):
+        write(f"experiments/ppo/ppo_s0/{save}/{name}", b"\x08\x01\x12\x00")
+    write("experiments/ppo/ppo_s0/progress.txt", "Epoch\tAverageEpRet\n0\t1.0\n")
+    plan = planned(tmp_path)
+    assert said(plan, "model_type") == {f"experiments/ppo/ppo_s0/{save}": "ppo"}
+    assert "experiments/ppo/ppo_s0/progress.txt" in touched(plan)
+
+
+def test_epochs_and_what_it_started_from_are_one_run_in_the_plan(
+    write: Write, tmp_path: Path
+) -> None:
+    """DETR's `checkpoint0001.pth` with the log beside it, and YOLOv7's `init.pt`."""
+    for seed, name in enumerate(("checkpoint0001", "checkpoint0002", "checkpoint0003", "init")):
+        write(f"exp/base/{name}.pth", {"layer.weight": Tensor((2, 2), seed=seed)})
+    write("exp/base/train.log", EPOCHS)
+    plan = planned(tmp_path)
+    values = [0.15, 0.25, 0.35, None]
+    assert [*said(plan, "value").values()] == values
+    assert {*said(plan, "model_type").values()} == {"base"}
+    assert len({action.dst for action in plan.actions if action.verb == "pack"}) == 1

@@ -58,13 +58,23 @@ def test_what_a_training_calls_its_checkpoints_names_no_run(names: tuple[str, ..
     assert (run.folder, run.whole, len(run.checkpoints)) == ("out/walker", True, 2)
 
 
-@pytest.mark.parametrize("container", ["checkpoints", "weights", "CKPT", "checkpoints/weights"])
+@pytest.mark.parametrize(
+    "container", ["checkpoints", "weights", "CKPT", "checkpoints/weights", "pyt_save"]
+)
 def test_a_container_belongs_to_the_run_above(container: str) -> None:
     """A folder called `checkpoints` or `weights` holds the checkpoints of the folder around it."""
     files = {f"runs/exp1/{container}/best.pt": model(), "runs/exp1/train.log": log()}
     (run,) = grouped(files)
     assert (run.folder, run.whole) == ("runs/exp1", True)
     assert run.files == tuple(sorted(files))
+
+
+def test_the_folder_that_ultralytics_calls_train_is_a_runs_own() -> None:
+    """It tells of no model, but holds one training."""
+    names = ("weights/best.pt", "weights/last.pt", "results.csv")
+    files = {f"runs/detect/train2/{name}": None if "csv" in name else model() for name in names}
+    (run,) = grouped(files)
+    assert (run.folder, run.whole, run.files) == ("runs/detect/train2", True, tuple(sorted(files)))
 
 
 def test_a_bag_of_checkpoints_holds_a_run_for_each_name() -> None:

@@ -13,7 +13,7 @@ from engine.readers import WEIGHTS
 from engine.readers.file_name import read_name
 from engine.recognition import identity, metrics
 from engine.recognition.evidence import Measurement, Noted, Reading, Scalar
-from engine.recognition.runs import COLLECTIONS, CONTAINERS, Run
+from engine.recognition.runs import COLLECTIONS, CONTAINERS, TRAININGS, Run
 
 # Which source is believed first; two that disagree are both shown.
 PRECEDENCE = ("inside", "results", "log", "name")
@@ -521,8 +521,9 @@ def _folder_names(run: Run) -> Iterator[tuple[str, identity.Tokens]]:
     """
     folder = PurePosixPath(run.folder)
     for place in (folder, *folder.parents[:3]) if run.whole else ():
-        words = identity.run_key(place.name)
-        if place.name.lower() not in COLLECTIONS and identity.without_counters(words):
+        words, name = identity.run_key(place.name), place.name.lower()
+        tells = name not in COLLECTIONS and not TRAININGS.fullmatch(name)
+        if tells and identity.without_counters(words):
             yield str(place), identity.without_values(words)
 
 

@@ -58,7 +58,10 @@ HALF_A_NAME = re.compile(
 # fairseq's "checkpoint3", DETR's "checkpoint0099", ESPnet's "3epoch"; "model2" may be a second one.
 GLUED = re.compile(r"(checkpoint|ckpt|(?:model|weights)(?=0\d))(\d+)|(\d+)(epochs?)")
 # Names that libraries give to weights of whatever model.
-OF_LIBRARY = re.compile(r"(?:adapter|(?:diffusion_)?pytorch|flax|tf)_(?:lora_)?(?:model|weights)")
+OF_LIBRARY = re.compile(
+    r"(?:adapter|(?:diffusion_)?pytorch|flax|tf)_(?:lora_)?(?:model|weights)|"
+    r"(?:pyt|tf1|simple)_save\d*"  # Spinning Up
+)
 
 
 def tokens(name: str) -> Tokens:
@@ -92,9 +95,8 @@ def run_key(name: str) -> Tokens:
     words, selected = _without_scores(tokens(name)), False
     if OF_LIBRARY.fullmatch("_".join(words)):
         return ()
-    while words and (_is_counted(words) or (words[-1] in SELECTORS and not selected)):
-        selected = selected or words[-1] in SELECTORS
-        words = words[:-1]
+    while words and ((selects := 0 if selected else _selecting(words)) or _is_counted(words)):
+        selected, words = selected or selects > 0, words[: -(selects or 1)]
     while words and (_is_noun(words[0]) or words[0] in SELECTORS):
         selected, words = selected or words[0] in SELECTORS, words[1:]
     is_metric = selected and metrics.canonical("_".join(words))
@@ -221,6 +223,17 @@ def _without_scores(words: Tokens) -> Tokens:
         )
         kept = (*kept, word) if metric is None else kept[: len(kept) - metric]
     return kept
+
+
+def _selecting(words: Tokens) -> int:
+    """Return how many of the last words say which checkpoint of its run it is: 2 of "best_loss"."""
+    if words[-1] in SELECTORS:
+        return 1
+    for n in (1, 2, 3):
+        metric = "_".join(words[-n:])
+        if words[-n - 1 : -n] == ("best",) and (metric == "score" or metrics.canonical(metric)):
+            return n + 1
+    return 0
 
 
 def _is_counted(words: Tokens) -> bool:

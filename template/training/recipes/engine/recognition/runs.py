@@ -14,13 +14,16 @@ from engine.recognition.scan import Entry, Inventory
 # Folders that hold a run's checkpoints, so that the run is the folder above.
 CONTAINERS = frozenset(
     "checkpoints checkpoint weights ckpt ckpts snapshots tf_ckpts training_checkpoints best_model "
-    "best best_weights last_weights".split()
+    "best best_weights last_weights pyt_save tf1_save simple_save".split()
 )
 # Folders that hold many runs, or other things: a checkpoint in one does not make it a run's own.
 COLLECTIONS = frozenset(
     "runs experiments outputs output results logs artifacts archive saved trained docs "
-    "lightning_logs multirun work_dirs optuna optuna_trials trials sweep sweeps".split()
+    "lightning_logs multirun multiruns exps training_runs training-runs work_dirs optuna "
+    "optuna_trials trials sweep sweeps".split()
 )
+# Folders that tell of no model, be they a run's own (Ultralytics' "train2") or hold many.
+TRAININGS = re.compile(r"train(?:ing)?[_-]?\d*")
 MOMENT = re.compile(r"\d{8}_\d{6}")
 MOVES_ALONG = (
     "hidden",
