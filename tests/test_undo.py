@@ -13,7 +13,9 @@ from engine.changes import disk
 from engine.changes.lock import project_lock
 from engine.changes.packing import Packing
 from place import Place
-from projects import changed
+from projects import changed, tree
+
+LOCK = "training/.history/lock"
 
 
 @pytest.fixture
@@ -210,5 +212,23 @@ def test_recipes_work_from_anywhere(
     monkeypatch.chdir(tmp_path)
     assert place.run(cleanup.main, "--apply")[0] == 0
     monkeypatch.chdir("/")
+    assert place.run(undo.main)[0] == 0
+    assert not place.changed()
+
+
+def test_an_archive_that_is_away_comes_first(place: Place, tmp_path: Path) -> None:
+    """While the only copy of what was purged is not there, nothing of the run is taken back."""
+    place.run(cleanup.main, "--apply")
+    place.run(purge.main, "--apply")
+    (packed,) = (place.root / "training/experiments/archived").glob("*.tar.gz")
+    away = packed.rename(tmp_path / packed.name)
+    after = tree(place.root, (LOCK,))
+    for words in (["--dry-run"], []):
+        status, said = place.run(undo.main, *words)
+        name = packed.name.removesuffix(".tar.gz")
+        assert (status, f"{packed.name}: is not there" in said, len(said.splitlines())) == (2, 1, 1)
+        assert f"put it back, or `just pull {name}`" in said
+    assert not changed(after, tree(place.root, (LOCK,)))
+    away.rename(packed)
     assert place.run(undo.main)[0] == 0
     assert not place.changed()

@@ -11,7 +11,7 @@ from engine.changes.apply import discard_partials
 from engine.changes.history import PastRun
 from engine.changes.journal import Journal, Record, latest
 from engine.changes.purge import unmask
-from engine.changes.rebuild import Rebuilding, refuse_damaged
+from engine.changes.rebuild import Rebuilding, refuse_damaged, refuse_missing
 from engine.changes.steps import Steps, remove_empty
 from engine.errors import UserError
 from engine.project import Project
@@ -56,6 +56,7 @@ def check(project: Project, past: PastRun) -> None:
                     f"{past.id}: {newer.id} needs {common[0]}; take that back first: "
                     f"just undo {newer.id}"
                 )
+    refuse_missing(project.root, steps)
     if past.plan.recipe == "new":
         _refuse_used(project, past, {str(record.dst) for record in steps})
 
