@@ -232,3 +232,22 @@ def test_an_archive_that_is_away_comes_first(place: Place, tmp_path: Path) -> No
     away.rename(packed)
     assert place.run(undo.main)[0] == 0
     assert not place.changed()
+
+
+@pytest.mark.parametrize("what", ["file", "link"])
+def test_what_is_no_folder_is_moved_away_first(what: str, place: Place, tmp_path: Path) -> None:
+    """Where a folder is needed and something else is, nothing is begun."""
+    place.write("logs/deep/train.log", "Epoch 1: Val AUC=0.7\n")
+    place.settle()
+    place.run(cleanup.main, "--apply")
+    runs = place.root / "runs"
+    assert not runs.exists()
+    runs.symlink_to(tmp_path) if what == "link" else runs.write_text("mine")
+    after = tree(place.root, (LOCK,))
+    for words in (["--dry-run"], []):
+        said = "runs: is a link or a file, not a folder; move it away"
+        assert place.run(undo.main, *words) == (2, said)
+    assert not changed(after, tree(place.root, (LOCK,)))
+    runs.unlink()
+    assert place.run(undo.main)[0] == 0
+    assert not place.changed()

@@ -52,9 +52,14 @@ def refuse_conflicts(project: Project, wanted: Plan) -> None:
         if path not in going and is_there(there):
             raise UserError(f"{path}: is there already; move it away, or plan again")
         parents.add(path.rpartition("/")[0])
-    folders = {f for name in parents for f in (PurePosixPath(name), *PurePosixPath(name).parents)}
+    refuse_no_folders(project.root, parents)
+
+
+def refuse_no_folders(root: Path, names: Iterable[str]) -> None:
+    """Raise UserError if anything but a folder lies where one of these is, or on the way there."""
+    folders = {f for name in names for f in (PurePosixPath(name), *PurePosixPath(name).parents)}
     for folder in sorted(folders):
-        place = project.root / folder
+        place = root / folder
         if os.path.lexists(place) and not stat.S_ISDIR(place.lstat().st_mode):
             if folder.is_absolute():
                 continue  # outside, where the user said so: links on the way are the system's

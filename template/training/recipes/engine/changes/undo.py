@@ -57,6 +57,7 @@ def check(project: Project, past: PastRun) -> None:
                     f"just undo {newer.id}"
                 )
     refuse_missing(project.root, steps)
+    preflight.refuse_no_folders(project.root, _folders_needed(steps))
     if past.plan.recipe == "new":
         _refuse_used(project, past, {str(record.dst) for record in steps})
 
@@ -68,6 +69,12 @@ def _refuse_used(project: Project, past: PastRun, made: set[str]) -> None:
         inner = f"{folder}/{path.relative_to(project.root / folder).as_posix()}"
         if inner not in made:
             raise UserError(f"{inner}: came after {past.id}; move it away to take that back")
+
+
+def _folders_needed(steps: Iterable[Record]) -> set[str]:
+    """Return the folders that come back, and those into which something does."""
+    gone = {str(r.src) for r in steps if r.op == "remove_folder"}
+    return gone | {str(r.src).rpartition("/")[0] for r in steps if r.op in ("move", "quarantine")}
 
 
 def _relied_on(steps: Iterable[Record]) -> Iterator[str]:
