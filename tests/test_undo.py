@@ -1,5 +1,6 @@
 """A run is taken back exactly, or what stops it is told; both ways out say when they are needed."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import purge
 import resume
 import undo
 from engine.changes import disk
+from engine.changes.leaving import Leaving
 from engine.changes.lock import project_lock
 from engine.changes.packing import Packing
 from place import Place
@@ -251,3 +253,21 @@ def test_what_is_no_folder_is_moved_away_first(what: str, place: Place, tmp_path
     runs.unlink()
     assert place.run(undo.main)[0] == 0
     assert not place.changed()
+
+
+def test_what_a_clean_up_left_alone_is_not_counted_as_done(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither is the paper of a model that stayed where it was."""
+    planned = place.plan()["totals"]
+    assert planned.keys() > {"move", "pack"}
+    room = Leaving._room
+    monkeypatch.setattr(
+        Leaving, "_room", lambda self, folder: None if folder == "runs/one" else room(self, folder)
+    )
+    status, said = place.run(cleanup.main, "--apply", "--json")
+    told = json.loads(said)
+    assert (status, told["totals"].keys()) == (1, {"skip", "write"})
+    written = {a["dst"] for a in told["actions"] if a["verb"] == "write"}
+    assert told["totals"]["write"]["files"] == len(written)
+    assert all((place.root / path).is_file() for path in written)

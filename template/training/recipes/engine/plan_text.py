@@ -75,11 +75,17 @@ def _print_runs(out: "Console", plan: Plan, fold: int) -> list[Action]:
 
 
 def print_outcome(plan: Plan, left: Mapping[str, str], freed: int = 0) -> None:
-    """Print what a run did, what it left alone, and how to take it back."""
+    """Print what a run did, what it left alone, and how to take it back.
+
+    `plan` is the plan as it was carried out.
+    """
     out = console()
     for path, why in left.items():
         out.print(f"left alone: {safe(path)}: {safe(why)}", style="magenta")
     _print_totals(out, plan, done=True)
+    if not plan.changes:
+        out.print("Nothing was done.", style="bold")
+        return
     waiting = sum(a.bytes for a in plan.actions if a.verb in WAITING) - freed
     if waiting:
         out.print(f"\nOriginals of {size(waiting)} wait in quarantine.", style="dim")

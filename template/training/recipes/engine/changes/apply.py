@@ -10,7 +10,7 @@ import os
 import stat
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -40,9 +40,13 @@ Progress = Callable[[int], None]
 
 @dataclass
 class Outcome:
-    """What a run came to: `left` maps each path that was not dealt with to why."""
+    """What a run came to: `left` maps each path that was not dealt with to why.
+
+    `plan` is the plan as it was carried out: what was not done is a `skip` in it.
+    """
 
     run: str
+    plan: Plan
     left: dict[str, str] = field(default_factory=dict)
     freed: int = 0  # bytes
 
@@ -126,7 +130,7 @@ class _Run:
         self.steps = Steps(project, past.folder, journal)
         self.leaving = Leaving(self.steps)
         self.packing = Packing(self.steps, wanted, self.leaving, on_bytes)
-        self.outcome = Outcome(past.id, self.leaving.left)
+        self.outcome = Outcome(past.id, wanted, self.leaving.left)
         self.fingerprint = lru_cache(1)(content.fingerprint)  # three papers tell of one model
         how = {"purge": "as you go"} if purge_as_you_go else None
         self.phase = journal.last("phase", "apply") or Record("phase", "apply", "intent", kept=how)
@@ -161,7 +165,17 @@ class _Run:
         made = self.journal.latest("create", "move")
         note_run(self.steps.project, made, self.plan.created)
         self.journal.mark([self.phase], "done")
+        carried_out = tuple(map(self._carried_out, self.plan.actions))
+        self.outcome.plan = replace(self.plan, actions=carried_out)
         return self.outcome
+
+    def _carried_out(self, action: Action) -> Action:
+        """Return the action, as a skip if it was not done."""
+        if why := self.leaving.why(action):
+            return action._replace(verb="skip", reason=why)
+        if action.verb == "write" and self.journal.state("create", str(action.dst)) != "done":
+            return action._replace(verb="skip", reason="its model was left alone")
+        return action
 
     # --- into quarantine, and moves ---------------------------------------------------------------
 

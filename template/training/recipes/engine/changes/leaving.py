@@ -30,6 +30,10 @@ class Leaving:
             Record("left", path, "done", src=path, kept={"why": why}) for path in paths
         )
 
+    def why(self, action: Action) -> str | None:
+        """Return why this is left alone; None if it is not."""
+        return self.left.get(_name(action)) if self.left else None
+
     def any_left(self, actions: Sequence[Action]) -> bool:
         """Return whether one of them is left alone."""
         return bool(self.left) and any(_name(action) in self.left for action in actions)
