@@ -1,6 +1,7 @@
 """A run is taken back exactly, or what stops it is told; both ways out say when they are needed."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import cleanup
 import purge
 import resume
 import undo
+from conftest import NOBODY
 from engine.changes import disk
 from engine.changes.leaving import Leaving
 from engine.changes.lock import project_lock
@@ -271,3 +273,22 @@ def test_what_a_clean_up_left_alone_is_not_counted_as_done(
     written = {a["dst"] for a in told["actions"] if a["verb"] == "write"}
     assert told["totals"]["write"]["files"] == len(written)
     assert all((place.root / path).is_file() for path in written)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives away")
+@pytest.mark.parametrize("noted", [True, False])
+def test_folders_go_back_to_their_owners(noted: bool, place: Place) -> None:
+    """Whose they were is noted; a version that did not note it left them to whoever undid."""
+    runs = place.root / "runs"
+    for path in (runs, runs / "one"):
+        os.chown(path, NOBODY, NOBODY + 1)
+    place.run(cleanup.main, "--apply")
+    assert not runs.exists()
+    (states,) = (place.root / "training/.history").glob("*/folders.json")
+    if not noted:
+        before = json.loads(states.read_bytes())
+        states.write_text(json.dumps({path: state[:2] for path, state in before.items()}))
+    assert place.run(undo.main)[0] == 0
+    assert not place.changed()
+    owners = {(path.stat().st_uid, path.stat().st_gid) for path in (runs, runs / "one")}
+    assert owners == {(NOBODY, NOBODY + 1) if noted else (0, os.getegid())}

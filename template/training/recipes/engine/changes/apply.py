@@ -322,7 +322,7 @@ class _Run:
     def _remove_folders(self) -> None:
         before = json.loads((self.past.folder / history.FOLDERS).read_bytes())
         planned = self.plan.emptied
-        self.steps.remove_folders({path: before[path] for path in planned if path in before})
+        self.steps.remove_folders({path: before[path][:2] for path in planned if path in before})
 
 
 def _grouped(

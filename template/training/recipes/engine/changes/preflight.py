@@ -132,8 +132,11 @@ def refuse_full_disk(spaces: Iterable[Space]) -> None:
             )
 
 
-def folder_states(project: Project, wanted: Plan) -> dict[str, tuple[int, int]]:
-    """Return mode and time of each folder in which something will change, for undo."""
+def folder_states(project: Project, wanted: Plan) -> dict[str, tuple[int, ...]]:
+    """Return what undo gives back to each folder in which something will change.
+
+    That is its mode and time and, where the system has them, its user and group.
+    """
     parents = {action.src.rpartition("/")[0] for action in wanted.actions if action.src}
     changed = (*made(wanted), *wanted.emptied, f"{project.folders.history}/run")
     parents |= {path.rpartition("/")[0] for path in changed}
@@ -145,5 +148,6 @@ def folder_states(project: Project, wanted: Plan) -> dict[str, tuple[int, int]]:
             status = folder.stat()
             inside = folder.is_relative_to(project.root)
             name = (folder.relative_to(project.root) if inside else folder).as_posix()
-            states[name] = (stat.S_IMODE(status.st_mode), status.st_mtime_ns)
+            owner = (status.st_uid, status.st_gid) if hasattr(os, "chown") else ()
+            states[name] = (stat.S_IMODE(status.st_mode), status.st_mtime_ns, *owner)
     return states

@@ -2,9 +2,10 @@
 
 import json
 import os
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from engine.changes import disk, history, preflight, whole_folders
 from engine.changes.apply import discard_partials
@@ -147,12 +148,22 @@ class _Undo:
     def _restore_folders(self) -> None:
         before = json.loads((self.past.folder / history.FOLDERS).read_bytes())
         for path in sorted(before, key=lambda p: -len(PurePosixPath(p).parts)):
-            mode, mtime_ns = before[path]
+            mode, mtime_ns, *owner = before[path]  # older versions noted no owner
             folder = self.root / path
             if folder.is_dir():
+                self._give_back(folder, path, owner)
                 try:
                     folder.chmod(mode)
                     os.utime(folder, ns=(mtime_ns, mtime_ns))
                 except PermissionError:
                     remark = f"{path}: is another user's; its time is not put back"
                     self.result.remarks.append(remark)
+
+    def _give_back(self, folder: Path, path: str, owner: Sequence[int]) -> None:
+        """Give a folder to the user and the group that had it, if this process may."""
+        status = folder.stat()
+        if sys.platform != "win32" and owner and [status.st_uid, status.st_gid] != [*owner]:
+            try:
+                os.chown(folder, *owner)
+            except OSError:
+                self.result.notes.append(f"{path}: was another user's or group's, and is yours now")
