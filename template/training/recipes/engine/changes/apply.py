@@ -26,7 +26,7 @@ from engine.changes.leaving import Leaving
 from engine.changes.lock import project_lock
 from engine.changes.packing import Packing
 from engine.changes.rewriting import rewrite
-from engine.changes.steps import Steps, discard
+from engine.changes.steps import Steps, discard, is_empty
 from engine.changes.unpack import unpack
 from engine.garbage import no_collection
 from engine.plans import plan
@@ -321,8 +321,11 @@ class _Run:
 
     def _remove_folders(self) -> None:
         before = json.loads((self.past.folder / history.FOLDERS).read_bytes())
-        planned = self.plan.emptied
-        self.steps.remove_folders({path: before[path][:2] for path in planned if path in before})
+        held = {path: why for path in self.plan.emptied if (why := self.leaving.hold(path))}
+        going = [path for path in self.plan.emptied if path in before and path not in held]
+        self.steps.remove_folders({path: before[path][:2] for path in going})
+        empty = {path: why for path, why in held.items() if is_empty(self.root / path)}
+        self.leaving.left |= empty
 
 
 def _grouped(
