@@ -222,6 +222,37 @@ def test_an_unreadable_file_leaves_its_run_alone(
         assert not place.changed()
 
 
+@pytest.mark.skipif(not ROOT, reason="only root can make a file another user's")
+@pytest.mark.parametrize("sticky", ["runs/one", "runs"])
+def test_what_a_sticky_folder_holds_is_left_alone(
+    sticky: str, open_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another user's file there, with its run, or folder, which is empty then; the rest is done."""
+    Place(open_folder / "first", capsys).there_and_back()  # nothing is left to be imported
+    place = Place(open_folder / "repository", capsys)
+    place.weights("runs/two/best.pt", 0.5)
+    place.write("runs/notes.md", "mine")
+    place.settle()
+    theirs = {path: (place.root / path) for path in ("runs", "runs/one", sticky)}.values()
+    for path in (place.root, *place.root.rglob("*")):
+        if path not in theirs and "one" not in path.parts:
+            os.chown(path, NOBODY, NOBODY)
+    for folder in theirs:
+        folder.chmod(0o1777 if folder == place.root / sticky else 0o777)
+    place.before = place.tree()
+    os.seteuid(NOBODY)
+    try:
+        status, said = place.run(cleanup.main, "--apply")
+    finally:
+        os.seteuid(0)
+    assert (status, "lets only owners take something away" in " ".join(said.split())) == (1, True)
+    assert (place.root / "runs/one/last.pt").exists() is (sticky == "runs/one")
+    assert (place.root / "runs/one").exists()
+    assert not (place.root / "runs/two").exists()
+    assert place.run(undo.main)[0] == 0
+    assert not place.changed()
+
+
 @pytest.mark.parametrize("problem", [disk.Unreadable(errno.EIO, "bad"), disk.Changed("last.pt")])
 def test_a_failing_read_leaves_its_run_alone(
     problem: Exception, place: Place, monkeypatch: pytest.MonkeyPatch

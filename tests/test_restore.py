@@ -472,3 +472,19 @@ def test_manifests_of_before_name_only_the_file_that_was_kept(project: Path) -> 
     manifest.write_text(json.dumps(about))
     just(project, "restore", NAME, "last.safetensors")
     assert (project / ONE / "last.safetensors").read_bytes() == MESS[WEIGHTS]
+
+
+def test_the_totals_are_of_what_came_back(project: Path) -> None:
+    """Of a damaged archive nothing does; what another holds is counted."""
+    whole = just_json(project, "restore", NAME, "--to", "whole")["totals"]
+    assert whole["restore"]["files"] == len(WHOLE)
+    packed_run = archive_of(project, WEIGHTS)
+    packed_run.write_bytes(packed_run.read_bytes()[:-100])
+    weights = (WEIGHTS, "--to", "weights")
+    said = just(project, "restore", NAME, *weights, status=1).stdout
+    assert ("restored" in said, "1  left alone" in said) == (False, True)
+    assert said.splitlines()[-1] == "Nothing was done."
+    told = just_json(project, "restore", NAME, "--to", "some", status=1)
+    done = {verb: total["files"] for verb, total in told["totals"].items()}
+    assert done == {"restore": 1, "skip": len(WHOLE) - 1}
+    assert {a["dst"] for a in told["actions"] if a["verb"] == "restore"} == {f"some/{LOG}"}

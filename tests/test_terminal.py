@@ -134,6 +134,16 @@ def test_lines_fit_the_terminal(
     assert [line for line in long if "Next: just" not in line and "/" not in line] == []
 
 
+@pytest.mark.parametrize("recipe", [*PLANS, "status"])
+@pytest.mark.parametrize("columns", [1, 20, 45])
+def test_a_screen_may_be_too_narrow(project: Path, recipe: str, columns: int) -> None:
+    """Then lines are longer than it, and names are still there."""
+    shown = ask(project, recipe, COLUMNS=str(columns)).stdout.decode()
+    assert "Next: just" in shown
+    if recipe == "status":
+        assert re.search(rf"^  {SECOND[:7]}", shown, re.MULTILINE)
+
+
 @every_recipe
 def test_colour_is_asked_for_or_on_a_terminal(project: Path, crontab: str, recipe: str) -> None:
     """A pipe gets none, with NO_COLOR nobody does; with FORCE_COLOR the same words are coloured."""

@@ -1,5 +1,7 @@
 """A run is taken back exactly, or what stops it is told; both ways out say when they are needed."""
 
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -9,11 +11,15 @@ import cleanup
 import purge
 import resume
 import undo
+from conftest import NOBODY
 from engine.changes import disk
+from engine.changes.leaving import Leaving
 from engine.changes.lock import project_lock
 from engine.changes.packing import Packing
 from place import Place
-from projects import changed
+from projects import changed, tree
+
+LOCK = "training/.history/lock"
 
 
 @pytest.fixture
@@ -212,3 +218,77 @@ def test_recipes_work_from_anywhere(
     monkeypatch.chdir("/")
     assert place.run(undo.main)[0] == 0
     assert not place.changed()
+
+
+def test_an_archive_that_is_away_comes_first(place: Place, tmp_path: Path) -> None:
+    """While the only copy of what was purged is not there, nothing of the run is taken back."""
+    place.run(cleanup.main, "--apply")
+    place.run(purge.main, "--apply")
+    (packed,) = (place.root / "training/experiments/archived").glob("*.tar.gz")
+    away = packed.rename(tmp_path / packed.name)
+    after = tree(place.root, (LOCK,))
+    for words in (["--dry-run"], []):
+        status, said = place.run(undo.main, *words)
+        name = packed.name.removesuffix(".tar.gz")
+        assert (status, f"{packed.name}: is not there" in said, len(said.splitlines())) == (2, 1, 1)
+        assert f"put it back, or `just pull {name}`" in said
+    assert not changed(after, tree(place.root, (LOCK,)))
+    away.rename(packed)
+    assert place.run(undo.main)[0] == 0
+    assert not place.changed()
+
+
+@pytest.mark.parametrize("what", ["file", "link"])
+def test_what_is_no_folder_is_moved_away_first(what: str, place: Place, tmp_path: Path) -> None:
+    """Where a folder is needed and something else is, nothing is begun."""
+    place.write("logs/deep/train.log", "Epoch 1: Val AUC=0.7\n")
+    place.settle()
+    place.run(cleanup.main, "--apply")
+    runs = place.root / "runs"
+    assert not runs.exists()
+    runs.symlink_to(tmp_path) if what == "link" else runs.write_text("mine")
+    after = tree(place.root, (LOCK,))
+    for words in (["--dry-run"], []):
+        said = "runs: is a link or a file, not a folder; move it away"
+        assert place.run(undo.main, *words) == (2, said)
+    assert not changed(after, tree(place.root, (LOCK,)))
+    runs.unlink()
+    assert place.run(undo.main)[0] == 0
+    assert not place.changed()
+
+
+def test_what_a_clean_up_left_alone_is_not_counted_as_done(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither is the paper of a model that stayed where it was."""
+    planned = place.plan()["totals"]
+    assert planned.keys() > {"move", "pack"}
+    room = Leaving._room
+    monkeypatch.setattr(
+        Leaving, "_room", lambda self, folder: None if folder == "runs/one" else room(self, folder)
+    )
+    status, said = place.run(cleanup.main, "--apply", "--json")
+    told = json.loads(said)
+    assert (status, told["totals"].keys()) == (1, {"skip", "write"})
+    written = {a["dst"] for a in told["actions"] if a["verb"] == "write"}
+    assert told["totals"]["write"]["files"] == len(written)
+    assert all((place.root / path).is_file() for path in written)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives away")
+@pytest.mark.parametrize("noted", [True, False])
+def test_folders_go_back_to_their_owners(noted: bool, place: Place) -> None:
+    """Whose they were is noted; a version that did not note it left them to whoever undid."""
+    runs = place.root / "runs"
+    for path in (runs, runs / "one"):
+        os.chown(path, NOBODY, NOBODY + 1)
+    place.run(cleanup.main, "--apply")
+    assert not runs.exists()
+    (states,) = (place.root / "training/.history").glob("*/folders.json")
+    if not noted:
+        before = json.loads(states.read_bytes())
+        states.write_text(json.dumps({path: state[:2] for path, state in before.items()}))
+    assert place.run(undo.main)[0] == 0
+    assert not place.changed()
+    owners = {(path.stat().st_uid, path.stat().st_gid) for path in (runs, runs / "one")}
+    assert owners == {(NOBODY, NOBODY + 1) if noted else (0, os.getegid())}

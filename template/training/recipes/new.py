@@ -51,7 +51,7 @@ def main(argv: Sequence[str]) -> int:
         return command_line.show_or_apply(project, plan, arguments, argv)
     outcome = apply(project, plan, datetime.now(UTC))
     if arguments.json:
-        print(show.as_json(plan, outcome.run, outcome.left))
+        print(show.as_json(outcome.plan, outcome.run, outcome.left))
     else:
         show.say(f"{plan.actions[0].dst} is ready to be filled in. Take it back: just undo")
     return command_line.FAILED if outcome.left else command_line.DONE

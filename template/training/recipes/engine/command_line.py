@@ -47,11 +47,11 @@ def show_or_apply(
             purges = vars(arguments).get("purge_as_you_go", False)
             outcome = apply(project, plan, datetime.now(UTC), on_bytes, purges)
         if arguments.json:
-            print(show.as_json(plan, outcome.run, outcome.left))
+            print(show.as_json(outcome.plan, outcome.run, outcome.left))
         else:
             from engine import plan_text
 
-            plan_text.print_outcome(plan, outcome.left, outcome.freed)
+            plan_text.print_outcome(outcome.plan, outcome.left, outcome.freed)
         return FAILED if outcome.left else DONE
     if arguments.json:
         print(show.as_json(plan, None))

@@ -92,7 +92,8 @@ def _evidence(plan: Plan) -> dict[str, Sequence[Mapping[str, Any]]]:
 def print_outcome(plan: Plan, left: Mapping[str, str], freed: int = 0) -> None:
     """Print what a run did, what it left alone, and how to take it back.
 
-    With the notes of a restore, whose plan nobody saw before.
+    `plan` is the plan as it was carried out. With the notes of a restore, whose plan nobody saw
+    before.
     """
     out = console()
     if plan.recipe == "restore":
@@ -102,6 +103,9 @@ def print_outcome(plan: Plan, left: Mapping[str, str], freed: int = 0) -> None:
     for path, why in left.items():
         out.print(f"left alone: {safe(path)}: {safe(why)}", style="magenta")
     _print_totals(out, plan, done=True)
+    if not plan.changes:
+        out.print("Nothing was done.", style="bold")
+        return
     waiting = sum(a.bytes for a in plan.actions if a.verb in WAITING) - freed
     if waiting:
         out.print(f"\nOriginals of {size(waiting)} wait in quarantine.", style="dim")

@@ -12,7 +12,7 @@ from engine.plans.plan import Plan
 if TYPE_CHECKING:
     from rich.console import Console
 
-WIDTH = 100
+WIDTH, NARROWEST = 100, 40  # columns; a screen of less breaks the lines itself
 PLAIN = dict(zip("▁▂▃▄▅▆▇█…", "__.-=+*#~", strict=True))  # for ASCII, each as wide
 
 
@@ -61,6 +61,8 @@ def console(error: bool = False) -> "Console":
     if not made.file.isatty() and "COLUMNS" not in os.environ:
         made.width = WIDTH
     made.width = min(made.width, WIDTH)
+    if not error:  # a bar that is longer than its line cannot be drawn over
+        made.width = max(made.width, NARROWEST)
     return made
 
 

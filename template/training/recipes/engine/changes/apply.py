@@ -10,7 +10,7 @@ import os
 import stat
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -26,7 +26,7 @@ from engine.changes.leaving import Leaving
 from engine.changes.lock import project_lock
 from engine.changes.packing import Packing
 from engine.changes.rewriting import rewrite
-from engine.changes.steps import Steps, discard
+from engine.changes.steps import Steps, discard, is_empty
 from engine.changes.unpack import unpack
 from engine.garbage import no_collection
 from engine.plans import plan
@@ -40,9 +40,13 @@ Progress = Callable[[int], None]
 
 @dataclass
 class Outcome:
-    """What a run came to: `left` maps each path that was not dealt with to why."""
+    """What a run came to: `left` maps each path that was not dealt with to why.
+
+    `plan` is the plan as it was carried out: what was not done is a `skip` in it.
+    """
 
     run: str
+    plan: Plan
     left: dict[str, str] = field(default_factory=dict)
     freed: int = 0  # bytes
 
@@ -126,7 +130,7 @@ class _Run:
         self.steps = Steps(project, past.folder, journal)
         self.leaving = Leaving(self.steps)
         self.packing = Packing(self.steps, wanted, self.leaving, on_bytes)
-        self.outcome = Outcome(past.id, self.leaving.left)
+        self.outcome = Outcome(past.id, wanted, self.leaving.left)
         self.fingerprint = lru_cache(1)(content.fingerprint)  # three papers tell of one model
         how = {"purge": "as you go"} if purge_as_you_go else None
         self.phase = journal.last("phase", "apply") or Record("phase", "apply", "intent", kept=how)
@@ -161,7 +165,17 @@ class _Run:
         made = self.journal.latest("create", "move")
         note_run(self.steps.project, made, self.plan.created)
         self.journal.mark([self.phase], "done")
+        carried_out = tuple(map(self._carried_out, self.plan.actions))
+        self.outcome.plan = replace(self.plan, actions=carried_out)
         return self.outcome
+
+    def _carried_out(self, action: Action) -> Action:
+        """Return the action, as a skip if it was not done."""
+        if why := self.leaving.why(action):
+            return action._replace(verb="skip", reason=why)
+        if action.verb == "write" and self.journal.state("create", str(action.dst)) != "done":
+            return action._replace(verb="skip", reason="its model was left alone")
+        return action
 
     # --- into quarantine, and moves ---------------------------------------------------------------
 
@@ -307,8 +321,11 @@ class _Run:
 
     def _remove_folders(self) -> None:
         before = json.loads((self.past.folder / history.FOLDERS).read_bytes())
-        planned = self.plan.emptied
-        self.steps.remove_folders({path: before[path] for path in planned if path in before})
+        held = {path: why for path in self.plan.emptied if (why := self.leaving.hold(path))}
+        going = [path for path in self.plan.emptied if path in before and path not in held]
+        self.steps.remove_folders({path: before[path][:2] for path in going})
+        empty = {path: why for path, why in held.items() if is_empty(self.root / path)}
+        self.leaving.left |= empty
 
 
 def _grouped(

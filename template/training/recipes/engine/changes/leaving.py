@@ -2,7 +2,9 @@
 
 import functools
 import os
-from collections.abc import Sequence
+import stat
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from engine.changes.journal import Record
 from engine.changes.steps import Steps
@@ -30,6 +32,10 @@ class Leaving:
             Record("left", path, "done", src=path, kept={"why": why}) for path in paths
         )
 
+    def why(self, action: Action) -> str | None:
+        """Return why this is left alone; None if it is not."""
+        return self.left.get(_name(action)) if self.left else None
+
     def any_left(self, actions: Sequence[Action]) -> bool:
         """Return whether one of them is left alone."""
         return bool(self.left) and any(_name(action) in self.left for action in actions)
@@ -39,19 +45,31 @@ class Leaving:
 
         With `asked_later` only of their folders: whoever reads the files asks whether they changed.
         """
-        room = functools.cache(self._room)
+        room, is_sticky = functools.cache(self._room), functools.cache(self._is_sticky)
         for action in actions:
             why = None if asked_later else self._change(action)
             if why is None and action.verb != "copy":
-                folder, _, name = str(action.src).rpartition("/")
-                if (bytes_left := room(folder)) is None:
-                    why = "its folder is write-protected"
-                elif _bytes(name) > bytes_left:
-                    why = "its path is too long"
+                why = self._hold(str(action.src), room, is_sticky)
             if why:
                 self.leave(actions, f"{action.src}: {why}")
                 return False
         return True
+
+    def hold(self, path: str) -> str | None:
+        """Return why a file or a folder must stay in its folder; None if it need not."""
+        return self._hold(path, self._room, self._is_sticky)
+
+    def _hold(
+        self, path: str, room: Callable[[str], int | None], is_sticky: Callable[[str], bool]
+    ) -> str | None:
+        folder, _, name = path.rpartition("/")
+        if (bytes_left := room(folder)) is None:
+            return "its folder is write-protected"
+        if _bytes(name) > bytes_left:
+            return "its path is too long"
+        if is_sticky(folder) and _is_others(self.steps.place(path)):
+            return "is another user's, and its folder lets only owners take something away"
+        return None
 
     def _change(self, action: Action) -> str | None:
         try:
@@ -68,6 +86,17 @@ class Leaving:
             return None
         waiting = self.steps.place(self.steps.quarantine_path(f"{folder}/" if folder else ""))
         return LONGEST_PATH - 1 - len(os.fsencode(waiting))
+
+    def _is_sticky(self, folder: str) -> bool:
+        """Return whether a folder lets this user take away only what is theirs."""
+        place = self.steps.place(folder)
+        is_root = os.name == "nt" or os.geteuid() == 0  # Windows has no such folders
+        return not is_root and bool(Path(place).stat().st_mode & stat.S_ISVTX) and _is_others(place)
+
+
+def _is_others(place: str) -> bool:
+    """Return whether something, which need not exist, is another user's."""
+    return os.path.lexists(place) and os.lstat(place).st_uid != os.geteuid()
 
 
 def _bytes(name: str) -> int:

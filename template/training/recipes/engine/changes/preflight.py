@@ -52,9 +52,14 @@ def refuse_conflicts(project: Project, wanted: Plan) -> None:
         if path not in going and is_there(there):
             raise UserError(f"{path}: is there already; move it away, or plan again")
         parents.add(path.rpartition("/")[0])
-    folders = {f for name in parents for f in (PurePosixPath(name), *PurePosixPath(name).parents)}
+    refuse_no_folders(project.root, parents)
+
+
+def refuse_no_folders(root: Path, names: Iterable[str]) -> None:
+    """Raise UserError if anything but a folder lies where one of these is, or on the way there."""
+    folders = {f for name in names for f in (PurePosixPath(name), *PurePosixPath(name).parents)}
     for folder in sorted(folders):
-        place = project.root / folder
+        place = root / folder
         if os.path.lexists(place) and not stat.S_ISDIR(place.lstat().st_mode):
             if folder.is_absolute():
                 continue  # outside, where the user said so: links on the way are the system's
@@ -127,8 +132,11 @@ def refuse_full_disk(spaces: Iterable[Space]) -> None:
             )
 
 
-def folder_states(project: Project, wanted: Plan) -> dict[str, tuple[int, int]]:
-    """Return mode and time of each folder in which something will change, for undo."""
+def folder_states(project: Project, wanted: Plan) -> dict[str, tuple[int, ...]]:
+    """Return what undo gives back to each folder in which something will change.
+
+    That is its mode and time and, where the system has them, its user and group.
+    """
     parents = {action.src.rpartition("/")[0] for action in wanted.actions if action.src}
     changed = (*made(wanted), *wanted.emptied, f"{project.folders.history}/run")
     parents |= {path.rpartition("/")[0] for path in changed}
@@ -140,5 +148,6 @@ def folder_states(project: Project, wanted: Plan) -> dict[str, tuple[int, int]]:
             status = folder.stat()
             inside = folder.is_relative_to(project.root)
             name = (folder.relative_to(project.root) if inside else folder).as_posix()
-            states[name] = (stat.S_IMODE(status.st_mode), status.st_mtime_ns)
+            owner = (status.st_uid, status.st_gid) if hasattr(os, "chown") else ()
+            states[name] = (stat.S_IMODE(status.st_mode), status.st_mtime_ns, *owner)
     return states

@@ -18,15 +18,15 @@ from engine.errors import UserError
 def refuse_damaged(root: Path, records: Iterable[Record]) -> None:
     """Raise UserError if what has left the quarantine cannot be had from its archive, or no space.
 
-    An archive that is not there is no reason: the undo says what it cannot bring back.
+    Whether the archive is there at all, `refuse_missing` asks.
     """
-    gone = [r for r in records if r.op == "quarantine" and not _is_around(root, r)]
+    gone = _gone(root, records)
     _refuse_away(root, gone)
-    for target in {(r.kept or {}).get("archive") for r in gone} - {None}:
-        path = root / str(target)
+    for target in _archives(gone):
+        path = root / target
         if os.path.lexists(path):
             try:
-                archive.verify(path, read_manifest(root / manifest_of(str(target)))[0])
+                archive.verify(path, read_manifest(root / manifest_of(target))[0])
             except (Damaged, OSError) as problem:
                 raise UserError(f"{problem}; put a whole one there, nothing was changed") from None
     sizes: dict[object, list[Record]] = defaultdict(list)
@@ -37,6 +37,25 @@ def refuse_damaged(root: Path, records: Iterable[Record]) -> None:
         for group in sizes.values()
         if (place := disk.existing((root / str(group[0].src)).parent))
     )
+
+
+def refuse_missing(root: Path, records: Iterable[Record]) -> None:
+    """Raise UserError if an archive is not there that alone keeps what has left the quarantine."""
+    for target in _archives(_gone(root, records)):
+        if not os.path.lexists(root / target):
+            pull = shlex.join(["just", "pull", Path(target).name.removesuffix(catalog.SUFFIX)])
+            raise UserError(
+                f"{target}: is not there, and alone keeps what was purged; put it back, "
+                f"or `{pull}` if a store has it; nothing was changed"
+            )
+
+
+def _gone(root: Path, records: Iterable[Record]) -> list[Record]:
+    return [r for r in records if r.op == "quarantine" and not _is_around(root, r)]
+
+
+def _archives(gone: Iterable[Record]) -> list[str]:
+    return sorted({how["archive"] for r in gone if "archive" in (how := r.kept or {})})
 
 
 def _refuse_away(root: Path, gone: Iterable[Record]) -> None:
@@ -101,10 +120,6 @@ class Rebuilding:
             self._say(record, f"is at {(record.kept or {})['remote']}: just pull {name}")
 
     def _extract(self, target: str, records: Sequence[Record]) -> None:
-        if not os.path.lexists(self.root / target):
-            for record in records:
-                self._say(record, f"{target}, which keeps it, has gone")
-            return
         members, _ = read_manifest(self.root / manifest_of(target))
         wanted = [(self._place(record), (record.kept or {})["member"]) for record in records]
         missing = {place: name for place, name in wanted if place is not None}

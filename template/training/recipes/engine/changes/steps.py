@@ -199,12 +199,12 @@ class Steps:
                 Record("remove_folder", path, "intent", src=path, mode=mode, mtime_ns=mtime_ns)
                 for path in level
                 if self.journal.state("remove_folder", path) != "done"
-                if _is_empty(self.root / path)
+                if is_empty(self.root / path)
                 for mode, mtime_ns in (facts[path],)
             ]
             self.journal.write(records)
             for record in records:
-                if _is_empty(self.root / record.id):
+                if is_empty(self.root / record.id):
                     (self.root / record.id).rmdir()
             parents = {record.id.rpartition("/")[0] for record in records}
             disk.sync_folders([self.root / parent for parent in parents])
@@ -283,13 +283,14 @@ def remove_empty(folders: Iterable[Path]) -> None:
     parents: dict[Path, None] = {}
     for folder in folders:
         parents.pop(folder, None)
-        if _is_empty(folder):
+        if is_empty(folder):
             folder.rmdir()
             parents[folder.parent] = None
     disk.sync_folders(list(parents))
 
 
-def _is_empty(folder: Path) -> bool:
+def is_empty(folder: Path) -> bool:
+    """Return whether this is a folder, and nothing is in it."""
     return folder.is_dir() and not any(folder.iterdir())
 
 

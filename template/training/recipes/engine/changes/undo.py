@@ -2,16 +2,17 @@
 
 import json
 import os
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from engine.changes import disk, history, preflight, whole_folders
 from engine.changes.apply import discard_partials
 from engine.changes.history import PastRun
 from engine.changes.journal import Journal, Record, latest
 from engine.changes.purge import unmask
-from engine.changes.rebuild import Rebuilding, refuse_damaged
+from engine.changes.rebuild import Rebuilding, refuse_damaged, refuse_missing
 from engine.changes.steps import Steps, remove_empty
 from engine.errors import UserError
 from engine.project import Project
@@ -56,6 +57,8 @@ def check(project: Project, past: PastRun) -> None:
                     f"{past.id}: {newer.id} needs {common[0]}; take that back first: "
                     f"just undo {newer.id}"
                 )
+    refuse_missing(project.root, steps)
+    preflight.refuse_no_folders(project.root, _folders_needed(steps))
     if past.plan.recipe == "new":
         _refuse_used(project, past, {str(record.dst) for record in steps})
 
@@ -67,6 +70,12 @@ def _refuse_used(project: Project, past: PastRun, made: set[str]) -> None:
         inner = f"{folder}/{path.relative_to(project.root / folder).as_posix()}"
         if inner not in made:
             raise UserError(f"{inner}: came after {past.id}; move it away to take that back")
+
+
+def _folders_needed(steps: Iterable[Record]) -> set[str]:
+    """Return the folders that come back, and those into which something does."""
+    gone = {str(r.src) for r in steps if r.op == "remove_folder"}
+    return gone | {str(r.src).rpartition("/")[0] for r in steps if r.op in ("move", "quarantine")}
 
 
 def _relied_on(steps: Iterable[Record]) -> Iterator[str]:
@@ -139,12 +148,22 @@ class _Undo:
     def _restore_folders(self) -> None:
         before = json.loads((self.past.folder / history.FOLDERS).read_bytes())
         for path in sorted(before, key=lambda p: -len(PurePosixPath(p).parts)):
-            mode, mtime_ns = before[path]
+            mode, mtime_ns, *owner = before[path]  # older versions noted no owner
             folder = self.root / path
             if folder.is_dir():
+                self._give_back(folder, path, owner)
                 try:
                     folder.chmod(mode)
                     os.utime(folder, ns=(mtime_ns, mtime_ns))
                 except PermissionError:
                     remark = f"{path}: is another user's; its time is not put back"
                     self.result.remarks.append(remark)
+
+    def _give_back(self, folder: Path, path: str, owner: Sequence[int]) -> None:
+        """Give a folder to the user and the group that had it, if this process may."""
+        status = folder.stat()
+        if sys.platform != "win32" and owner and [status.st_uid, status.st_gid] != [*owner]:
+            try:
+                os.chown(folder, *owner)
+            except OSError:
+                self.result.notes.append(f"{path}: was another user's or group's, and is yours now")

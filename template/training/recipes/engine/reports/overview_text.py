@@ -16,6 +16,7 @@ from engine.show import WIDTH, safe, size
 ROWS = 10  # of a table on one screen
 BARS = "▁▂▃▄▅▆▇█"
 SPARKS, TYPE_WIDTH, REMOTE_WIDTH = 8, 12, 30  # characters
+NAME_WIDTH = 8  # characters of a name that are shown at least
 NONE = "-"
 
 Row = tuple[str, ...]
@@ -116,12 +117,16 @@ def _age(started: datetime | None, now: datetime) -> str:
 def _table(
     head: Row, rows: Sequence[Row], total: int, sides: str, width: int
 ) -> Iterator[tuple[str, str]]:
-    """Yield aligned lines: the first column gets what the others leave of the width."""
+    """Yield aligned lines: the first column gets what the others leave of the width.
+
+    A few characters of it are shown at least, and the lines are longer then.
+    """
     if not rows:
         return
     cells = [[safe(cell) for cell in row] for row in (head, *rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    widths[0] = min(widths[0], width - 2 - sum(widths[1:]) - 2 * (len(widths) - 1))
+    room = width - 2 - sum(widths[1:]) - 2 * (len(widths) - 1)
+    widths[0] = min(widths[0], max(room, NAME_WIDTH))
     for number, row in enumerate(cells):
         row[0] = _cut(row[0], widths[0])
         columns = zip(row, sides, widths, strict=True)
