@@ -8,21 +8,11 @@ from collections.abc import Iterable
 from engine.relinking.written import in_text, says_writing, words_of
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
-_COPYING = {"copy", "copy2", "copyfile", "copytree", "copymode", "copystat", "link", "symlink"}
-_METHODS = {
-    *(
-        "write_text",
-        "write_bytes",
-        "write",
-        "unlink",
-        "touch",
-        "rename",
-        "replace",
-        "mkdir",
-        "rmdir",
-    ),
-    *("symlink_to", "hardlink_to", "remove", "rmtree", "makedirs", "move", "move_into"),
-}
+_COPYING = frozenset("copy copy2 copyfile copytree copymode copystat link symlink".split())
+_METHODS = frozenset(
+    "write_text write_bytes write unlink touch rename replace mkdir rmdir symlink_to hardlink_to "
+    "remove rmtree makedirs move move_into".split()
+)
 _MODE = re.compile(r"[rwaxbtU+]{1,4}(?:[:|]\w*)?")
 _PASSING = re.compile(
     r"\w*path|\w*file|\w*dir|join|str|parent|resolve|absolute|expand\w*|format|\w*strip|\w*glob"
@@ -30,11 +20,11 @@ _PASSING = re.compile(
     r"|setdefault|option|argument|field|namespace|partial|\w*config|define|encode|cast"
 )
 _READING = re.compile(r"(?:\w*_)?(?:load|read|from|open|exists)(?:_\w*)?")
-_DECLARING = {
-    *("add_argument", "add_option", "option", "Option", "argument", "Argument", "Field", "field"),
-    *("get", "getenv", "setdefault", "pop", "DEFINE_string"),
-}
-_CHANGING = {"append", "extend", "add", "insert", "update", "setdefault"}
+_DECLARING = frozenset(
+    "add_argument add_option option Option argument Argument Field field get getenv setdefault pop "
+    "DEFINE_string".split()
+)
+_CHANGING = frozenset("append extend add insert update setdefault".split())
 
 
 class Writes:
