@@ -3,6 +3,7 @@
 import argparse
 import json
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,24 @@ def parse(*argv: str) -> argparse.Namespace:
     made = options.parser("cleanup", "What it does.", "just cleanup")
     options.add_apply(made)
     return made.parse_args(argv)
+
+
+@pytest.mark.parametrize("text", ["2026-01-01T00:00:00Z", "2026-01-01T05:30:00+05:30"])
+def test_a_time_with_a_zone_becomes_local(text: str) -> None:
+    """All other times that are compared with it are local ones, without a zone."""
+    there = datetime(2026, 1, 1, tzinfo=UTC)
+    assert options.moment(text) == there.astimezone().replace(tzinfo=None)
+    assert options.moment("2026-01-01T05:30") == datetime(2026, 1, 1, 5, 30)
+
+
+@pytest.mark.parametrize("text", ["0001-01-01", "9999-12-31T23:59:59Z", "yesterday"])
+def test_what_is_no_time_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """In one line that names it, before anything is read."""
+    made = options.parser("archive", "What it does.", "just archive")
+    options.add_now(made, "plan as of this time")
+    with pytest.raises(SystemExit, match="2"):
+        made.parse_args(["--now", text])
+    assert f"'{text}' is no time" in capsys.readouterr().err.splitlines()[-1]
 
 
 def raising(error: BaseException) -> Callable[[Sequence[str]], int]:

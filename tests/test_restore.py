@@ -488,3 +488,11 @@ def test_the_totals_are_of_what_came_back(project: Path) -> None:
     done = {verb: total["files"] for verb, total in told["totals"].items()}
     assert done == {"restore": 1, "skip": len(WHOLE) - 1}
     assert {a["dst"] for a in told["actions"] if a["verb"] == "restore"} == {f"some/{LOG}"}
+
+
+def test_what_is_taken_below_another_folder_is_named_there(project: Path) -> None:
+    """And the advice is to use another one."""
+    just(project, "restore", NAME, WEIGHTS, "--to", "out")
+    done = just(project, "restore", NAME, WEIGHTS, "--to", "out", status=2)
+    taken = f"out/{WEIGHTS}: is already there; move it away, or use another --to DIR\n"
+    assert done.stderr == taken

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -292,3 +293,23 @@ def test_folders_go_back_to_their_owners(noted: bool, place: Place) -> None:
     assert not place.changed()
     owners = {(path.stat().st_uid, path.stat().st_gid) for path in (runs, runs / "one")}
     assert owners == {(NOBODY, NOBODY + 1) if noted else (0, os.getegid())}
+
+
+@pytest.mark.parametrize("name", ["backup", "20990101T000000_cleanup (copy)"])
+def test_what_is_not_called_as_a_run_is_none(name: str, place: Place) -> None:
+    """A copy of a run that someone made is neither taken back nor in the way of the next run."""
+    place.run(cleanup.main, "--apply")
+    home = place.root / "training/.history"
+    (run,) = home.glob("*_cleanup")
+    shutil.copytree(run, home / name)
+    (home / "unplanned").mkdir()
+    (home / "unplanned/folders.json").touch()
+    place.weights("other/deep/best.pt", 0.2)
+    place.settle()
+    assert place.run(cleanup.main, "--apply")[0] == 0
+    assert place.run(undo.main)[0] == 0
+    assert not place.changed()
+    assert run.name in place.run(undo.main)[1]
+    assert place.run(undo.main) == (0, "Nothing to take back.\n")
+    assert (home / name / "plan.json").exists()
+    assert (home / "unplanned/folders.json").exists()

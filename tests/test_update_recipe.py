@@ -80,6 +80,14 @@ def test_a_convention_that_came_with_an_update_is_followed(project: Path) -> Non
     just(project, "check")
 
 
+def test_what_is_new_is_shown_in_lines(project: Path) -> None:
+    """An empty line stands before the changelog, and before what is to be done."""
+    said = just(project, "update", PATH=WITH_COPIER).stdout
+    assert "\\n" not in said
+    assert "What is new:\n\n" in said
+    assert "\n\nNothing was changed yet. Next: just update --apply\n" in said
+
+
 def test_for_programs_it_is_json(project: Path) -> None:
     """Versions and changelog, as data."""
     os.environ["PATH"], path = WITH_COPIER, os.environ["PATH"]

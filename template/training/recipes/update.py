@@ -51,13 +51,15 @@ def main(argv: Sequence[str]) -> int:
     elif found.version is None:
         show.say(f"{origin.version} is the newest version.")
     else:
-        show.say(f"{origin.version} is installed, {found.version} is there. What is new:\n")
+        show.say(f"{origin.version} is installed, {found.version} is there. What is new:")
+        print()
         print("\n".join(map(show.safe, found.changes)) or "(it has no changelog)")
     if found.version is None:
         return command_line.DONE
     if not arguments.apply:
         if not arguments.json:
-            show.say("\nNothing was changed yet. Next: just update --apply")
+            print()
+            show.say("Nothing was changed yet. Next: just update --apply")
         return command_line.DONE
     refuse_merge(project.root)
     newer.refuse_dirty(project.root)

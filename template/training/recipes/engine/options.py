@@ -52,7 +52,7 @@ def add_apply(made: argparse.ArgumentParser) -> None:
 
 def add_now(made: argparse.ArgumentParser, does: str) -> None:
     """Add the option that has a recipe take another time for the present one."""
-    made.add_argument("--now", type=datetime.fromisoformat, metavar="TIME", help=does)
+    made.add_argument("--now", type=moment, metavar="TIME", help=does)
 
 
 def add_experiment(made: argparse.ArgumentParser) -> None:
@@ -65,6 +65,17 @@ def add_experiment(made: argparse.ArgumentParser) -> None:
     add("--python", metavar="FILE", help="the interpreter that trains, to note its packages")
     add("--dry-run", action="store_true", help="only say what would be made")
     add_now(made, "begin as of this time")
+
+
+def moment(text: str) -> datetime:
+    """Return the time that an argument tells, as a local one: one with a zone is converted."""
+    try:
+        told = datetime.fromisoformat(text)
+        if not 1970 < told.year < 9999:  # local times and ages are to be had on both sides
+            raise ValueError
+        return told.astimezone().replace(tzinfo=None) if told.tzinfo else told
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; write 2025-07-25T12:00") from None
 
 
 def days(text: str) -> timedelta:

@@ -88,7 +88,7 @@ def sweep(project: Project) -> None:
     """Remove run folders in which nothing had begun: they hold only files made for the run."""
     folder = project.root / project.folders.history
     for run in folder.iterdir() if folder.is_dir() else ():
-        if run.is_dir() and not (run / history.PLAN).exists():
+        if history.is_run(run) and run.is_dir() and not (run / history.PLAN).exists():
             for name in (history.FOLDERS, history.PLAN):
                 discard(run / name)
                 discard(disk.partial_of(run / name))

@@ -1,5 +1,6 @@
 """The runs of the recipes: each has a folder with its plan, its journal and its quarantine."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -55,6 +56,11 @@ class PastRun:
         return self.phase == ("undo", "done")
 
 
+def is_run(folder: Path) -> bool:
+    """Return whether a folder is called as a run is; another may be a copy that someone made."""
+    return re.fullmatch(r"\d{8}T\d{6}_[a-z_]+", folder.name) is not None
+
+
 def past_runs(project: Project) -> tuple[PastRun, ...]:
     """Return all runs, oldest first."""
     folder = project.root / project.folders.history
@@ -63,7 +69,7 @@ def past_runs(project: Project) -> tuple[PastRun, ...]:
     return tuple(
         PastRun(path.name, path)
         for path in sorted(folder.iterdir())
-        if (path / PLAN).exists()  # a folder without a plan: interrupted before anything was done
+        if is_run(path) and (path / PLAN).exists()  # without a plan nothing was begun
     )
 
 

@@ -39,7 +39,7 @@ def restore(
     sources, others = _sources(project, packed)
     base = "" if to is None else f"{_relative(project, to)}/"
     successors, actions, notes = layouts.successors(project), [], []
-    refuse_taken = _Taken(project, Path(to or project.root))
+    refuse_taken = _Taken(project, to)
     for path in _chosen(project, packed, sources, others, wanted):
         if path in others:
             notes.append(f"{path}: {others[path]}")
@@ -149,10 +149,12 @@ def _is_there(path: Path, source: _Source) -> bool:
 
 
 class _Taken:
-    """Looks whether anything is in the way of what is to come back below `base`."""
+    """Looks whether anything is in the way of what is to come back: below `to`, or in its place."""
 
-    def __init__(self, project: Project, base: Path) -> None:
-        self._base = base
+    def __init__(self, project: Project, to: Path | None) -> None:
+        self._base = Path(to or project.root)
+        self._shown = "" if to is None else f"{_relative(project, to)}/"
+        self._fix = "use --to DIR" if to is None else "use another --to DIR"
         recipes = f"{project.conventions.folders.training}/recipes"
         ours = (project.root / folder for folder in (project.folders.history, recipes))
         self._ours = tuple(f"{folder}/" for folder in ours)
@@ -167,14 +169,14 @@ class _Taken:
             self._refuse_folder(folder)
             self._checked.add(folder)
         if name.casefold() == ".git" or f"{place}/".startswith(self._ours):
-            raise UserError(f"{path}: is no place for a training output; use --to DIR")
+            raise UserError(f"{self._shown}{path}: is no place for a training output; {self._fix}")
         if self._is_there(place):
-            raise UserError(f"{path}: is already there; move it away, or use --to DIR")
+            raise UserError(f"{self._shown}{path}: is already there; move it away, or {self._fix}")
 
     def _refuse_folder(self, path: str) -> None:
         parts = PurePosixPath(path).parts
         if any(part.casefold() == ".git" for part in parts):
-            raise UserError(f"{path}: is no place for a training output; use --to DIR")
+            raise UserError(f"{self._shown}{path}: is no place for a training output; {self._fix}")
         for depth in range(1, len(parts) + 1):
             folder = self._base.joinpath(*parts[:depth])
             if os.path.lexists(folder) and (folder.is_symlink() or not folder.is_dir()):
