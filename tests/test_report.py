@@ -387,11 +387,11 @@ def test_a_thousand_runs_stay_usable(
     assert len(text) < 6_000_000
     report_html.write(text, tmp_path / "many.html")
     browser.get((tmp_path / "many.html").as_uri())
-    click = (
+    took = browser.execute_script(
         "const t = performance.now(); document.querySelector('#runs button').click();"
         "document.body.offsetHeight; return performance.now() - t"
     )
-    assert min(browser.execute_script(click) for _ in range(3)) < 2000  # others may work as well
+    assert took < 2000
     assert browser.get_log("browser") == []  # type: ignore[no-untyped-call]
 
 
