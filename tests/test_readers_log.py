@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.readers import read
+from engine.readers import read, text_log
 from engine.recognition.evidence import Reading
 
 STAMP = "2025-07-25 10:44:38,042 - INFO - "
@@ -309,3 +309,40 @@ def test_any_mixture_is_survived(tmp_path: Path, pieces: list[str]) -> None:
     """Whatever the lines look like, the file is a training log or nobody's."""
     reading = given_log(tmp_path, "".join(pieces))
     assert reading is None or (reading.role, reading.problem) == ("log", None)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(PIECES, st.integers(0, 200), st.integers(1, 50))
+def test_lines_say_the_same_alone_and_together(
+    tmp_path: Path, pieces: list[str], together: int, chunk: int
+) -> None:
+    """How much is looked at and read at once changes nothing, nor the number of a line."""
+    text = "".join([*pieces * 3, "\nEpoch 7: val_auc=0.5\n"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_log, "TOGETHER", 0)
+        alone = repr(given_log(tmp_path, text))  # which tells a NaN to be one
+        patch.setattr(text_log, "TOGETHER", together)
+        patch.setattr(text_log, "CHUNK", chunk)
+        assert repr(given_log(tmp_path, text)) == alone
+
+
+def test_a_line_among_others_of_its_form_is_of_its_own_epoch(tmp_path: Path) -> None:
+    """Whatever lies between: a header that names the epoch, or lines that tell nothing."""
+    lines = []
+    for epoch in range(1, 4):
+        for step in range(150):
+            lines += [f"epoch {epoch}: step {step} loss {step / 1000}", f"lr {step}", f"ok {step}"]
+        lines += [f"val_auc 0.{epoch}", f"f1: 0.{epoch}" if epoch == 2 else f"f: 0.{epoch}"]
+    read = said(given_log(tmp_path, "\n".join(lines)))
+    assert [s for s in read if s[0] == "loss"] == [("loss", 0.149, "epoch", e) for e in (1, 2, 3)]
+    assert [s for s in read if s[0] == "val_auc"] == [
+        ("val_auc", e / 10, "epoch", e) for e in (1, 2, 3)
+    ]
+    assert [s for s in read if s[0] == "f1"] == [("f1", 0.2, "epoch", 2)]
+
+
+def test_a_path_after_a_saved_model_is_its_own(tmp_path: Path) -> None:
+    """Although a line like it was read before and told nothing."""
+    text = "Epoch 1: val_auc 0.5\nweights to a/e1.pth\nNew best model saved, AUC 0.5\n"
+    reading = given_log(tmp_path, text + "weights to a/e2.pth\nweights to a/e3.pth\n")
+    assert reading and [m.checkpoint for m in reading.measurements] == [None, "e2.pth"]

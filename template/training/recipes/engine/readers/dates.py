@@ -25,6 +25,7 @@ _PATTERNS = tuple(
         r"(?<!\d)(?P<m>\d\d)/(?P<d>\d\d)/(?P<Y>\d{4}) (?P<H>\d\d):(?P<M>\d\d):(?P<S>\d\d)",
     )
 )
+_YEAR = re.compile(r"\d{4}", re.ASCII)  # is in all of them
 _YEARS = range(1990, 2100)  # outside of these it is some other number
 
 
@@ -34,7 +35,7 @@ def find(text: str) -> Iterator[tuple[datetime, bool, slice]]:
     Impossible dates are passed over. The zone, if any, is dropped: times are as written.
     """
     taken: list[slice] = []
-    for pattern in _PATTERNS:
+    for pattern in _PATTERNS if _YEAR.search(text) else ():
         for match in pattern.finditer(text):
             when = _moment(match.groupdict())
             place = slice(match.start(), match.end())

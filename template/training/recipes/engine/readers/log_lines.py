@@ -23,11 +23,13 @@ _NOT_THIS_EPOCH = re.compile(
     re.I,
 )
 _VALUE = re.compile(
-    rf"(?P<by>['\"]?\s*(?:[:=]+|\breached\b)\s*|\s+)"
+    # A class stands first: it makes the search skip what cannot begin here.
+    r"(?P<by>[\s'\":=](?:(?<=[:=])[:=]*|(?<![:=])\s*(?:[:=]+|(?<!\w)reached\b)|(?<=\s))\s*)"
     rf"(?P<number>{PATTERN}(?:\s?%)?)(?!\w|\.\d)",
     re.I | re.A,
 )
 _NAME = re.compile(r"[A-Za-z@][\w@./()-]*")
+_IMPROVING = ("improved", "decreased", "increased")
 _IMPROVED = re.compile(
     rf"(?P<name>[\w@/-]+(?: [\w@/-]+)?) (?:has )?(?:improved|decreased|increased)[^\d+-]*"
     rf"{PATTERN}\s*(?:to|-+>|=>|→)\s*(?P<number>{PATTERN})",
@@ -153,7 +155,8 @@ def best_epoch_of(body: str) -> int | None:
 
 def assignments(body: str) -> list[Value]:
     """Return each metric on a line; a target, a gap or a learning rate is none."""
-    improved = _IMPROVED.search(body)
+    lower = body.lower()
+    improved = any(word in lower for word in _IMPROVING) and _IMPROVED.search(body)
     if improved and metrics.canonical(improved["name"]):
         return _assigned(improved["name"], improved["number"], "")
     found, start = [], 0
@@ -178,13 +181,15 @@ def _metric_at_end(before: str) -> str | None:
     Or else the last word if it tells of a split, as someone's own `val_my_score` does.
     """
     before = before.rstrip(" '\"")
-    words = list(_NAME.finditer(before[-120:]))[-5:]
-    if not words or words[-1].end() != len(before[-120:]) or _REFUSED.search(before):
+    end = before[-120:]
+    words = list(_NAME.finditer(end))[-5:]
+    if not words or words[-1].end() != len(end):
         return None
-    names = [before[-120:][word.start() :] for word in words]
+    names = [end[word.start() :] for word in words]
     known = next((name for name in names if metrics.canonical(name)), None)
     own = names[-1] if metrics.split(names[-1]) and metrics.plausible(names[-1]) else None
-    return known or own
+    found = known or own
+    return None if found is None or _REFUSED.search(before) else found
 
 
 def checkpoint_in(body: str) -> str | None:

@@ -1,6 +1,5 @@
 """Training logs, as people write them: recognised by what they say, read once, line by line."""
 
-import codecs
 import math
 import re
 from collections import defaultdict, deque
@@ -9,15 +8,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count, islice
 from pathlib import Path
+from typing import NamedTuple
 
 from engine.readers import log_lines
 from engine.readers.log_lines import Line, Value
 from engine.recognition import metrics
 from engine.recognition.evidence import Measurement, MeasurementKind, Noted, Reading, Scalar
 
-CHUNK = 1 << 18
+CHUNK = 1 << 18  # characters that are read
+TOGETHER = 1 << 12  # and bytes that are looked at at once
 LONGEST_LINE = 1 << 16
-READ_OF_LINE = 2000  # characters: no statement about an epoch is longer
+READ_OF_LINE = 2000  # bytes: no statement about an epoch is longer
 MAX_KEPT = 100_000  # measurements of one log
 MAX_SESSIONS = 1000
 BLOCK = 40  # lines after "Epoch 3" that may tell of it
@@ -26,14 +27,14 @@ GIVE_UP_RELEVANT = 50_000
 MAX_SHAPES = 1000
 PREAMBLE_FAMILIES = 5  # kinds of words that make a log without an epoch one of a training
 
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_ANSI = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
 _RELEVANT = re.compile(
     r"epoch|train|model|step|iter|sav|best|final|early stop|loss|auc|acc|auroc|f1|dice|iou|map|"
     r"error|mse|mae|param|total|device|gpu|cuda|optim|adam|sgd|lr|learning|batch|weight|frozen|"
     r"fine-?tun|sched|criterion|patience|dropout|seed|checkpoint|\.pt|\.ckpt|precision|recall|"
     r"kappa|mcc|bleu|rouge|perplexity|ppl|wer|cer|reward|r2|corr|pearson|spearman"
 )
-_WITH_DIGITS = ("f1", "F1", "r2", "R2")  # what is relevant, too, and seen on the line alone
+_WITH_DIGITS = (b"f1", b"F1", b"r2", b"R2")  # what is relevant, too, and seen on the line alone
 _FAMILIES = tuple(
     re.compile(words)
     for words in (
@@ -60,52 +61,78 @@ def read(path: Path, name: str) -> Reading | None:
     The config is that of the last of the runs that were appended to the file.
     """
     log = _Log()
-    first = 1
-    for lines, shapes in _blocks(path):
-        log.recent.append((first, lines))
-        for number, text, shape in zip(count(first), lines, shapes, strict=False):
-            if log.repeats(number, text, shape) and number % 1000:
-                continue
-            lower = text.lower()
-            if log.is_hopeless(number) or ("test" in lower and _OTHER_PROGRAM.search(lower)):
-                return None
-            if not _RELEVANT.search(lower):
-                log.pass_over(shape)
-            elif not log.put_off(number, text, shape):
-                log.take(log_lines.parse_line(number, text))
-        first += len(lines)
+    for lines in _lines(path):
+        log.recent.append(lines)
+        if log.is_hopeless(lines.first) or not _take(log, lines):
+            return None
     log.catch_up()
     log.close_session()
     return log.reading() if log.is_training() else None
 
 
-def _blocks(path: Path) -> Iterator[tuple[list[str], list[str]]]:
-    """Yield lines, also those that a progress bar overwrites, and their shapes, many at a time.
+def _take(log: "_Log", lines: "_Lines") -> bool:
+    """Read some lines; returns whether they may be of a training."""
+    if log.repeats(lines):
+        return True
+    if len(lines.shapes) > 1:
+        return all(_take(log, half) for half in lines.halves())
+    text = lines.text(lines.first)
+    lower = text.lower()
+    if "test" in lower and _OTHER_PROGRAM.search(lower):
+        return False
+    if not _RELEVANT.search(lower):
+        log.pass_over(lines.shapes[0])
+    else:
+        log.read(lines, text)
+    return True
 
-    The shape is the line without its digits; both are cut to `READ_OF_LINE`.
-    """
+
+class _Lines(NamedTuple):
+    """Some lines that follow each other: one or a few dozen."""
+
+    first: int  # the number of the first
+    raw: bytes  # UTF-8, without the last newline
+    shapes: list[bytes]  # each line without its digits
+
+    def halves(self) -> Iterator["_Lines"]:
+        """Yield the first lines, and then as many others."""
+        lines, middle = self.raw.split(b"\n"), len(self.shapes) // 2
+        for first, end in (0, middle), (middle, len(lines)):
+            yield _Lines(self.first + first, b"\n".join(lines[first:end]), self.shapes[first:end])
+
+    def text(self, number: int) -> str:
+        """Return the line of that number."""
+        line = self.raw.split(b"\n")[number - self.first]
+        return line[:READ_OF_LINE].decode(errors="replace")
+
+
+def _lines(path: Path) -> Iterator[_Lines]:
+    """Yield the lines of a file, also those that a progress bar overwrites."""
+    first = 1
+    for text in _whole_lines(path):
+        start = 0
+        while start <= len(text):
+            end = text.find(b"\n", start + TOGETHER)
+            end = len(text) if end < 0 else end
+            raw = text[start:end]
+            shapes = raw.translate(None, b"0123456789").split(b"\n")
+            yield _Lines(first, raw, shapes)
+            first += len(shapes)
+            start = end + 1
+
+
+def _whole_lines(path: Path) -> Iterator[bytes]:
+    """Yield the text in UTF-8, many lines at a time, without the newline behind them."""
     with path.open("rb") as file:
         encoding = "utf-16" if file.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
-        decoder = codecs.getincrementaldecoder(encoding)("replace")
-        file.seek(0)
-        rest = ""
-        while chunk := file.read(CHUNK):
-            text = rest + decoder.decode(chunk)
-            whole, end, rest = text.replace("\r\n", "\n").replace("\r", "\n").rpartition("\n")
+    with path.open(encoding=encoding, errors="replace") as text:
+        rest = b""
+        while chunk := text.read(CHUNK).encode():
+            whole, end, rest = (rest + chunk).rpartition(b"\n")
             rest = rest[:LONGEST_LINE]
             if end:
-                yield _with_shapes(whole)
-        yield _with_shapes(rest)
-
-
-def _with_shapes(text: str) -> tuple[list[str], list[str]]:
-    if "\x1b" in text:
-        text = _ANSI.sub("", text)
-    lines = text.split("\n")
-    shapes = text.encode().translate(None, b"0123456789").decode().split("\n")
-    if max(map(len, lines)) > READ_OF_LINE:
-        return [line[:READ_OF_LINE] for line in lines], [shape[:READ_OF_LINE] for shape in shapes]
-    return lines, shapes
+                yield _ANSI.sub(b"", whole) if b"\x1b" in whole else whole
+        yield _ANSI.sub(b"", rest)
 
 
 @dataclass
@@ -131,56 +158,66 @@ class _Log:
     """What was read so far."""
 
     def __init__(self) -> None:
-        self.recent: deque[tuple[int, list[str]]] = deque(maxlen=2)  # the first's number, lines
+        self.recent: deque[_Lines] = deque(maxlen=BLOCK)
         self._sessions = [_Session()]
         self._kept: list[Measurement] = []
         self._of_epoch: dict[tuple[object, ...], Measurement] = {}
         self._families: set[int] = set()
-        self._shapes: dict[str, str | None] = {}  # of lines of this epoch: what they call it
-        self._passed_over: set[str] = set()  # shapes of lines that tell nothing
-        self._waiting: dict[str, tuple[int, str]] = {}  # the last line of each shape
+        self._shapes: dict[bytes, bytes | None] = {}  # of lines of this epoch: what they call it
+        self._passed_over: set[bytes] = set()  # shapes of lines that tell nothing
+        self._waiting: dict[bytes, tuple[int, _Lines]] = {}  # the last line of each shape
         self._taken = 0
         # What was saved before a line told of its validation, by session and epoch.
         self._early: dict[tuple[int, int | None], set[str]] = defaultdict(set)
         self._path_may_follow = 0  # the line on which the path of what was saved may stand
         self._listed_parameters = 0  # the last line of what may be a list of parameters
 
-    def repeats(self, number: int, text: str, shape: str) -> bool:
-        """Return whether the line is one of those that come by the million, told at a glance.
+    def repeats(self, lines: _Lines) -> bool:
+        """Return whether all these are lines that come by the million, told at a glance.
 
-        It tells nothing, or what a line of this epoch told with other numbers: the last counts.
+        Each tells nothing, or what a line of this epoch told with other numbers: the last counts.
+        What such a line calls its epoch is there once at most, so to count it is enough.
         """
-        if shape in self._passed_over:
-            return not any(word in text for word in _WITH_DIGITS)
-        said = self._shapes.get(shape)
-        if said is None or said not in text or number == self._path_may_follow:
+        last = dict(zip(lines.shapes, count(lines.first)))  # the last line of each shape
+        told = last.keys() - self._passed_over
+        if len(told) < len(last) and any(word in lines.raw for word in _WITH_DIGITS):
             return False
-        self._waiting[shape] = (number, text)
+        if not told <= self._shapes.keys() or lines.first <= self._path_may_follow:
+            return False
+        for said in {self._shapes[shape] for shape in told}:
+            alike = sum(lines.shapes.count(s) for s in told if self._shapes[s] == said)
+            if said is None or (said and lines.raw.count(said) != alike):
+                return False
+        self._waiting |= {shape: (last[shape], lines) for shape in told}
         return True
 
-    def pass_over(self, shape: str) -> None:
+    def pass_over(self, shape: bytes) -> None:
         """Note that lines of this shape tell nothing."""
-        if len(self._passed_over) < MAX_SHAPES:
+        if len(self._passed_over) < MAX_SHAPES and len(shape) <= READ_OF_LINE:
             self._passed_over.add(shape)
 
-    def put_off(self, number: int, text: str, shape: str) -> bool:
-        """Return whether the line only repeats one of this epoch with other numbers."""
-        lower, current = text.lower(), self._session.epoch
+    def read(self, line: _Lines, text: str) -> None:
+        """Read a line, later if it only repeats one of this epoch with other numbers."""
+        number, shape, lower = line.first, line.shapes[0], text.lower()
         epoch = log_lines.epoch_of(text) if "epoch" in lower else None
-        is_same = current is not None and epoch in (None, current)
-        if is_same and "best" not in lower and "sav" not in lower:
-            if shape in self._shapes and number != self._path_may_follow:
-                self._waiting[shape] = (number, text)
-                return True
-            if len(self._shapes) < MAX_SHAPES:
-                self._shapes[shape] = log_lines.epoch_as_said(text) if "epoch" in lower else ""
+        may_repeat = "best" not in lower and "sav" not in lower
+        is_known = shape in self._shapes and number != self._path_may_follow
+        if is_known and may_repeat and epoch in (None, self._session.epoch):
+            self._waiting[shape] = (number, line)
+            return
         self.catch_up()
-        return False
+        self.take(log_lines.parse_line(number, text))
+        current = self._session.epoch
+        if len(self._shapes) == MAX_SHAPES or len(shape) > READ_OF_LINE:
+            return
+        if may_repeat and current is not None and epoch in (None, current):
+            said = log_lines.epoch_as_said(text) if "epoch" in lower else ""
+            self._shapes[shape] = None if said is None else said.encode()
 
     def catch_up(self) -> None:
         """Read the lines that were put off."""
-        for number, text in sorted(self._waiting.values()):
-            self.take(log_lines.parse_line(number, text))
+        for number, lines in sorted(self._waiting.values()):
+            self.take(log_lines.parse_line(number, lines.text(number)))
         self._waiting.clear()
 
     @property
@@ -208,13 +245,13 @@ class _Log:
         self._take_metrics(line, found, epoch)
 
     def _take_metrics(self, line: Line, found: list[Value], epoch: int | None) -> None:
-        path = log_lines.checkpoint_in(line.body)
         if log_lines.is_saved(line.body):
-            self._take_saved(line, found, path)
-        elif path and not found and line.number == self._path_may_follow:
+            self._take_saved(line, found, log_lines.checkpoint_in(line.body))
+        elif found:
+            for value in found:
+                self._take_measured(line, value, epoch)
+        elif line.number == self._path_may_follow and (path := log_lines.checkpoint_in(line.body)):
             self._name_saved(path)
-        for value in found if not log_lines.is_saved(line.body) else ():
-            self._take_measured(line, value, epoch)
 
     # --- the runs in the file -------------------------------------------------------------------
 
@@ -238,13 +275,13 @@ class _Log:
     def close_session(self, before: float = math.inf) -> None:
         """Note when the current run was last heard of, on a line above the line `before`."""
         above = (
-            (first + index, lines[index])
-            for first, lines in reversed(self.recent)
-            for index in reversed(range(len(lines)))
-            if self._session.begins <= first + index < before
+            (number, lines)
+            for lines in reversed(self.recent)
+            for number in reversed(range(lines.first, lines.first + len(lines.shapes)))
+            if self._session.begins <= number < before
         )
-        for number, text in islice(above, BLOCK):
-            line = log_lines.parse_line(number, text)
+        for number, lines in islice(above, BLOCK):
+            line = log_lines.parse_line(number, lines.text(number))
             if line.time:
                 self._session.finished = (line.time, line.where)
                 return
