@@ -9,7 +9,7 @@ from engine.plans.destinations import Destinations
 from engine.plans.plan import Action, Plan, emptied
 from engine.plans.retention import Decision, Experiment
 from engine.project import Project
-from engine.recognition.experiments import Found, files_of
+from engine.recognition.experiments import Found
 from engine.recognition.raw_logs import RawLog
 from engine.recognition.scan import Inventory
 from engine.reports.descriptions import describe
@@ -56,7 +56,7 @@ class _Planner:
             return
         about = _about(decision, found)
         self.checkpoints += about["checkpoints"]
-        for path in files_of(found.run, self.inventory):
+        for path in found.files:
             self._pack(path, target, decision.rule, folder, about)
 
     def _stay(self, name: str, folder: str, rule: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -35,6 +36,7 @@ class Found(NamedTuple):
     """The files of an experiment, and what is known of its checkpoints."""
 
     run: Run
+    files: tuple[str, ...]  # and links, without folders that are one checkpoint
     checkpoints: tuple[Checkpoint, ...]
     best: Checkpoint  # one of them, or what the records tell of the best
     curves: Mapping[str, Sequence[float]]
@@ -59,13 +61,16 @@ def active(
         parts = {f"{folder}/{name}": parts[f"{folder}/{name}"] for name in only}
     runs = {home: folder_run(project, part, home) for home, part in sorted(parts.items())}
     window = project.conventions.scan.in_use_minutes * 60
-    files = [path for run, _ in runs.values() for path in files_of(run, inventory)]
-    used = in_use.in_use(project.root, files, time.time(), window)
+    files = {home: tuple(_files(run, inventory)) for home, (run, _) in runs.items()}
+    used = in_use.in_use(project.root, [*chain(*files.values())], time.time(), window)
     production = [
         (entry, tuple(_sources(project.root, entry)))
         for entry in inventory.below(project.folders.production)
     ]
-    return dict(_found(project, parts[home], *run, used, production) for home, run in runs.items())
+    return dict(
+        _found(project, parts[home], *run, files[home], used, production)
+        for home, run in runs.items()
+    )
 
 
 def _by_home(inventory: Inventory, folder: str) -> dict[str, Inventory]:
@@ -100,13 +105,12 @@ def folder_run(project: Project, inventory: Inventory, home: str) -> tuple[Run, 
     return Run(home, key, True, weights, records, others), readings
 
 
-def files_of(run: Run, inventory: Inventory) -> tuple[str, ...]:
-    """Return the files and links of an experiment, without folders that are one checkpoint."""
-    return tuple(p for p in run.files if p in inventory.entries and _is_leaf(inventory, p))
-
-
-def _is_leaf(inventory: Inventory, path: str) -> bool:
-    return inventory.entries[path].kind in ("file", "link")
+def _files(run: Run, inventory: Inventory) -> Iterator[str]:
+    """Yield the files and links of an experiment, without folders that are one checkpoint."""
+    for path in run.files:
+        entry = inventory.entries.get(path)
+        if entry and entry.kind in ("file", "link"):
+            yield path
 
 
 def _found(
@@ -114,6 +118,7 @@ def _found(
     inventory: Inventory,
     run: Run,
     readings: Mapping[str, Reading],
+    files: tuple[str, ...],
     used: Mapping[str, str],
     production: Sequence[Product],
 ) -> tuple[Experiment, Found]:
@@ -132,17 +137,19 @@ def _found(
         best.value,
         task_of(best, rules.production.group_by),
         next(_reasons_to_stay(project, inventory, run, readings, used), None) or over,
-        _in_production(project, inventory, run, production),
+        _in_production(project, inventory, run, files, production),
         ended,
         _tags(project, inventory, f"{run.folder}/{rules.names.experiment_config}"),
-        sum(inventory.entries[path].size for path in files_of(run, inventory)),
+        sum(inventory.entries[path].size for path in files),
     )
-    return experiment, Found(run, checkpoints, best, ways(best.metric, epochs(best, readings)))
+    curves = ways(best.metric, epochs(best, readings))
+    return experiment, Found(run, files, checkpoints, best, curves)
 
 
 def _readings(project: Project, inventory: Inventory, files: list[str]) -> dict[str, Reading]:
+    root = str(project.root)
     found = {
-        path: read(os.path.join(project.root, path), path.rpartition("/")[2])  # noqa: PTH118 - for many
+        path: read(os.path.join(root, path), path.rpartition("/")[2])  # noqa: PTH118 - for many
         for path in files
         if inventory.entries[path].kind == "file"
     }
@@ -229,8 +236,9 @@ def _reasons_to_stay(
     used: Mapping[str, str],
 ) -> Iterator[str]:
     globs = project.conventions.scan.leave_alone
-    yield from (f"in use: {path} ({used[path]})" for path in run.files if path in used)
-    for path in (run.folder, *run.files):
+    files = run.files
+    yield from (f"in use: {path} ({used[path]})" for path in files if path in used)
+    for path in (run.folder, *files):
         if matches(path, globs):
             yield f"left alone on request: {path}"
     for path, why in inventory.closed.items():
@@ -242,7 +250,7 @@ def _reasons_to_stay(
     for path, reading in readings.items():
         if "git-lfs pointer" in (reading.problem or ""):
             yield f"{path}: {reading.problem}"
-    if not run.files:
+    if not files:
         yield "it holds no files"
 
 
@@ -250,11 +258,15 @@ def _reasons_to_stay(
 
 
 def _in_production(
-    project: Project, inventory: Inventory, run: Run, production: Iterable[Product]
+    project: Project,
+    inventory: Inventory,
+    run: Run,
+    files: Iterable[str],
+    production: Iterable[Product],
 ) -> str | None:
     """Return the file in production that came from this experiment: as it says, or by its bytes."""
     by_size = defaultdict(list)
-    for path in files_of(run, inventory):
+    for path in files:
         if path in run.checkpoints or path.lower().endswith(WEIGHTS):  # also in a folder
             by_size[inventory.entries[path].size].append(path)
     for entry, sources in production:

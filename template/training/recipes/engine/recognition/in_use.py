@@ -20,13 +20,13 @@ def in_use(root: Path, paths: Sequence[str], now: float, window_seconds: float) 
     git has it, since a fresh clone gives all files its own time. What is missing, a symlink or a
     folder is not in use.
     """
-    files = dict(_regular(root, paths))
+    place = f"{root}/"
+    files = dict(_regular(place, paths))
     writers = _writers({(status.st_dev, status.st_ino) for status in files.values()})
     reasons, recent = {}, {}
     for path, status in files.items():
-        if writer := writers.get((status.st_dev, status.st_ino)) or _unseen_writer(
-            f"{root}/{path}"
-        ):
+        writer = writers.get((status.st_dev, status.st_ino)) or _unseen_writer(place + path)
+        if writer:
             reasons[path] = writer
         elif why := _recent(now - status.st_mtime, window_seconds):
             recent[path] = why
@@ -34,10 +34,10 @@ def in_use(root: Path, paths: Sequence[str], now: float, window_seconds: float) 
     return reasons | {path: why for path, why in recent.items() if path not in unchanged}
 
 
-def _regular(root: Path, paths: Sequence[str]) -> Iterator[tuple[str, os.stat_result]]:
+def _regular(place: str, paths: Sequence[str]) -> Iterator[tuple[str, os.stat_result]]:
     for path in paths:
         with suppress(FileNotFoundError, NotADirectoryError):
-            status = os.lstat(f"{root}/{path}")
+            status = os.lstat(place + path)
             if stat.S_ISREG(status.st_mode):
                 yield path, status
 
