@@ -346,3 +346,30 @@ def test_a_path_after_a_saved_model_is_its_own(tmp_path: Path) -> None:
     text = "Epoch 1: val_auc 0.5\nweights to a/e1.pth\nNew best model saved, AUC 0.5\n"
     reading = given_log(tmp_path, text + "weights to a/e2.pth\nweights to a/e3.pth\n")
     assert reading and [m.checkpoint for m in reading.measurements] == [None, "e2.pth"]
+
+
+def test_a_line_far_below_the_first_of_its_epoch_is_of_it(tmp_path: Path) -> None:
+    """The lines between name the epoch, too, although they are not read one by one."""
+    lines = []
+    for epoch in (1, 2):
+        for step in range(100):
+            lines += [f"Epoch {epoch} step {step}: loss 0.5"]
+            lines += [f"worker {step} f1: 0.{epoch}{step}"] * (step < 95)
+    read = said(given_log(tmp_path, "\n".join(lines)))
+    assert [s for s in read if s[0] == "f1"] == [
+        ("f1", 0.194, "epoch", 1),
+        ("f1", 0.294, "epoch", 2),
+    ]
+
+
+def test_steps_without_an_epoch_tell_what_validation_gave(tmp_path: Path) -> None:
+    """Whatever repeats between: a loss of one step is no figure of the run, nor is a rate."""
+    lines = ["Using device cuda", "lr: 0.5"]
+    for step in range(300):
+        lines += [f"step {step} | loss {step / 1000} | lr: {step}e-5"]
+        lines += [f"step {step} val_loss {step / 100}"] * (step % 100 == 99)
+    reading = given_log(tmp_path, "\n".join(lines))
+    assert reading and [(m.name, m.value, m.step, m.epoch) for m in reading.measurements] == [
+        ("val_loss", value, step, None) for value, step in ((0.99, 99), (1.99, 199), (2.99, 299))
+    ]
+    assert reading.config == {"lr": 0.5}

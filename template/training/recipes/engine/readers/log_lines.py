@@ -22,6 +22,7 @@ _NOT_THIS_EPOCH = re.compile(
     r"before|stop\w*|resum\w*|checkpoint|model|saved)|(?<!^)\()[\s:(_-]*\Z",
     re.I,
 )
+_NUMBER = re.compile(r"\d|nan|inf")
 _VALUE = re.compile(
     # A class stands first: it makes the search skip what cannot begin here.
     r"(?P<by>[\s'\":=](?:(?<=[:=])[:=]*|(?<![:=])\s*(?:[:=]+|(?<!\w)reached\b)|(?<=\s))\s*)"
@@ -160,7 +161,7 @@ def assignments(body: str) -> list[Value]:
     if improved and metrics.canonical(improved["name"]):
         return _assigned(improved["name"], improved["number"], "")
     found, start = [], 0
-    for match in _VALUE.finditer(body):
+    for match in _VALUE.finditer(body) if _NUMBER.search(lower) else ():
         before, number = body[start : match.start()], match["number"]
         start = match.end()
         if not match["by"].strip() and not re.search(r"[.%]", number):
@@ -236,7 +237,7 @@ def parameters_of(body: str, *, is_list: bool) -> str | None:
 
 def settings_of(body: str) -> dict[str, Scalar]:
     """Return the hyper-parameters on a line."""
-    found = _SETTING.finditer(body)
+    found = _SETTING.finditer(body) if "=" in body or ":" in body else ()
     return {re.sub(r"\s+", "_", m["key"].strip().lower()): _setting(m["value"]) for m in found}
 
 

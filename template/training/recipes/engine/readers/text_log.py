@@ -6,7 +6,8 @@ from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import count, islice
+from itertools import count, groupby, islice
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,12 +29,23 @@ MAX_SHAPES = 1000
 PREAMBLE_FAMILIES = 5  # kinds of words that make a log without an epoch one of a training
 
 _ANSI = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
-_RELEVANT = re.compile(
-    r"epoch|train|model|step|iter|sav|best|final|early stop|loss|auc|acc|auroc|f1|dice|iou|map|"
-    r"error|mse|mae|param|total|device|gpu|cuda|optim|adam|sgd|lr|learning|batch|weight|frozen|"
-    r"fine-?tun|sched|criterion|patience|dropout|seed|checkpoint|\.pt|\.ckpt|precision|recall|"
-    r"kappa|mcc|bleu|rouge|perplexity|ppl|wer|cer|reward|r2|corr|pearson|spearman"
+
+
+def _any_of(words: str) -> re.Pattern[str]:
+    """Return the pattern of these words, put together by first letters: it is twice as fast."""
+    groups = groupby(sorted(words.split("|")), itemgetter(0))
+    rests = ((first, [re.escape(word[1:]) for word in alike]) for first, alike in groups)
+    return re.compile("|".join(f"[{first}](?:{'|'.join(rest)})" for first, rest in rests))
+
+
+_RELEVANT = _any_of(
+    "epoch|train|model|step|iter|sav|best|final|early stop|loss|auc|acc|auroc|f1|dice|iou|map|"
+    "error|mse|mae|param|total|device|gpu|cuda|optim|adam|sgd|lr|learning|batch|weight|frozen|"
+    "finetun|fine-tun|sched|criterion|patience|dropout|seed|checkpoint|.pt|.ckpt|precision|recall|"
+    "kappa|mcc|bleu|rouge|perplexity|ppl|wer|cer|reward|r2|corr|pearson|spearman"
 )
+# Where no epoch is known, lines without these words tell no more than settings, once.
+_OF_EPOCHS = _any_of("epoch|best|final|sav|val|test|dev|holdout|training|model|param")
 _WITH_DIGITS = (b"f1", b"F1", b"r2", b"R2")  # what is relevant, too, and seen on the line alone
 _FAMILIES = tuple(
     re.compile(words)
@@ -63,47 +75,37 @@ def read(path: Path, name: str) -> Reading | None:
     log = _Log()
     for lines in _lines(path):
         log.recent.append(lines)
-        if log.is_hopeless(lines.first) or not _take(log, lines):
+        if log.is_hopeless(lines.first):
             return None
+        for number, line, shape in () if log.all_repeat(lines) else lines.each():
+            if log.repeats(number, line, shape):
+                continue
+            lower = _text(line).lower()
+            if "test" in lower and _OTHER_PROGRAM.search(lower):
+                return None
+            if _RELEVANT.search(lower):
+                log.read(number, line, shape)
+            else:
+                log.pass_over(shape)
     log.catch_up()
     log.close_session()
     return log.reading() if log.is_training() else None
 
 
-def _take(log: "_Log", lines: "_Lines") -> bool:
-    """Read some lines; returns whether they may be of a training."""
-    if log.repeats(lines):
-        return True
-    if len(lines.shapes) > 1:
-        return all(_take(log, half) for half in lines.halves())
-    text = lines.text(lines.first)
-    lower = text.lower()
-    if "test" in lower and _OTHER_PROGRAM.search(lower):
-        return False
-    if not _RELEVANT.search(lower):
-        log.pass_over(lines.shapes[0])
-    else:
-        log.read(lines, text)
-    return True
-
-
 class _Lines(NamedTuple):
-    """Some lines that follow each other: one or a few dozen."""
+    """Some dozens of lines that follow each other."""
 
     first: int  # the number of the first
     raw: bytes  # UTF-8, without the last newline
     shapes: list[bytes]  # each line without its digits
 
-    def halves(self) -> Iterator["_Lines"]:
-        """Yield the first lines, and then as many others."""
-        lines, middle = self.raw.split(b"\n"), len(self.shapes) // 2
-        for first, end in (0, middle), (middle, len(lines)):
-            yield _Lines(self.first + first, b"\n".join(lines[first:end]), self.shapes[first:end])
+    def each(self) -> Iterator[tuple[int, bytes, bytes]]:
+        """Return the number, the text and the shape of each line."""
+        return zip(count(self.first), self.raw.split(b"\n"), self.shapes)
 
-    def text(self, number: int) -> str:
-        """Return the line of that number."""
-        line = self.raw.split(b"\n")[number - self.first]
-        return line[:READ_OF_LINE].decode(errors="replace")
+
+def _text(line: bytes) -> str:
+    return line[:READ_OF_LINE].decode(errors="replace")
 
 
 def _lines(path: Path) -> Iterator[_Lines]:
@@ -165,22 +167,34 @@ class _Log:
         self._families: set[int] = set()
         self._shapes: dict[bytes, bytes | None] = {}  # of lines of this epoch: what they call it
         self._passed_over: set[bytes] = set()  # shapes of lines that tell nothing
-        self._waiting: dict[bytes, tuple[int, _Lines]] = {}  # the last line of each shape
+        self._waiting: dict[bytes, tuple[int, bytes]] = {}  # the last line of each shape
         self._taken = 0
         # What was saved before a line told of its validation, by session and epoch.
         self._early: dict[tuple[int, int | None], set[str]] = defaultdict(set)
         self._path_may_follow = 0  # the line on which the path of what was saved may stand
         self._listed_parameters = 0  # the last line of what may be a list of parameters
 
-    def repeats(self, lines: _Lines) -> bool:
-        """Return whether all these are lines that come by the million, told at a glance.
+    def repeats(self, number: int, line: bytes, shape: bytes) -> bool:
+        """Return whether the line is one of those that come by the million, told at a glance.
 
-        Each tells nothing, or what a line of this epoch told with other numbers: the last counts.
-        What such a line calls its epoch is there once at most, so to count it is enough.
+        It tells nothing, or what a line of this epoch told with other numbers: the last counts.
         """
-        last = dict(zip(lines.shapes, count(lines.first)))  # the last line of each shape
-        told = last.keys() - self._passed_over
-        if len(told) < len(last) and any(word in lines.raw for word in _WITH_DIGITS):
+        if shape in self._passed_over:
+            return not any(word in line for word in _WITH_DIGITS)
+        said = self._shapes.get(shape)
+        if said is None or said not in line or number == self._path_may_follow:
+            return False
+        self._put_off(number, line, shape, names_epoch=bool(said))
+        return True
+
+    def all_repeat(self, lines: _Lines) -> bool:
+        """Return whether all the lines do.
+
+        What a line calls its epoch stands in it once, so that it is enough to count.
+        """
+        kinds = set(lines.shapes)
+        told = kinds - self._passed_over
+        if len(told) < len(kinds) and any(word in lines.raw for word in _WITH_DIGITS):
             return False
         if not told <= self._shapes.keys() or lines.first <= self._path_may_follow:
             return False
@@ -188,36 +202,46 @@ class _Log:
             alike = sum(lines.shapes.count(s) for s in told if self._shapes[s] == said)
             if said is None or (said and lines.raw.count(said) != alike):
                 return False
-        self._waiting |= {shape: (last[shape], lines) for shape in told}
+        last = {shape: (number, line) for number, line, shape in lines.each()}
+        for shape in told:
+            self._put_off(*last[shape], shape, names_epoch=bool(self._shapes[shape]))
         return True
+
+    def _put_off(self, number: int, line: bytes, shape: bytes, *, names_epoch: bool) -> None:
+        self._waiting[shape] = (number, line)
+        if names_epoch:
+            self._session.epoch_line = max(number, self._session.epoch_line)
 
     def pass_over(self, shape: bytes) -> None:
         """Note that lines of this shape tell nothing."""
         if len(self._passed_over) < MAX_SHAPES and len(shape) <= READ_OF_LINE:
             self._passed_over.add(shape)
 
-    def read(self, line: _Lines, text: str) -> None:
+    def read(self, number: int, line: bytes, shape: bytes) -> None:
         """Read a line, later if it only repeats one of this epoch with other numbers."""
-        number, shape, lower = line.first, line.shapes[0], text.lower()
+        text = _text(line)
+        lower = text.lower()
         epoch = log_lines.epoch_of(text) if "epoch" in lower else None
         may_repeat = "best" not in lower and "sav" not in lower
         is_known = shape in self._shapes and number != self._path_may_follow
         if is_known and may_repeat and epoch in (None, self._session.epoch):
-            self._waiting[shape] = (number, line)
+            self._put_off(number, line, shape, names_epoch=epoch is not None)
             return
         self.catch_up()
         self.take(log_lines.parse_line(number, text))
         current = self._session.epoch
+        if current is None:
+            may_repeat = not _OF_EPOCHS.search(lower)
         if len(self._shapes) == MAX_SHAPES or len(shape) > READ_OF_LINE:
             return
-        if may_repeat and current is not None and epoch in (None, current):
+        if may_repeat and epoch in (None, current):
             said = log_lines.epoch_as_said(text) if "epoch" in lower else ""
             self._shapes[shape] = None if said is None else said.encode()
 
     def catch_up(self) -> None:
         """Read the lines that were put off."""
-        for number, lines in sorted(self._waiting.values()):
-            self.take(log_lines.parse_line(number, lines.text(number)))
+        for number, line in sorted(self._waiting.values()):
+            self.take(log_lines.parse_line(number, _text(line)))
         self._waiting.clear()
 
     @property
@@ -275,13 +299,13 @@ class _Log:
     def close_session(self, before: float = math.inf) -> None:
         """Note when the current run was last heard of, on a line above the line `before`."""
         above = (
-            (number, lines)
+            (number, text)
             for lines in reversed(self.recent)
-            for number in reversed(range(lines.first, lines.first + len(lines.shapes)))
+            for number, text, _ in reversed([*lines.each()])
             if self._session.begins <= number < before
         )
-        for number, lines in islice(above, BLOCK):
-            line = log_lines.parse_line(number, lines.text(number))
+        for number, text in islice(above, BLOCK):
+            line = log_lines.parse_line(number, _text(text))
             if line.time:
                 self._session.finished = (line.time, line.where)
                 return
@@ -294,7 +318,8 @@ class _Log:
             self._begin(line)
         if epoch != self._session.epoch:
             self._shapes.clear()
-        self._session.epoch, self._session.epoch_line = epoch, line.number
+        self._session.epoch = epoch
+        self._session.epoch_line = max(line.number, self._session.epoch_line)
         self._session.ended = False
 
     # --- metrics --------------------------------------------------------------------------------
@@ -392,7 +417,8 @@ class _Log:
 
     def _take_preamble(self, line: Line) -> None:
         lower = line.body.lower()
-        self._families |= {i for i, words in enumerate(_FAMILIES) if words.search(lower)}
+        unmet = (i for i in range(len(_FAMILIES)) if i not in self._families)
+        self._families |= {i for i in unmet if _FAMILIES[i].search(lower)}
         self._session.config = log_lines.settings_of(line.body) | self._session.config
         is_list = line.number <= self._listed_parameters
         if count := log_lines.parameters_of(line.body, is_list=is_list):
