@@ -16,9 +16,9 @@ from itertools import accumulate
 from engine.changes.rewriting import edited
 from engine.checks.source import UNKNOWN, Mention, mentions
 from engine.relinking.moves import Reference, Span
-from engine.relinking.python_written import Writes, in_literal
+from engine.relinking.python_written import Writes
 from engine.relinking.relink_text import Finder
-from engine.relinking.written import WRITTEN
+from engine.relinking.written import WRITTEN, in_text
 
 VARIABLE = "a variable is a part of it"
 IN_F_STRING = "stands in an f-string"
@@ -200,7 +200,8 @@ class _Source:
             return reference
         if node:
             reference = self.unless_written(reference, node)
-        if reference.new and in_literal(self.data, span, reference.start, reference.end):
+        start, end = reference.start - span[0], reference.end - span[0]
+        if reference.new and in_text(self.data[slice(*span)], start, end):
             return replace(reference, new=None, why=WRITTEN)
         if reference.new and isinstance(node, ast.JoinedStr):
             return replace(reference, new=None, why=f"{IN_F_STRING}; {reference.why}")
