@@ -44,7 +44,7 @@ def compile_once(self: Environment, source: Any, *where: Any, **how: Any) -> Any
     return compiled[key]
 
 
-Environment.compile = compile_once  # type: ignore[assignment, method-assign]
+Environment.compile = compile_once  # type: ignore[method-assign]
 
 
 def copy_of_template(folder: Path) -> Path:
@@ -54,7 +54,7 @@ def copy_of_template(folder: Path) -> Path:
     return folder
 
 
-def generate(template: Path, project: Path, ref: str | None = None, **answers: Any) -> Path:
+def generate(template: Path, project: Path, ref: Any = None, **answers: Any) -> Path:
     """Copy the template with these answers and no prompt or trust; return the project.
 
     `ref` is a version of the template, by default the newest.

@@ -10,17 +10,19 @@ import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from itertools import count
 from pathlib import Path
 
 import pytest
 
+import engine.project
 import purge
 import resume
 import undo
 from conventions_text import CONVENTIONS
 from engine.changes.apply import apply
+from engine.conventions import load
 from engine.plans.plan import Action, Plan, Verb
 from engine.project import Project, open_project
 from faults import CRASHES, Faults
@@ -64,8 +66,9 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Callable[[], Project]:
+def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Project]:
     """Gives the same project, in its first state, again and again."""
+    monkeypatch.setattr(engine.project, "load", cache(load))  # always the same
     pristine = tmp_path / "pristine"
     for name, content in {**FILES, "training/conventions.toml": CONVENTIONS.encode()}.items():
         (pristine / name).parent.mkdir(parents=True, exist_ok=True)
