@@ -152,9 +152,9 @@ def strike(faults: Faults, fresh: Callable[[], Project]) -> Strike:
         asked: tuple[str, ...] = (),
         least: int = 10,
     ) -> Iterator[Struck]:
+        original = tree(fresh().root)
         for number in count(1 + FAULTS.index(fault) % every, every):
             project = fresh()
-            original = tree(project.root)
             before(project)
             with faults.at(fault, number, project.root):
                 act(project)
@@ -170,9 +170,11 @@ def strike(faults: Faults, fresh: Callable[[], Project]) -> Strike:
 
 def lost(project: Project, without: tuple[str, ...] = ()) -> set[str]:
     """Return the original contents that are neither in a file nor in a whole archive."""
-    found = {entry[0] for entry in tree(project.root, without=()).values()}
-    for path in project.root.rglob("*.tar.gz"):
-        found |= set(_packed(path))
+    entries = tree(project.root, without=())
+    found = {content for content, _, _ in entries.values()}
+    for name in entries:
+        if name.endswith(".tar.gz"):
+            found |= set(_packed(project.root / name))
     wanted = {name: hashlib.sha256(data).hexdigest() for name, data in FILES.items()}
     return {name for name, digest in wanted.items() if digest not in found} - {*without}
 

@@ -3,6 +3,7 @@
 Usage: server.py SOCKET; it ends when its standard input is closed.
 """
 
+import atexit
 import gc
 import importlib
 import marshal
@@ -12,6 +13,7 @@ import runpy
 import select
 import socket
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -83,6 +85,20 @@ def script(caller: socket.socket) -> str:
     return str(words[0])
 
 
+def run(path: str) -> None:
+    """Run a script; once it exits, leave without taking down all that was imported."""
+    try:
+        runpy.run_path(path, run_name="__main__")
+    except SystemExit as end:
+        if not isinstance(end.code, int):
+            raise
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(end.code)
+
+
 if __name__ == "__main__":
     import_libraries()
-    runpy.run_path(script(serve(sys.argv[1])), run_name="__main__")
+    run(script(serve(sys.argv[1])))
