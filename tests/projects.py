@@ -41,11 +41,12 @@ def just(
 ) -> subprocess.CompletedProcess[str]:
     """Run a recipe as a user does and check its exit status; return what it printed."""
     ours = {k: v for k, v in os.environ.items() if k != "COLUMNS" and not k.endswith("_DIR")}
-    environ = {**ours, **GIT_ENVIRONMENT, **environ}
+    ours |= GIT_ENVIRONMENT
+    python = {"TRAINING_PYTHON": warm_python.interpreter(ours | environ)}
     done = subprocess.run(
         [JUST or "just", "-f", str(project / RECIPES), *words],
         cwd=cwd or project,
-        env={"TRAINING_PYTHON": warm_python.interpreter(environ), **environ},
+        env=ours | python | environ,
         check=False,
         capture_output=True,
         text=True,
