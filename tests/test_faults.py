@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import tarfile
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -66,10 +67,20 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
 
 
 @pytest.fixture
-def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Project]:
+def in_memory(tmp_path: Path) -> Iterator[Path]:
+    """A folder that is no disk's, where there is one: a thousand projects are made and deleted."""
+    if os.access("/dev/shm", os.W_OK):
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+            yield Path(folder)
+    else:
+        yield tmp_path
+
+
+@pytest.fixture
+def fresh(in_memory: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Project]:
     """Gives the same project, in its first state, again and again."""
     monkeypatch.setattr(engine.project, "load", cache(load))  # always the same
-    pristine = tmp_path / "pristine"
+    pristine = in_memory / "pristine"
     for name, content in {**FILES, "training/conventions.toml": CONVENTIONS.encode()}.items():
         (pristine / name).parent.mkdir(parents=True, exist_ok=True)
         (pristine / name).write_bytes(content)
@@ -80,7 +91,7 @@ def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Proje
         os.utime(path, ns=(OLD, OLD + number), follow_symlinks=False)
 
     def project() -> Project:
-        root = tmp_path / "project"
+        root = in_memory / "project"
         shutil.rmtree(root, ignore_errors=True)
         shutil.copytree(pristine, root, symlinks=True)
         return open_project(root, root / "training/conventions.toml", {})
