@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import engine  # noqa: F401 - before a recipe turns to the cache of whoever runs this
+from projects import just, legacy_project, twin
 from template_fixture import copy_of_template, generate
 from torch_writer import save
 
@@ -38,6 +39,20 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def project(generated: Path, tmp_path: Path) -> Path:
     """A project whose folder has a space in its name."""
     return Path(shutil.copytree(generated, tmp_path / "my project"))
+
+
+@pytest.fixture(scope="session")
+def legacy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository of the seed with the template copied into it; to be copied, not changed."""
+    return legacy_project(tmp_path_factory.mktemp("legacy"))
+
+
+@pytest.fixture(scope="session")
+def cleaned(legacy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same after a clean-up."""
+    project = twin(legacy, tmp_path_factory.mktemp("cleaned"))
+    just(project, "cleanup", "--apply")
+    return project
 
 
 @pytest.fixture

@@ -2,13 +2,12 @@
 
 import json
 import os
-import shutil
 import struct
 from functools import cache
 from pathlib import Path
 
 from engine.project import Project, open_project
-from projects import just
+from projects import just, twin
 from template_fixture import copy_of_template, generate
 
 NOW = "2025-07-25T12:00:00"
@@ -91,8 +90,3 @@ def flip(path: Path, offset: int) -> None:
     data[offset] ^= 1
     path.write_bytes(data)
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-
-
-def twin(project: Path, folder: Path) -> Path:
-    """Return a copy of a project to work on."""
-    return Path(shutil.copytree(project, folder / project.name, symlinks=True))

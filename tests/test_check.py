@@ -22,7 +22,7 @@ import check
 import torch_writer
 from engine.checks.source import Mention, mentions
 from engine.checks.subject import Violation
-from projects import changed, just, just_json, legacy_project, tree, twin
+from projects import changed, just, just_json, tree, twin
 from template_fixture import (
     GIT_ENVIRONMENT,
     JUST,
@@ -62,18 +62,6 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def project(generated: Path, tmp_path: Path) -> Path:
     return twin(generated, tmp_path)
-
-
-@pytest.fixture(scope="session")
-def legacy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return legacy_project(tmp_path_factory.mktemp("legacy"))
-
-
-@pytest.fixture(scope="session")
-def cleaned(legacy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    project = twin(legacy, tmp_path_factory.mktemp("cleaned"))
-    just(project, "cleanup", "--apply")
-    return project
 
 
 def checked(project: Path, *words: str) -> tuple[int, str, str]:

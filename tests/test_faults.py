@@ -7,20 +7,23 @@ import hashlib
 import os
 import shutil
 import tarfile
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from itertools import count
 from pathlib import Path
 
 import pytest
 
+import engine.project
 import purge
 import resume
 import undo
 from conventions_text import CONVENTIONS
 from engine.changes.apply import apply
+from engine.conventions import load
 from engine.plans.plan import Action, Plan, Verb
 from engine.project import Project, open_project
 from faults import CRASHES, Faults
@@ -64,9 +67,20 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Callable[[], Project]:
+def in_memory(tmp_path: Path) -> Iterator[Path]:
+    """A folder that is no disk's, where there is one: a thousand projects are made and deleted."""
+    if os.access("/dev/shm", os.W_OK):
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+            yield Path(folder)
+    else:
+        yield tmp_path
+
+
+@pytest.fixture
+def fresh(in_memory: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Project]:
     """Gives the same project, in its first state, again and again."""
-    pristine = tmp_path / "pristine"
+    monkeypatch.setattr(engine.project, "load", cache(load))  # always the same
+    pristine = in_memory / "pristine"
     for name, content in {**FILES, "training/conventions.toml": CONVENTIONS.encode()}.items():
         (pristine / name).parent.mkdir(parents=True, exist_ok=True)
         (pristine / name).write_bytes(content)
@@ -77,7 +91,7 @@ def fresh(tmp_path: Path) -> Callable[[], Project]:
         os.utime(path, ns=(OLD, OLD + number), follow_symlinks=False)
 
     def project() -> Project:
-        root = tmp_path / "project"
+        root = in_memory / "project"
         shutil.rmtree(root, ignore_errors=True)
         shutil.copytree(pristine, root, symlinks=True)
         return open_project(root, root / "training/conventions.toml", {})
@@ -149,9 +163,9 @@ def strike(faults: Faults, fresh: Callable[[], Project]) -> Strike:
         asked: tuple[str, ...] = (),
         least: int = 10,
     ) -> Iterator[Struck]:
+        original = tree(fresh().root)
         for number in count(1 + FAULTS.index(fault) % every, every):
             project = fresh()
-            original = tree(project.root)
             before(project)
             with faults.at(fault, number, project.root):
                 act(project)
@@ -167,9 +181,11 @@ def strike(faults: Faults, fresh: Callable[[], Project]) -> Strike:
 
 def lost(project: Project, without: tuple[str, ...] = ()) -> set[str]:
     """Return the original contents that are neither in a file nor in a whole archive."""
-    found = {entry[0] for entry in tree(project.root, without=()).values()}
-    for path in project.root.rglob("*.tar.gz"):
-        found |= set(_packed(path))
+    entries = tree(project.root, without=())
+    found = {content for content, _, _ in entries.values()}
+    for name in entries:
+        if name.endswith(".tar.gz"):
+            found |= set(_packed(project.root / name))
     wanted = {name: hashlib.sha256(data).hexdigest() for name, data in FILES.items()}
     return {name for name, digest in wanted.items() if digest not in found} - {*without}
 

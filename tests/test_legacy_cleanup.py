@@ -17,7 +17,7 @@ from engine.plans.cleanup_plan import Options, cleanup
 from engine.project import open_project
 from engine.recognition import findings
 from legacy_tree import EXPECTED
-from projects import changed, contents, just, just_json, legacy_project, tree, twin
+from projects import changed, contents, just, just_json, tree, twin
 
 PYTORCH = "model_weights/pat/pytorch/"
 BEST = PYTORCH + "pat_conv_l_simple_best.pth"
@@ -27,18 +27,6 @@ CANONICAL_LOG = "training/logs/pat_conv_l_v0.5929_20250725.log"
 ARCHIVED = "training/experiments/archived/"
 OLD_LOGS = ARCHIVED + "logs_before_20250725.tar.gz"
 CHECKPOINT = re.compile(r"\.(pth|pt|h5)$")
-
-
-@pytest.fixture(scope="session")
-def legacy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return legacy_project(tmp_path_factory.mktemp("legacy"))
-
-
-@pytest.fixture(scope="session")
-def cleaned(legacy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    project = twin(legacy, tmp_path_factory.mktemp("cleaned"))
-    just(project, "cleanup", "--apply")
-    return project
 
 
 @pytest.fixture

@@ -65,8 +65,9 @@ def test_checkpoints_among_data_are_named_as_not_looked_for(write: Write, tmp_pa
     """Some programs write their runs to a folder that is called so."""
     write("data/exp/exp_s0/model.pt", BARE)
     write("data/exp/exp_s1/model.pt", BARE)
+    write("data/exp/exp_s2/model.th", BARE)
     assert planned(tmp_path).notes == (
-        "data/exp/exp_s0/model.pt and 1 more: left alone, as data sets; checkpoints there are not "
+        "data/exp/exp_s0/model.pt and 2 more: left alone, as data sets; checkpoints there are not "
         "looked for",
         "no checkpoints, logs or results of a training lie out of place",
     )

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 import torch_writer
 from engine.readers import read
+from engine.readers.pickle_values import MAX_OPCODES
 from engine.recognition.evidence import Reading
 from torch_writer import Global, NumpyScalar, Tensor
 
@@ -252,9 +253,9 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "hash": _hash_bomb,
     "nested key": _nested_key,
     "shared lists": _doubled_lists,
-    "deep nesting": lambda: b"\x80\x02" + b"]" * 900_000 + b"a" * 899_999 + b".",
-    "deep tuples": lambda: b"\x80\x02)" + b"\x85" * 1_000_000 + b".",
-    "many steps": lambda: b"\x80\x02" + b"N0" * 3_000_000 + b"N.",
+    "deep nesting": lambda: b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b".",
+    "deep tuples": lambda: b"\x80\x02)" + b"\x85" * 100_000 + b".",
+    "many steps": lambda: b"\x80\x02" + b"N0" * MAX_OPCODES + b"N.",
     "huge integer": lambda: (
         b"\x80\x02\x8b" + struct.pack("<i", 30_000_000) + b"\x7f" * 30_000_000 + b"."
     ),
@@ -264,7 +265,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
         + struct.pack("<Q", 5_000_000)
         + b"m" * 5_000_000
         + b"\x94"
-        + b"h\x00h\x00\x93" * 300_000
+        + b"h\x00h\x00\x93" * 100_000
         + b"."
     ),
     "memo index": lambda: b"\x80\x02N" + b"r\xff\xff\xff\xff" * 1000 + b".",
@@ -281,7 +282,10 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_is_bounded_in_time(tmp_path: Path, name: str) -> None:
-    """What would hang or exhaust an unpickler takes seconds at the most, and raises nothing."""
+    """What would hang or exhaust an unpickler takes seconds at the most, and raises nothing.
+
+    What never comes to an end is given up, and says why.
+    """
     data = BOMBS[name]()
     with zipfile.ZipFile(tmp_path / "b.pt", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         archive.writestr("archive/data.pkl", data)
@@ -290,6 +294,8 @@ def test_a_bomb_is_bounded_in_time(tmp_path: Path, name: str) -> None:
     for path in (tmp_path / "b.pt", tmp_path / "c.pt"):
         reading = read(path, path.name)
         assert reading is None or reading.role in ("unreadable", "model", "config")
+        if name == "many steps":
+            assert reading and (reading.problem or "").startswith("too complex: too many steps")
     assert time.process_time() - start < 20
 
 
@@ -298,6 +304,7 @@ import resource, sys
 resource.setrlimit(resource.RLIMIT_AS, (900 << 20, 900 << 20))
 from pathlib import Path
 from engine.readers import read
+from engine.readers.pickle_values import MAX_OPCODES
 for name in sys.argv[1:]:
     print(read(Path(name), name).role)
 """
@@ -306,8 +313,8 @@ for name in sys.argv[1:]:
 @pytest.mark.skipif(sys.platform != "linux", reason="address space limits are Linux's")
 def test_memory_stays_bounded(tmp_path: Path) -> None:
     """A zip bomb, copied texts and a sparse 3 GB file are read within 900 MB of address space."""
-    with zipfile.ZipFile(tmp_path / "zip.pt", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("archive/data.pkl", bytes(300 << 20))
+    with zipfile.ZipFile(tmp_path / "zip.pt", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as bomb:
+        bomb.writestr("archive/data.pkl", bytes(300 << 20))
     (tmp_path / "text.pt").write_bytes(BOMBS["long text again and again"]())
     torch_writer.save(tmp_path / "big.pt", {"w.weight": Tensor((3, 3))}, legacy=True)
     with (tmp_path / "big.pt").open("r+b") as file:
@@ -367,10 +374,3 @@ def test_arbitrary_pickles_never_raise(tmp_path: Path, body: bytes) -> None:
         archive.writestr("archive/data.pkl", b"\x80\x02" + body)
     reading = read(tmp_path / "m.pt", "m.pt")
     assert reading is None or (reading.role == "unreadable") == bool(reading.problem)
-
-
-def test_too_many_steps_are_said_to_be_too_complex(tmp_path: Path) -> None:
-    """A pickle that never comes to an end is given up, and says why."""
-    (tmp_path / "m.pt").write_bytes(BOMBS["many steps"]())
-    reading = read(tmp_path / "m.pt", "m.pt")
-    assert reading and (reading.problem or "").startswith("too complex: too many steps")

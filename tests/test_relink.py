@@ -175,7 +175,7 @@ WRITING = [
         for call in (
             *("write_bytes(b'')", "write_text('')", "unlink()", "touch()", "rename('x')"),
             *("replace('x')", "open('w')", "open(mode='a')", "parent.mkdir()"),
-            "resolve().write_text('')",
+            *("resolve().write_text('')", "removedirs()"),
         )
     ),
     "(Path('models') / 'best.pth').write_bytes(b'')",

@@ -15,8 +15,8 @@ from engine.archives.remote import Remote, listable, remotes
 from engine.changes.apply import apply
 from engine.changes.steps import Steps
 from engine.errors import RemoteError, UserError
-from packed_project import ARCHIVED, MESS, NOTES, ONE, WEIGHTS, flip, opened, packed, twin
-from projects import Tree, changed, just, just_json, tree
+from packed_project import ARCHIVED, MESS, NOTES, ONE, WEIGHTS, flip, opened, packed
+from projects import Tree, changed, just, just_json, tree, twin
 from s3_store import Store, s3_store
 
 pytestmark = pytest.mark.skipif(

@@ -30,11 +30,10 @@ from packed_project import (
     flip,
     opened,
     packed,
-    twin,
     untidy,
     weights,
 )
-from projects import changed, just, just_json, tree
+from projects import changed, just, just_json, tree, twin
 
 NAME = "2025-01-01_pat_conv_l_one"
 WHOLE = {WEIGHTS, f"{ONE}/results.json", NOTES, LINK, LOG}

@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,7 @@ from template_fixture import (
     update,
 )
 
+PARTS = ("copier.yml", "migrations", "template")  # all that a project is made from
 CONVENTIONS = "training/conventions.toml"
 SUMMARY = 'summary = "{model_type}_v{metric}_summary.md"'
 ANSWERS: dict[str, object] = {"model_types": ["net"]}
@@ -187,29 +190,48 @@ def released() -> list[str]:
     return [*git(REPOSITORY, "tag", "--list", "v*").split(), "HEAD"]
 
 
+@pytest.fixture(scope="module")
+def template_since(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Gives the template with two tags: what a version of this repository holds, and what is here.
+
+    Copier clones it again and again, so that it has no more in it than the template.
+    """
+
+    @cache
+    def make(version: str) -> Path:
+        folder = tmp_path_factory.mktemp("since")
+        clone, template = folder / "clone", folder / "template"
+        git(folder, "clone", "--quiet", "--no-local", "--no-checkout", str(REPOSITORY), str(clone))
+        template.mkdir()
+        parts = [part for part in PARTS if git(clone, "ls-tree", version, part)]
+        git(clone, f"--work-tree={template}", "checkout", "--quiet", version, "--", *parts)
+        commit_all(template, "v0.0.1")
+        shutil.rmtree(template / "template")
+        shutil.copytree(REPOSITORY / "template", template / "template", ignore=CACHES)
+        shutil.copy(REPOSITORY / "copier.yml", template)
+        make_files(template, {"RELEASED": ""})  # so that there is something to commit
+        commit_all(template, "v999.0.0")
+        return template
+
+    return make
+
+
 @pytest.mark.parametrize("answers", ANSWER_SETS)
 @pytest.mark.parametrize("version", released())
 def test_every_released_version_can_be_updated_to_this_one(
-    version: str, answers: dict[str, object], tmp_path: Path
+    version: str,
+    answers: dict[str, object],
+    tmp_path: Path,
+    template_since: Callable[[str], Path],
 ) -> None:
     """From each tag, and the last commit, to what is here now: it equals a fresh copy.
 
     What its owner wrote sets it apart, and the starters, which are theirs once written.
     """
-    template = tmp_path / "template"
-    git(tmp_path, "clone", "--quiet", "--no-local", str(REPOSITORY), str(template))
-    for tag in git(template, "tag", "--list").split():
-        git(template, "tag", "--delete", tag)
-    git(template, "checkout", "--quiet", "-B", "test", version if version != "HEAD" else "HEAD")
-    git(template, "tag", "v0.0.1")
-    project = generate(template, tmp_path / "old/project", **answers)
+    template = template_since(version)
+    project = generate(template, tmp_path / "old/project", ref="v0.0.1", **answers)
     make_files(project, THEIRS | OUTPUTS)
     commit_all(project)
-    shutil.rmtree(template / "template")
-    shutil.copytree(REPOSITORY / "template", template / "template", ignore=CACHES)
-    shutil.copy(REPOSITORY / "copier.yml", template)
-    make_files(template, {"RELEASED": ""})  # so that there is something to commit
-    commit_all(template, "v999.0.0")
     outputs = {name: tree(project, without=(".git",))[name] for name in (*OUTPUTS, *THEIRS, ".env")}
     update(project)
     after = tree(project, without=(".git",))

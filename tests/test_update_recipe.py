@@ -54,26 +54,23 @@ def test_it_tells_what_is_new_and_changes_nothing(project: Path) -> None:
     assert not changed(before, tree(project, without=()))
 
 
-def test_it_updates_and_checks_and_then_has_the_newest(project: Path) -> None:
-    """--apply brings the new conventions, says what no longer follows them; then none is newer."""
-    make_files(project, {"training/results/net_v0.5929_summary.md": "# x\n"})
+def test_an_update_is_checked_and_followed(project: Path) -> None:
+    """--apply brings the new conventions, and says what no longer follows them; then none is newer.
+
+    Cleanup renames the model's summary, and all is in order.
+    """
+    train(project, "2025-07-25_net_first", [0.51, 0.5929])
+    just(project, "promote", "2025-07-25_net_first")
+    old, lone = (f"training/results/net_v{value}_summary.md" for value in ("0.5929", "0.4000"))
+    make_files(project, {lone: "# x\n"})
     commit_all(project)
     done = just(project, "update", "--apply", PATH=WITH_COPIER)
     assert "{metric}_notes.md" in (project / "training/conventions.toml").read_text()
-    assert "training/results/net_v0.5929_summary.md:1: " in done.stdout
+    assert f"{lone}:1: " in done.stdout
+    assert f"{old}:1: changed: " in done.stdout
+    (project / lone).unlink()
     commit_all(project)
     assert "is the newest version" in just(project, "update", PATH=WITH_COPIER).stdout
-
-
-def test_a_convention_that_came_with_an_update_is_followed(project: Path) -> None:
-    """After the update check names the model's summary; cleanup renames it, and all is in order."""
-    train(project, "2025-07-25_net_first", [0.51, 0.5929])
-    just(project, "promote", "2025-07-25_net_first")
-    commit_all(project)
-    done = just(project, "update", "--apply", PATH=WITH_COPIER)
-    old = "training/results/net_v0.5929_summary.md"
-    assert f"{old}:1: changed: " in done.stdout
-    commit_all(project)
     just(project, "cleanup", "--apply")
     assert (project / "training/results/net_0.5929_notes.md").is_file()
     assert not (project / old).exists()

@@ -22,9 +22,8 @@ from packed_project import (
     flip,
     opened,
     packed,
-    twin,
 )
-from projects import changed, just, just_json, tree
+from projects import changed, just, just_json, tree, twin
 
 NAME = "2025-01-01_pat_conv_l_one"
 WHEN = "2025-08-01T10:00:00"

@@ -27,11 +27,10 @@ from packed_project import (
     archive_of,
     opened,
     packed,
-    twin,
     untidy,
     weights,
 )
-from projects import changed, just, just_json, tree
+from projects import changed, just, just_json, tree, twin
 
 NAME = "2025-01-01_pat_conv_l_one"
 

@@ -46,10 +46,19 @@ def mentions(source: bytes) -> tuple[Mention, ...]:
     Names that are bound once are followed. Raises SyntaxError, ValueError, RecursionError or
     MemoryError for what Python cannot read either.
     """
+    return mentioned(parsed(source))
+
+
+def mentioned(tree: ast.AST) -> tuple[Mention, ...]:
+    """Return the same of a source that is parsed."""
+    return tuple(_Module(tree).mentions(tree))
+
+
+def parsed(source: bytes) -> ast.Module:
+    """Return the tree of a source; raises what `mentions` does."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the source, about which nobody asked
-        tree = ast.parse(source)
-    return tuple(_Module(tree).mentions(tree))
+        return ast.parse(source)
 
 
 class _Module:

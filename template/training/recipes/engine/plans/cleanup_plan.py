@@ -11,6 +11,7 @@ from engine.plans.destinations import UNKNOWN, Destinations
 from engine.plans.new_papers import written
 from engine.plans.plan import Action, Plan, Verb, emptied, writing
 from engine.project import Project
+from engine.readers import NEURAL
 from engine.readers.file_name import read_name
 from engine.recognition import identity, metrics, origins
 from engine.recognition.attribution import Checkpoint
@@ -21,8 +22,6 @@ from engine.recognition.scan import Inventory
 from engine.recognition.selection import Group, groups
 from engine.reports.curves import ways
 from engine.reports.descriptions import describe, epochs, for_papers
-
-NEURAL = (".pt", ".pth", ".pth.tar", ".ckpt", ".safetensors", ".keras")
 
 
 @dataclass(frozen=True)
@@ -355,7 +354,7 @@ class _Planner:
         data = sorted(
             entry.path
             for entry in self.mess.inventory.entries.values()
-            if entry.zone == "data sets" and entry.path.lower().endswith(NEURAL)
+            if entry.zone == "data sets" and entry.path.lower().endswith((*NEURAL, ".keras"))
         )
         if data:
             more = f" and {len(data) - 1} more" if data[1:] else ""

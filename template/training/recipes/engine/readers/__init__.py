@@ -37,7 +37,8 @@ class Row(NamedTuple):
         return name.endswith(self.suffixes) or self.part in name
 
 
-WEIGHTS = (".pt", ".pth", ".th", ".ckpt", ".pth.tar", ".pt.tar", ".safetensors", ".h5", ".hdf5")
+NEURAL = (".pt", ".pth", ".th", ".ckpt", ".pth.tar", ".pt.tar", ".safetensors")
+WEIGHTS = (*NEURAL, ".h5", ".hdf5")  # which data sets are called as well
 PICKLES = (".pkl", ".pickle", ".joblib", ".sav")
 TABLE_HEAD = re.compile(rb"[^\t\n\d]+(?:\t[^\t\nA-Za-z]*[A-Za-z][^\t\n]*){2,}\t?\r?\n[\d.]+\t")
 _CELL = rb"(?:[-+.\deE ]+|nan|inf|NaN|NA)?"  # a number, or what stands where there is none

@@ -9,10 +9,6 @@ from engine.relinking.written import in_text, says_writing, words_of
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _COPYING = frozenset("copy copy2 copyfile copytree copymode copystat link symlink".split())
-_METHODS = frozenset(
-    "write_text write_bytes write unlink touch rename replace mkdir rmdir symlink_to hardlink_to "
-    "remove rmtree makedirs move move_into".split()
-)
 _MODE = re.compile(r"[rwaxbtU+]{1,4}(?:[:|]\w*)?")
 _PASSING = re.compile(
     r"\w*path|\w*file|\w*dir|join|str|parent|resolve|absolute|expand\w*|format|\w*strip|\w*glob"
@@ -42,10 +38,9 @@ class Writes:
         self._local: dict[ast.AST, set[str]] = defaultdict(set)
         self._asked: set[ast.AST] = set()
         self._never: set[ast.AST] = set()  # what was followed to all its ends
-        for node in ast.walk(tree):
-            self._parents.update(dict.fromkeys(ast.iter_child_nodes(node), node))
-        for node in self._parents:
+        for node in ast.walk(tree):  # from outside in: what is around a node is known by then
             self._note(node)
+            self._parents.update(dict.fromkeys(ast.iter_child_nodes(node), node))
 
     def to(self, node: ast.AST) -> bool:
         """Return whether what an expression names may be written to, moved or deleted."""
@@ -131,14 +126,20 @@ class Writes:
                 return self._accessed(parent)
             case ast.arguments():
                 return self._default(parent, node)
-            case ast.For(target=target) | ast.AsyncFor(target=target):
+            case ast.Assign(targets=targets):
+                return any(map(self._bound, targets))
+            case (
+                ast.AnnAssign(target=target)
+                | ast.AugAssign(target=target)
+                | ast.For(target=target)
+                | ast.AsyncFor(target=target)
+                | ast.comprehension(target=target)
+            ):
                 return self._bound(target)
-            case ast.comprehension(target=target):
-                return self._bound(target)
+            case ast.Return():
+                return self._returned(self._function(parent))
             case ast.expr():
                 return self._inside(parent, node)
-            case ast.stmt():
-                return self._stated(parent, node)
         return False
 
     def _inside(self, parent: ast.expr, node: ast.AST) -> bool:
@@ -151,23 +152,14 @@ class Writes:
                 return True
             case ast.Dict(keys=keys, values=values) if node in values:
                 key = keys[values.index(node)]
-                return _says(key) or self._flows(parent)
+                return says_writing(_text(key)) or self._flows(parent)
             case ast.List(elts=parts) | ast.Tuple(elts=parts) if _is_command(parts, node):
                 return True
         return self._flows(parent)
 
-    def _stated(self, parent: ast.stmt, node: ast.AST) -> bool:
-        match parent:
-            case ast.Assign(targets=targets):
-                return any(self._bound(target) for target in targets)
-            case ast.AnnAssign(target=target) | ast.AugAssign(target=target):
-                return self._bound(target)
-            case ast.Return():
-                function = self._function(parent)
-                return isinstance(function, ast.FunctionDef) and self._returned(function)
-        return False
-
-    def _returned(self, function: ast.FunctionDef) -> bool:
+    def _returned(self, function: ast.AST) -> bool:
+        if not isinstance(function, ast.FunctionDef):
+            return False
         if says_writing(function.name) or function.name in self._elsewhere:
             return True
         for use in (*self._names[function.name], *self._attributes[function.name]):
@@ -185,9 +177,7 @@ class Writes:
             return False
         if name in _COPYING:
             return argument is not (call.args[0] if call.args else None) and keyword != "src"
-        if says_writing(name) and not self._is_container(call):
-            return True
-        if says_writing(keyword) or _opens_for_writing(call, argument):
+        if _writes(call, argument) or says_writing(keyword):
             return True
         return (
             self._declares(call, argument, name)
@@ -195,27 +185,19 @@ class Writes:
             or (_passes(name) and self._flows(call))
         )
 
-    def _is_container(self, call: ast.Call) -> bool:
-        return isinstance(call.func, ast.Attribute) and call.func.attr in _CHANGING
-
     def _declares(self, call: ast.Call, argument: ast.AST, name: str) -> bool:
         """Return whether a default is of an option that is written to."""
         if name not in _DECLARING:
             return False
         values = [*call.args, *(k.value for k in call.keywords if k.arg in ("dest", "name"))]
-        options = [
-            value.value.lstrip("-").replace("-", "_")
-            for value in values
-            if value is not argument
-            and isinstance(value, ast.Constant)
-            and isinstance(value.value, str)
-        ]
+        texts = [_text(value) for value in values if value is not argument]
+        options = [text.lstrip("-").replace("-", "_") for text in texts if text]
         return any(says_writing(option) or self._named(option) for option in options)
 
     def _given(self, call: ast.Call, argument: ast.AST, keyword: str, name: str) -> bool:
         """Return whether a function of the module, or what keeps an argument, writes to it."""
-        if self._is_container(call) and isinstance(call.func, ast.Attribute):
-            return self._bound(call.func.value)
+        if container := _container(call):
+            return self._bound(container)
         if keyword and not _READING.fullmatch(name) and self._named(keyword):
             return True
         for function in self._functions.get(name, ()):
@@ -237,9 +219,7 @@ class Writes:
         call, name = self._parents[attribute], attribute.attr
         if not (isinstance(call, ast.Call) and call.func is attribute):
             return self._flows(attribute)
-        if name in _METHODS or _opens_for_writing(call, attribute):
-            return True
-        return _passes(name) and self._flows(call)
+        return _writes(call, attribute) or (_passes(name) and self._flows(call))
 
     def _default(self, arguments: ast.arguments, node: ast.AST) -> bool:
         plain = [*arguments.posonlyargs, *arguments.args]
@@ -271,18 +251,12 @@ class Writes:
             case ast.Attribute(attr=name):
                 return says_writing(name) or self._named(name)
             case ast.Subscript(value=value, slice=key):
-                return _says(key) or self._bound(value)
+                return says_writing(_text(key)) or self._bound(value)
             case ast.Tuple(elts=parts) | ast.List(elts=parts):
-                return any(self._bound(part) for part in parts)
+                return any(map(self._bound, parts))
             case ast.Starred(value=value):
                 return self._bound(value)
         return False
-
-
-def in_literal(data: bytes, span: tuple[int, int], start: int, end: int) -> bool:
-    """Return whether a path inside a text or a comment is written by the command around it."""
-    inner = data[slice(*span)]
-    return in_text(inner, start - span[0], end - span[0])
 
 
 def _last(function: ast.expr) -> str:
@@ -314,8 +288,9 @@ def _is_own(attribute: ast.Attribute) -> bool:
     return isinstance(attribute.value, ast.Name) and attribute.value.id in ("self", "cls")
 
 
-def _says(key: ast.expr | None) -> bool:
-    return isinstance(key, ast.Constant) and isinstance(key.value, str) and says_writing(key.value)
+def _text(node: ast.AST | None) -> str:
+    """Return the text that an expression is, empty for any other."""
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 def _is_command(parts: list[ast.expr], node: ast.AST) -> bool:
@@ -328,18 +303,26 @@ def _is_command(parts: list[ast.expr], node: ast.AST) -> bool:
     return place > 0 and in_text(before + b" P " + after, len(before) + 1, len(before) + 2)
 
 
-def _opens_for_writing(call: ast.Call, named: ast.AST) -> bool:
-    """Return whether a call has a mode that writes, or one that is not known."""
+def _container(call: ast.Call) -> ast.expr | None:
+    """Return what a call puts its arguments into."""
+    match call.func:
+        case ast.Attribute(value=value, attr=name) if name in _CHANGING:
+            return value
+    return None
+
+
+def _writes(call: ast.Call, named: ast.AST) -> bool:
+    """Return whether a call writes to what it is given, by its name or by a mode.
+
+    A mode that is not known counts as one that writes.
+    """
+    if says_writing(_last(call.func)) and not _container(call):
+        return True
     modes = [k.value for k in call.keywords if k.arg in ("mode", "flags")]
     others = [argument for argument in call.args if argument is not named]
     if _last(call.func) == "open":
         modes += others[:1]
         if any(not isinstance(mode, ast.Constant) for mode in modes):
             return True
-    return any(
-        isinstance(mode, ast.Constant)
-        and isinstance(mode.value, str)
-        and _MODE.fullmatch(mode.value) is not None
-        and not {*"wax+"}.isdisjoint(mode.value)
-        for mode in [*modes, *others]
-    )
+    texts = map(_text, [*modes, *others])
+    return any(_MODE.fullmatch(text) and not {*"wax+"}.isdisjoint(text) for text in texts)

@@ -6,19 +6,19 @@ What the program may write to is left as it is, and so is what stands in an f-st
 import ast
 import io
 import tokenize
-import warnings
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 from itertools import accumulate
 
 from engine.changes.rewriting import edited
-from engine.checks.source import UNKNOWN, Mention, mentions
+from engine.checks.source import UNKNOWN, Mention, mentioned, parsed
 from engine.relinking.moves import Reference, Span
-from engine.relinking.python_written import Writes, in_literal
+from engine.relinking.python_written import Writes
 from engine.relinking.relink_text import Finder
-from engine.relinking.written import WRITTEN
+from engine.relinking.written import WRITTEN, in_text
 
 VARIABLE = "a variable is a part of it"
 IN_F_STRING = "stands in an f-string"
@@ -36,7 +36,7 @@ def find(data: bytes, folder: str, finder: Finder) -> list[Reference]:
     if (encoding := tokenize.detect_encoding(io.BytesIO(data).readline)[0]) != "utf-8":
         raise ValueError(f"is in {encoding}, not UTF-8")
     tree = parsed(data)
-    source = _Source(data, Writes(tree, finder.elsewhere))
+    source = _Source(data, tree, finder.elsewhere)
     joined = [(node, source.joined(node)) for node in _outermost(tree)]
     known = [
         source.unless_written(r, node) for node, p in joined if (r := _refer(p, folder, finder))
@@ -44,14 +44,14 @@ def find(data: bytes, folder: str, finder: Finder) -> list[Reference]:
     inside = [(r.start, r.end) for r in known]
     inside += [source.span(part) for node, _ in joined for part in _texts(node)]
     plain = [r for r in finder.find(data, folder) if not _in(inside, r.start)]
-    named = mentions(data)
+    named = mentioned(tree)
     written = {(m.line, m.path) for m in named if m.written}
     references = [
         replace(r, new=None, why=WRITTEN) if (source.line(r.start), r.old) in written else r
         for r in (
-            *source.plain(plain, tree),
+            *(source.plain(plain) if plain else ()),
             *known,
-            *source.in_f_strings(tree, folder, finder),
+            *source.in_f_strings(folder, finder),
             *source.unknown(named, finder),
         )
     ]
@@ -69,17 +69,12 @@ def written_names(data: bytes, all_names: bool = False) -> frozenset[str]:
         return frozenset()
 
 
-def parsed(data: bytes) -> ast.Module:
-    """Return the tree of a source. Raises SyntaxError or ValueError if it is none."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the source, about which nobody asked
-        return ast.parse(data)
-
-
 def _readable(data: bytes, references: list[Reference]) -> list[Reference]:
     """Return the references, none of them rewritten if the file would not be Python any more."""
+    edits = [(r.start, r.end, r.new) for r in references if r.new is not None]
     try:
-        parsed(edited(data, [(r.start, r.end, r.new) for r in references if r.new is not None]))
+        if edits:
+            parsed(edited(data, edits))
     except (SyntaxError, ValueError):
         return [r if r.new is None else replace(r, new=None, why=UNREADABLE) for r in references]
     return references
@@ -163,11 +158,12 @@ def _text(part: ast.expr) -> str:
 
 
 class _Source:
-    """Bytes of a source file, and where its nodes lie in it."""
+    """Bytes and tree of a source file, and where its nodes lie in it."""
 
-    def __init__(self, data: bytes, writes: Writes) -> None:
+    def __init__(self, data: bytes, tree: ast.AST, elsewhere: frozenset[str]) -> None:
         self.data = data
-        self._writes = writes
+        self._tree = tree
+        self._elsewhere = elsewhere
         self._lines = [0, *accumulate(map(len, data.splitlines(keepends=True)))]
 
     def span(self, node: ast.expr) -> tuple[int, int]:
@@ -180,16 +176,21 @@ class _Source:
         """Return the line on which a byte stands, from 1."""
         return self.data.count(b"\n", 0, place) + 1
 
+    @cached_property
+    def _writes(self) -> Writes:
+        """Where the source writes; few sources name anything for which that has to be known."""
+        return Writes(self._tree, self._elsewhere)
+
     def unless_written(self, reference: Reference, node: ast.expr) -> Reference:
         """Return a reference, not to be rewritten if the program may write there."""
         if reference.new is not None and self._writes.to(node):
             return replace(reference, new=None, why=WRITTEN)
         return reference
 
-    def plain(self, found: Iterable[Reference], tree: ast.AST) -> Iterator[Reference]:
+    def plain(self, found: Iterable[Reference]) -> Iterator[Reference]:
         """Yield the references that stand in texts and comments."""
         texts: list[tuple[Span, ast.expr | None]] = [(span, None) for span in self.comments()]
-        texts += [(self.span(node), node) for node in _strings(tree)]
+        texts += [(self.span(node), node) for node in _strings(self._tree)]
         for reference in found:
             for span, node in texts:
                 if span[0] <= reference.start < span[1]:
@@ -200,7 +201,8 @@ class _Source:
             return reference
         if node:
             reference = self.unless_written(reference, node)
-        if reference.new and in_literal(self.data, span, reference.start, reference.end):
+        start, end = reference.start - span[0], reference.end - span[0]
+        if reference.new and in_text(self.data[slice(*span)], start, end):
             return replace(reference, new=None, why=WRITTEN)
         if reference.new and isinstance(node, ast.JoinedStr):
             return replace(reference, new=None, why=f"{IN_F_STRING}; {reference.why}")
@@ -222,9 +224,9 @@ class _Source:
         why = "" if form else "is joined in a way that is not rewritten"
         return Reference(*self.span(node), old, form, why)
 
-    def in_f_strings(self, tree: ast.AST, folder: str, finder: Finder) -> Iterator[Reference]:
+    def in_f_strings(self, folder: str, finder: Finder) -> Iterator[Reference]:
         """Yield the paths that are joined inside f-strings, where nothing is rewritten."""
-        for text in (node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)):
+        for text in (node for node in ast.walk(self._tree) if isinstance(node, ast.JoinedStr)):
             for value in text.values:
                 for node in _outermost(value):
                     is_joined = len(_parts(node) or ()) > 1  # or it is found as a text
