@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -152,6 +153,9 @@ class _Undo:
             folder = self.root / path
             if folder.is_dir():
                 self._give_back(folder, path, owner)
+                status = folder.stat()
+                if (stat.S_IMODE(status.st_mode), status.st_mtime_ns) == (mode, mtime_ns):
+                    continue
                 try:
                     folder.chmod(mode)
                     os.utime(folder, ns=(mtime_ns, mtime_ns))
