@@ -62,6 +62,7 @@ def apply(
     """Carry out a plan as a new run. Raises UserError before anything is changed, and OSError."""
     states = preflight.folder_states(project, wanted)
     preflight.refuse_merge(project.root)
+    preflight.refuse_unwritable(project, wanted)
     preflight.refuse_full_disk(preflight.space(project, wanted, purge_as_you_go))
     home = project.root / project.folders.history
     with project_lock(home):

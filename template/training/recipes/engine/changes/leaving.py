@@ -6,6 +6,7 @@ import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from engine.changes import disk
 from engine.changes.file_flags import is_protected
 from engine.changes.journal import Record
 from engine.changes.steps import Steps
@@ -86,7 +87,7 @@ class Leaving:
     def _room(self, folder: str) -> int | None:
         """Return how long the name of a file in a folder may be, in bytes; None if it must stay."""
         place = self.steps.place(folder)
-        if not os.access(place, os.W_OK | os.X_OK) or is_protected(place):
+        if not disk.may_change(place) or is_protected(place):
             return None
         waiting = self.steps.place(self.steps.quarantine_path(f"{folder}/" if folder else ""))
         return LONGEST_PATH - 1 - len(os.fsencode(waiting))

@@ -66,6 +66,24 @@ def refuse_no_folders(root: Path, names: Iterable[str]) -> None:
             raise UserError(f"{folder}: is a link or a file, not a folder; move it away")
 
 
+def refuse_unwritable(project: Project, wanted: Plan, *, only_outside: bool = False) -> None:
+    """Raise UserError if a folder in which the plan makes something may not be written to.
+
+    With `only_outside` of no folder in the project: who may only read that may see a plan of it.
+    """
+    going = {action.src for action in wanted.actions}  # those are left alone one by one
+    names = {path.rpartition("/")[0] for path in made(wanted) if path not in going}
+    names.add(project.folders.history)
+    for folder in sorted({disk.existing(project.root / name) for name in names}):
+        if only_outside and folder.is_relative_to(project.root):
+            continue
+        if not disk.may_change(folder):
+            raise UserError(
+                f"{folder}: may not be written to, and something is to be made in it; "
+                "see to its permissions, or name another folder in .env"
+            )
+
+
 def made(wanted: Plan) -> Iterator[str]:
     """Yield each file that the plan makes, with those that come with an archive."""
     archives: set[str] = set()
