@@ -13,10 +13,11 @@ import purge
 import resume
 import undo
 from conftest import NOBODY
-from engine.changes import disk
+from engine.changes import disk, history
 from engine.changes.leaving import Leaving
 from engine.changes.lock import project_lock
 from engine.changes.packing import Packing
+from packed_project import opened
 from place import Place
 from projects import changed, tree
 
@@ -78,6 +79,39 @@ def test_a_dry_run_changes_nothing(interrupted: Place) -> None:
         status, said = interrupted.run(main, "--dry-run")
         assert (status, "interrupted" in said) == (0, True)
     assert not interrupted.changed()
+    assert interrupted.run(resume.main)[0] == 0
+
+
+@pytest.mark.parametrize("purged", [False, True])
+def test_a_dry_run_of_undo_tells_what_undo_does(
+    purged: bool, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not what was planned: a run was left alone."""
+    room = Leaving._room
+    monkeypatch.setattr(
+        Leaving, "_room", lambda self, folder: None if folder == "runs/two" else room(self, folder)
+    )
+    place.weights("runs/two/best.pt", 0.5)
+    place.settle()
+    assert place.run(cleanup.main, "--apply")[0] == 1
+    if purged:
+        place.run(purge.main, "--apply")
+    totals = json.loads(place.run(undo.main, "--dry-run", "--json")[1])["totals"]
+    shown = place.run(undo.main, "--dry-run")[1]
+    said = place.run(undo.main)[1]
+    back, gone = totals["back"]["files"], totals["remove"]["files"]
+    assert f"{back} files are in their places, {gone} that it had made are gone" in said
+    assert f"{back}  back to their places" in shown
+    assert not place.changed()
+
+
+def test_a_dry_run_of_resume_tells_what_is_left_to_do(interrupted: Place) -> None:
+    """What was done before it was interrupted is not told again."""
+    (past,) = history.past_runs(opened(interrupted.root))
+    planned = past.plan.totals()
+    totals = json.loads(interrupted.run(resume.main, "--dry-run", "--json")[1])["totals"]
+    assert planned.keys() == {"move", "drop", "pack", "write"}
+    assert totals == {verb: planned[verb] for verb in ("pack", "write")}
     assert interrupted.run(resume.main)[0] == 0
 
 
