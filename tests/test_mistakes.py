@@ -1,13 +1,17 @@
 """What a careless user typed, wrote or deleted by hand is told in a line that says what to do."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import cleanup
+import purge
+import resume
 import undo
 from conventions_text import CONVENTIONS
 from place import Place
+from projects import changed
 
 
 @pytest.fixture
@@ -36,3 +40,70 @@ def test_a_pick_that_is_no_checkpoint_is_told(place: Place) -> None:
             "conventions.toml: production.pick runs/one/lost.pt: is no checkpoint that was found"
         ]
         assert place.run(main, *words)[0] == 0
+
+
+def history(place: Place, name: str) -> Path:
+    """Return a file of the history of the only run."""
+    (path,) = (place.root / "training/.history").glob(f"*/{name}")
+    return path
+
+
+@pytest.mark.parametrize("main", [undo.main, resume.main, purge.main, cleanup.main])
+@pytest.mark.parametrize("is_empty", [True, False])
+def test_a_run_without_its_journal_is_not_called_taken_back(
+    is_empty: bool, main: Callable[[list[str]], int], place: Place
+) -> None:
+    """What it did is there, and nobody knows any more what that was: one line says what helps."""
+    place.settle()
+    place.run(cleanup.main, "--apply")
+    journal = history(place, "journal.jsonl")
+    kept = journal.read_bytes()
+    journal.write_bytes(b"") if is_empty else journal.unlink()
+    before = place.tree()
+    status, said = place.run(main)
+    assert (status, said.count("\n")) == (2, 0)
+    assert said.startswith(f"{journal}: has gone or is empty")
+    assert not changed(before, place.tree())
+    journal.write_bytes(kept)
+    assert place.run(undo.main)[0] == 0
+    assert not place.changed()
+
+
+def test_an_empty_journal_of_a_run_that_did_nothing_is_no_loss(place: Place) -> None:
+    """It was stopped before its first step."""
+    place.settle()
+    place.run(cleanup.main, "--apply")
+    place.run(undo.main)
+    history(place, "journal.jsonl").write_bytes(b"")
+    assert place.run(undo.main)[0] == 0
+    assert not place.changed()
+
+
+@pytest.mark.parametrize("content", [None, b"{", b"[]"])
+def test_all_files_come_back_without_what_tells_of_their_folders(
+    content: bytes | None, place: Place
+) -> None:
+    """Only the folders' modes and times cannot, which is told."""
+    place.settle()
+    place.run(cleanup.main, "--apply")
+    told = history(place, "folders.json")
+    told.unlink() if content is None else told.write_bytes(content)
+    status, said = place.run(undo.main)
+    assert (status, f"{told}: cannot be read" in said) == (1, True)
+    assert all((place.root / path).is_dir() for path in place.changed())
+    assert place.run(undo.main)[1] == "Nothing to take back.\n"
+
+
+def test_a_run_without_its_plan_is_told(place: Place) -> None:
+    """It is a run all the same: nothing of it is swept away, and its journal is enough to purge."""
+    place.settle()
+    place.run(cleanup.main, "--apply")
+    plan = history(place, "plan.json")
+    kept = plan.read_bytes()
+    plan.unlink()
+    status, said = place.run(undo.main)
+    assert (status, said.startswith(f"{plan}: the plan of this run cannot be read")) == (2, True)
+    assert place.run(purge.main, "--apply")[0] == 0
+    plan.write_bytes(kept)
+    assert place.run(undo.main)[0] == 0
+    assert not place.changed()

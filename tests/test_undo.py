@@ -115,6 +115,16 @@ def test_a_dry_run_of_resume_tells_what_is_left_to_do(interrupted: Place) -> Non
     assert interrupted.run(resume.main)[0] == 0
 
 
+def test_a_resume_without_what_tells_of_folders_leaves_them(interrupted: Place) -> None:
+    """All else is done: without their modes and times they could not be given back."""
+    (told,) = (interrupted.root / "training/.history").glob("*/folders.json")
+    told.unlink()
+    status, said = interrupted.run(resume.main)
+    assert (status, "folders.json: cannot be read" in said) == (1, True)
+    assert (interrupted.root / "runs/one").is_dir()
+    assert not [*(interrupted.root / "runs/one").iterdir()]
+
+
 def test_half_an_archive_is_swept_up(interrupted: Place) -> None:
     """Also when the run that was being packed is left alone by now."""
     half = disk.partial_of(interrupted.root / "training/experiments/archived/undated_one.tar.gz")

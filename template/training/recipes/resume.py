@@ -50,7 +50,10 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _interrupted(project: Project) -> PastRun | None:
-    return next((past for past in history.past_runs(project) if past.unfinished), None)
+    past = next((past for past in history.past_runs(project) if past.unfinished), None)
+    if past:
+        history.refuse_lost(project, past)
+    return past
 
 
 def _resume(project: Project, past: PastRun, as_json: bool) -> int:

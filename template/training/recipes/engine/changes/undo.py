@@ -1,6 +1,5 @@
 """Take a run back, last step first: every file to its place, byte for byte, with mode and time."""
 
-import json
 import os
 import stat
 import sys
@@ -43,6 +42,7 @@ def undo(project: Project, past: PastRun) -> Undone:
 def check(project: Project, past: PastRun) -> None:
     """Raise UserError if the run cannot be taken back now."""
     preflight.refuse_merge(project.root)
+    history.refuse_lost(project, past)
     steps = [record for record in latest(past.records) if record.state != "undone"]
     refuse_damaged(project.root, steps)
     needed = {record.dst for record in steps if record.op in ("move", "create")}
@@ -147,7 +147,13 @@ class _Undo:
         self.journal.mark(gone, "undone")
 
     def _restore_folders(self) -> None:
-        before = json.loads((self.past.folder / history.FOLDERS).read_bytes())
+        before = self.past.folders
+        if before is None:
+            self.result.remarks.append(
+                f"{self.past.folder / history.FOLDERS}: cannot be read; the modes and times of "
+                "folders are not put back"
+            )
+            return
         for path in sorted(before, key=lambda p: -len(PurePosixPath(p).parts)):
             mode, mtime_ns, *owner = before[path]  # older versions noted no owner
             folder = self.root / path
