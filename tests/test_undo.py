@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -185,6 +187,35 @@ def test_what_is_in_the_way_stays(place: Place) -> None:
     assert (place.root / "runs/one/last.pt").read_bytes() == b"a new training"
     (beside,) = (place.root / "runs/one").glob("before_*_last.pt")
     assert beside.stat().st_size > 1000
+
+
+def test_the_same_bytes_in_a_place_make_room(place: Place) -> None:
+    """A checkout brought them back: nothing is set aside, and times are as they were."""
+    kept = {path: (place.root / path).read_bytes() for path in place.before if "best" in path}
+    place.run(cleanup.main, "--apply")
+    for path, content in kept.items():
+        place.write(path, content)
+    status, said = place.run(undo.main)
+    assert (status, "something new" in said) == (0, False)
+    assert not place.changed()
+
+
+@pytest.mark.parametrize("how", ["other bytes", "written to", "a link"])
+def test_what_is_not_only_the_same_bytes_keeps_its_place(how: str, place: Place) -> None:
+    """Also the same bytes that someone is writing to, or that a link leads to."""
+    if how == "written to" and sys.platform != "linux":
+        pytest.skip("only Linux tells who writes to a file")
+    kept = (place.root / "runs/one/last.pt").read_bytes()
+    place.run(cleanup.main, "--apply")
+    there = place.write("runs/one/last.pt", kept[:-1] + b"x" if how == "other bytes" else kept)
+    if how == "a link":
+        there.rename(place.root / "kept")
+        there.symlink_to("../../kept")
+    with there.open("ab") if how == "written to" else nullcontext():
+        status, said = place.run(undo.main)
+    (old,) = (place.root / "runs/one").glob("before_*_last.pt")
+    assert (status, old.name in said, old.read_bytes()) == (1, True, kept)
+    assert there.is_symlink() is (how == "a link")
 
 
 def test_what_was_edited_stays(place: Place) -> None:
