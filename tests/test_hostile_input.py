@@ -138,6 +138,7 @@ def test_a_destination_behind_a_link_is_refused(place: Place, tmp_path: Path) ->
     place.settle()
     status, said = place.run(cleanup.main, "--apply")
     assert (status, "model_weights: is a link" in said) == (2, True)
+    assert said.endswith("put a folder there, or name one on another disk in .env")
     assert place.changed() <= {"training"}  # the lock lies in a new folder there
 
 
