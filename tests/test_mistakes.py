@@ -1,5 +1,6 @@
 """What a careless user typed, wrote or deleted by hand is told in a line that says what to do."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 import cleanup
 import purge
+import restore
 import resume
 import undo
 from conventions_text import CONVENTIONS
@@ -40,6 +42,19 @@ def test_a_pick_that_is_no_checkpoint_is_told(place: Place) -> None:
             "conventions.toml: production.pick runs/one/lost.pt: is no checkpoint that was found"
         ]
         assert place.run(main, *words)[0] == 0
+
+
+def test_a_restored_run_is_told_to_be_packed_already(place: Place) -> None:
+    """As long as it is as it was; with what leaves it, or takes it away again."""
+    place.weights("runs/two/best.pt", 0.5)
+    place.settle()
+    place.run(cleanup.main, "--apply")
+    place.run(restore.main, "undated_two")
+    (note,) = (note for note in place.plan()["notes"] if "already" in note)
+    assert note.startswith("runs/two: undated_two seems to hold it already; ")
+    assert not [a for a in place.plan("--keep", "runs/two")["actions"] if a["verb"] == "pack"]
+    os.utime(place.root / "runs/two/best.pt", (1, 1))
+    assert not [note for note in place.plan()["notes"] if "already" in note]
 
 
 def history(place: Place, name: str) -> Path:

@@ -57,6 +57,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from engine import command_line, show
+from engine.archives import catalog
 from engine.changes.history import refuse_unfinished
 from engine.errors import UserError
 from engine.plans.cleanup_plan import Options, cleanup
@@ -100,7 +101,8 @@ def _plan(project: Project, arguments: argparse.Namespace) -> Plan:
         return aligned
     plan = cleanup(project, mess, options)
     stays = (f"{action.src} stays: {action.reason}" for action in aligned.actions)
-    return replace(plan, notes=(*unmatched, *stays, *aligned.notes, *plan.notes))
+    again = catalog.packed_already(project, plan)
+    return replace(plan, notes=(*unmatched, *stays, *aligned.notes, *again, *plan.notes))
 
 
 if __name__ == "__main__":
