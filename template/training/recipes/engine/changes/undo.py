@@ -103,7 +103,8 @@ class _Undo:
         unmask(self.root, renamed)
         self._remake_folders([r for r in standing if r.op == "remove_folder"])
         places = {record.src for record in renamed}
-        self._remove([r for r in made if r.dst in places])  # texts written anew: they make room
+        # Texts written anew make room; of one that was changed since, `put_back` tells.
+        self._remove([r for r in made if r.dst in places], tells=False)
         back = self.steps.put_back(renamed)
         Rebuilding(self.steps, back).rebuild()
         self.result.restored += back.files
@@ -127,7 +128,7 @@ class _Undo:
                 disk.make_folders(folder, self.root)
         # their modes are given back last: a folder may be read-only
 
-    def _remove(self, records: Sequence[Record]) -> None:
+    def _remove(self, records: Sequence[Record], tells: bool = True) -> None:
         """Remove what the run wrote, unless someone changed it or still needs it."""
         needed = set(_relied_on(r for r in self.journal.latest() if r.state != "undone"))
         there = [record.id for record in records if os.path.lexists(self.root / record.id)]
@@ -136,9 +137,10 @@ class _Undo:
             f"{path}: holds what could not be put back; kept" for path in sorted(kept)
         ]
         others = self.steps.take_back(*(r.id for r in records if r.id not in kept))
-        self.result.remarks += [
-            f"{path}: was changed since; left where it is" for path in sorted(others)
-        ]
+        if tells:
+            self.result.remarks += [
+                f"{path}: was changed since; left where it is" for path in sorted(others)
+            ]
         self.result.removed += len(there) - len(kept) - len(others)
 
     def _remove_folders(self, records: Sequence[Record]) -> None:
