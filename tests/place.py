@@ -65,8 +65,8 @@ class Place:
         said = self.capsys.readouterr()
         return status, said.out + said.err
 
-    def plan(self) -> dict[str, Any]:
-        answer = json.loads(self.run(cleanup.main, "--json")[1])
+    def plan(self, *words: str) -> dict[str, Any]:
+        answer = json.loads(self.run(cleanup.main, "--json", *words)[1])
         assert isinstance(answer, dict)
         return answer
 

@@ -173,6 +173,32 @@ def test_a_missing_folder_is_reported_where_it_is_named(
     assert (project / CONVENTIONS).read_text().split("\n")[line - 1].startswith(key)
 
 
+@pytest.mark.parametrize("leads", ["somewhere", "nowhere"])
+def test_a_folder_of_the_layout_that_is_a_link_is_reported(
+    leads: str, project: Path, tmp_path: Path
+) -> None:
+    """No recipe follows it, whether the other disk is there or not."""
+    folder = project / "training/experiments/archived"
+    shutil.rmtree(folder)
+    (tmp_path / "somewhere").mkdir()
+    folder.symlink_to(tmp_path / leads)
+    (one,) = just_json(project, "check", status=3)["violations"]
+    assert (one["path"], one["rule"]) == (CONVENTIONS, "layout")
+    assert "experiments/archived is a link, and recipes follow none" in one["message"]
+    assert "in .env" in one["message"]
+
+
+def test_a_link_among_production_models_that_leads_nowhere_is_reported(project: Path) -> None:
+    """It looks like a model to whoever lists the folder."""
+    (project / "model_weights/production/pat_conv_l_v0.5929.pth").symlink_to("gone.pth")
+    (one,) = just_json(project, "check", status=3)["violations"]
+    assert (one["path"], one["rule"]) == (
+        "model_weights/production/pat_conv_l_v0.5929.pth",
+        "metadata",
+    )
+    assert "leads nowhere" in one["message"]
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import cleanup
 from conventions_text import CONVENTIONS
 from engine import command_line, options
 from engine.archives.manifest import Damaged
@@ -55,6 +56,24 @@ def test_what_is_no_time_is_refused(text: str, capsys: pytest.CaptureFixture[str
     with pytest.raises(SystemExit, match="2"):
         made.parse_args(["--now", text])
     assert f"'{text}' is no time" in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--keep-active", "-3"], "'-3' is no count; write 0 or more"),
+        (["--keep-active", "999999999999"], "is no count"),
+        (["--cutoff", "2025-13-01"], "'2025-13-01' is no day; write 2025-07-25"),
+    ],
+)
+def test_a_number_out_of_reach_is_refused(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one line, before anything is read."""
+    with pytest.raises(SystemExit, match="2"):
+        cleanup.main(words)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
 
 
 def raising(error: BaseException) -> Callable[[Sequence[str]], int]:

@@ -13,6 +13,7 @@ import pickle
 import shutil
 import socket
 import stat
+import subprocess
 import tarfile
 import tempfile
 import unicodedata
@@ -137,6 +138,7 @@ def test_a_destination_behind_a_link_is_refused(place: Place, tmp_path: Path) ->
     place.settle()
     status, said = place.run(cleanup.main, "--apply")
     assert (status, "model_weights: is a link" in said) == (2, True)
+    assert said.endswith("put a folder there, or name one on another disk in .env")
     assert place.changed() <= {"training"}  # the lock lies in a new folder there
 
 
@@ -250,6 +252,29 @@ def test_what_a_sticky_folder_holds_is_left_alone(
     assert (place.root / "runs/one").exists()
     assert not (place.root / "runs/two").exists()
     assert place.run(undo.main)[0] == 0
+    assert not place.changed()
+
+
+@pytest.mark.parametrize("flag", ["i", "a"])
+@pytest.mark.parametrize("name", ["best.pt", "last.pt", "."])
+def test_what_a_flag_protects_is_left_alone(name: str, flag: str, place: Place) -> None:
+    """Not even root may rename it: it stays with its run, the rest is done, and undo works."""
+    place.weights("runs/two/best.pt", 0.5)
+    place.settle()
+    chattr = shutil.which("chattr") or "chattr"
+    protected = place.root / "runs/one" / name
+    try:
+        subprocess.run([chattr, f"+{flag}", protected], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no such flags for this user, system or file system")
+    try:
+        status, said = place.run(cleanup.main, "--apply")
+        assert (status, "left alone: runs/one" in said) == (1, True)
+        assert protected.exists()
+        assert not (place.root / "runs/two").exists()
+        assert place.run(undo.main)[0] == 0
+    finally:
+        subprocess.run([chattr, f"-{flag}", protected], check=True)
     assert not place.changed()
 
 

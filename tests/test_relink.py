@@ -493,6 +493,15 @@ def test_it_rewrites_and_takes_back_byte_for_byte(project: Path) -> None:
     assert not changed(before, states(project))
 
 
+def test_a_text_that_git_has_given_back_comes_back_as_it_was(project: Path) -> None:
+    """A checkout before undo is no change that someone made: nothing is set aside or remarked."""
+    before, text = states(project), (project / "notes.md").read_bytes()
+    just(project, "relink", "--apply")
+    (project / "notes.md").write_bytes(text)
+    assert just(project, "undo").stderr == ""
+    assert not changed(before, states(project))
+
+
 def test_a_file_with_changes_is_refused_by_name(project: Path) -> None:
     """What git could not give back is not touched, and nothing else is either."""
     with (project / "run.sh").open("a") as file:

@@ -177,6 +177,31 @@ def test_an_interrupted_run_comes_first(project: Path) -> None:
     assert step(project) == "just resume"
 
 
+@pytest.mark.parametrize("suffix", [".tar.gz", ".json"])
+def test_an_archive_that_someone_removed_is_not_in_order(suffix: str, project: Path) -> None:
+    """Nor is one whose manifest was; nothing need be read to see it."""
+    train(project, FIRST, [0.5929])
+    just(project, "archive", FIRST, "--apply", *NOW)
+    (project / f"training/experiments/archived/{FIRST}{suffix}").unlink()
+    assert row(screen(project), FIRST)[-1] == "DAMAGED"
+    assert step(project) == f"just verify {FIRST}"
+    just(project, "verify", FIRST, status=1)
+
+
+def test_a_model_that_verify_found_damaged_is_not_in_order(project: Path) -> None:
+    """Until it is another file, or verify finds it whole."""
+    train(project, FIRST, [0.5929])
+    just(project, "promote", FIRST, *NOW)
+    model = project / "model_weights/production/net_v0.5929.pth"
+    whole = model.read_bytes()
+    model.write_bytes(whole[:-1] + b"x")
+    just(project, "verify", status=1)
+    assert step(project) == f"just verify {model.name}"
+    assert just_json(project, "status", *NOW)["production"][0]["problem"]
+    model.write_bytes(whole)
+    assert step(project).startswith("just train")
+
+
 def test_a_better_experiment_is_to_be_promoted(project: Path) -> None:
     """One that beats production as names show it; the source of a production model never."""
     train(project, FIRST, [0.59286])

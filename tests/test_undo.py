@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -13,10 +15,11 @@ import purge
 import resume
 import undo
 from conftest import NOBODY
-from engine.changes import disk
+from engine.changes import disk, history
 from engine.changes.leaving import Leaving
 from engine.changes.lock import project_lock
 from engine.changes.packing import Packing
+from packed_project import opened
 from place import Place
 from projects import changed, tree
 
@@ -81,6 +84,49 @@ def test_a_dry_run_changes_nothing(interrupted: Place) -> None:
     assert interrupted.run(resume.main)[0] == 0
 
 
+@pytest.mark.parametrize("purged", [False, True])
+def test_a_dry_run_of_undo_tells_what_undo_does(
+    purged: bool, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not what was planned: a run was left alone."""
+    room = Leaving._room
+    monkeypatch.setattr(
+        Leaving, "_room", lambda self, folder: None if folder == "runs/two" else room(self, folder)
+    )
+    place.weights("runs/two/best.pt", 0.5)
+    place.settle()
+    assert place.run(cleanup.main, "--apply")[0] == 1
+    if purged:
+        place.run(purge.main, "--apply")
+    totals = json.loads(place.run(undo.main, "--dry-run", "--json")[1])["totals"]
+    shown = place.run(undo.main, "--dry-run")[1]
+    said = place.run(undo.main)[1]
+    back, gone = totals["back"]["files"], totals["remove"]["files"]
+    assert f"{back} files are in their places, {gone} that it had made are gone" in said
+    assert f"{back}  back to their places" in shown
+    assert not place.changed()
+
+
+def test_a_dry_run_of_resume_tells_what_is_left_to_do(interrupted: Place) -> None:
+    """What was done before it was interrupted is not told again."""
+    (past,) = history.past_runs(opened(interrupted.root))
+    planned = past.plan.totals()
+    totals = json.loads(interrupted.run(resume.main, "--dry-run", "--json")[1])["totals"]
+    assert planned.keys() == {"move", "drop", "pack", "write"}
+    assert totals == {verb: planned[verb] for verb in ("pack", "write")}
+    assert interrupted.run(resume.main)[0] == 0
+
+
+def test_a_resume_without_what_tells_of_folders_leaves_them(interrupted: Place) -> None:
+    """All else is done: without their modes and times they could not be given back."""
+    (told,) = (interrupted.root / "training/.history").glob("*/folders.json")
+    told.unlink()
+    status, said = interrupted.run(resume.main)
+    assert (status, "folders.json: cannot be read" in said) == (1, True)
+    assert (interrupted.root / "runs/one").is_dir()
+    assert not [*(interrupted.root / "runs/one").iterdir()]
+
+
 def test_half_an_archive_is_swept_up(interrupted: Place) -> None:
     """Also when the run that was being packed is left alone by now."""
     half = disk.partial_of(interrupted.root / "training/experiments/archived/undated_one.tar.gz")
@@ -141,6 +187,35 @@ def test_what_is_in_the_way_stays(place: Place) -> None:
     assert (place.root / "runs/one/last.pt").read_bytes() == b"a new training"
     (beside,) = (place.root / "runs/one").glob("before_*_last.pt")
     assert beside.stat().st_size > 1000
+
+
+def test_the_same_bytes_in_a_place_make_room(place: Place) -> None:
+    """A checkout brought them back: nothing is set aside, and times are as they were."""
+    kept = {path: (place.root / path).read_bytes() for path in place.before if "best" in path}
+    place.run(cleanup.main, "--apply")
+    for path, content in kept.items():
+        place.write(path, content)
+    status, said = place.run(undo.main)
+    assert (status, "something new" in said) == (0, False)
+    assert not place.changed()
+
+
+@pytest.mark.parametrize("how", ["other bytes", "written to", "a link"])
+def test_what_is_not_only_the_same_bytes_keeps_its_place(how: str, place: Place) -> None:
+    """Also the same bytes that someone is writing to, or that a link leads to."""
+    if how == "written to" and sys.platform != "linux":
+        pytest.skip("only Linux tells who writes to a file")
+    kept = (place.root / "runs/one/last.pt").read_bytes()
+    place.run(cleanup.main, "--apply")
+    there = place.write("runs/one/last.pt", kept[:-1] + b"x" if how == "other bytes" else kept)
+    if how == "a link":
+        there.rename(place.root / "kept")
+        there.symlink_to("../../kept")
+    with there.open("ab") if how == "written to" else nullcontext():
+        status, said = place.run(undo.main)
+    (old,) = (place.root / "runs/one").glob("before_*_last.pt")
+    assert (status, old.name in said, old.read_bytes()) == (1, True, kept)
+    assert there.is_symlink() is (how == "a link")
 
 
 def test_what_was_edited_stays(place: Place) -> None:

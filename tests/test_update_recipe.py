@@ -77,6 +77,36 @@ def test_an_update_is_checked_and_followed(project: Path) -> None:
     just(project, "check")
 
 
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_conflicts_are_named_and_not_called_done(words: tuple[str, ...], project: Path) -> None:
+    """A line that the project and the new version both changed: which file to mend, status 1."""
+    conventions = project / "training/conventions.toml"
+    conventions.write_text(conventions.read_text().replace("v{metric}_summary", "{metric}_mine"))
+    commit_all(project)
+    done = just(project, "update", "--apply", *words, PATH=WITH_COPIER, status=1)
+    assert "<<<<<<< before updating" in conventions.read_text()
+    *_, named, then = done.stderr.splitlines()
+    assert named.startswith("training/conventions.toml: has conflict marks; ")
+    assert then == "Then: just check"
+    assert "not valid TOML" not in done.stdout
+
+
+def test_a_template_beside_the_project_is_found(
+    seed: tuple[Path, Path], tmp_path: Path, project: Path
+) -> None:
+    """A relative path starts at the project; one that leads nowhere from there is explained."""
+    shutil.copytree(seed[0], tmp_path / "template")
+    answers = project / ".copier-answers.yml"
+    whole = answers.read_text()
+    answers.write_text(whole.replace(str(seed[0]), "../template"))
+    assert "- Newer names." in just(project, "update", PATH=WITH_COPIER).stdout
+    commit_all(project)
+    just(project, "update", "--apply", PATH=WITH_COPIER)
+    answers.write_text(whole.replace(str(seed[0]), "template"))
+    said = refusal(project)
+    assert said.startswith(".copier-answers.yml: _src_path template: there is no such folder, ")
+
+
 def test_what_is_new_is_shown_in_lines(project: Path) -> None:
     """An empty line stands before the changelog, and before what is to be done."""
     said = just(project, "update", PATH=WITH_COPIER).stdout

@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import subprocess
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -251,6 +252,38 @@ def test_an_archive_that_has_gone_is_said(project: Path, suffix: str) -> None:
     one = found(project, WEIGHTS)
     assert "gone" in one["now"]
     assert one["command"] == f"just undo {run_of(project, 'cleanup')}"
+
+
+@pytest.mark.parametrize("purged", [False, True])
+def test_a_manifest_that_has_gone_is_not_called_an_archive_that_has(
+    purged: bool, project: Path
+) -> None:
+    """No recipe unpacks it any more: the originals are the way back, or tar."""
+    if purged:
+        just(project, "purge", "--apply")
+    archive = f"{ARCHIVED}/{NAME}.tar.gz"
+    (project / f"{ARCHIVED}/{NAME}.json").unlink()
+    one = found(project, WEIGHTS)
+    assert f"in {archive}, whose manifest has gone, as" in one["now"]
+    undo = f"just undo {run_of(project, 'cleanup')}"
+    assert one["command"] == (f"tar xzkf {archive} {WEIGHTS}" if purged else undo)
+    folder = found(project, ONE)
+    assert folder["now"].endswith(f"in {archive}, whose manifest has gone")
+    assert folder["command"] == (f"tar xzkf {archive}" if purged else undo)
+    packed = found(project, archive)
+    assert (packed["now"].split(":")[0], packed["command"]) == (
+        "here, but nothing tells what it holds",
+        None,
+    )
+    if purged:
+        subprocess.run(shlex.split(str(one["command"])), cwd=project, check=True)
+        assert (project / WEIGHTS).read_bytes() == MESS[WEIGHTS]
+
+
+@pytest.mark.parametrize("name", [NAME, f"{NAME}.tar.gz"])
+def test_the_name_of_an_archive_is_enough(name: str, project: Path) -> None:
+    """As for the other recipes."""
+    assert found(project, name)["command"] == f"just restore {NAME}"
 
 
 def test_what_was_deleted_on_request_says_so(mess: Path) -> None:

@@ -7,7 +7,6 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 
 sys.dont_write_bytecode = True  # engine/__init__ allows it again, outside of the project
@@ -32,11 +31,16 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     add("--keep", action="append", default=[], metavar="GLOB", help="leave these files alone")
     add(
         "--cutoff",
-        type=date.fromisoformat,
+        type=options.day,
         metavar="DATE",
         help="logs before this day are old (default: that of the newest production model)",
     )
-    add("--keep-active", type=int, metavar="DAYS", help="keep runs younger than this as folders")
+    add(
+        "--keep-active",
+        type=options.count,
+        metavar="DAYS",
+        help="keep runs younger than this as folders",
+    )
     add(
         "--delete-redundant",
         action="store_true",
@@ -53,6 +57,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from engine import command_line, show
+from engine.archives import catalog
 from engine.changes.history import refuse_unfinished
 from engine.errors import UserError
 from engine.plans.cleanup_plan import Options, cleanup
@@ -81,6 +86,9 @@ def _plan(project: Project, arguments: argparse.Namespace) -> Plan:
             raise UserError(
                 f"--pick {pick}: is no checkpoint that was found; see just cleanup --json"
             )
+    unmatched = tuple(findings.unmatched(project, mess, arguments.keep))
+    for line in unmatched if arguments.apply else ():
+        show.warn(line)  # before anything is done: the notes of a plan are shown with it
     options = Options(
         arguments.now or datetime.now(),
         picks,
@@ -93,7 +101,8 @@ def _plan(project: Project, arguments: argparse.Namespace) -> Plan:
         return aligned
     plan = cleanup(project, mess, options)
     stays = (f"{action.src} stays: {action.reason}" for action in aligned.actions)
-    return replace(plan, notes=(*stays, *aligned.notes, *plan.notes))
+    again = catalog.packed_already(project, plan)
+    return replace(plan, notes=(*unmatched, *stays, *aligned.notes, *again, *plan.notes))
 
 
 if __name__ == "__main__":

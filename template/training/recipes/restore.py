@@ -21,7 +21,13 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = options.parser("restore", __doc__ or "", EXAMPLE)
     add = parser.add_argument
     add("name", metavar="NAME", help="an archive, or the folder of the run that it holds")
-    add("files", nargs="*", metavar="FILE", help="only these: paths or globs (default: all)")
+    add(
+        "files",
+        nargs="*",
+        default=[],
+        metavar="FILE",
+        help="only these: paths or globs (default: all)",
+    )
     add("--to", metavar="DIR", help="below this folder, with their whole inner paths")
     add("--dry-run", action="store_true", help="only show what would come back")
     options.add_all(parser)

@@ -17,7 +17,7 @@ from engine import options
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = options.parser("resume", __doc__ or "", "just resume")
-    parser.add_argument("--dry-run", action="store_true", help="only say what was interrupted")
+    parser.add_argument("--dry-run", action="store_true", help="only say what is left to do")
     return parser.parse_args(argv)
 
 
@@ -25,7 +25,7 @@ if __name__ == "__main__":
     _parse(sys.argv[1:])  # --help and mistakes end here: what follows takes longer to import
 
 from engine import command_line, plan_text, show
-from engine.changes import apply, history, purge, undo
+from engine.changes import apply, history, outlook, purge, undo
 from engine.changes.history import PastRun
 from engine.changes.lock import project_lock
 from engine.project import Project
@@ -37,7 +37,8 @@ def main(argv: Sequence[str]) -> int:
     project = command_line.project_of(arguments)
     if arguments.dry_run:
         if past := _interrupted(project):
-            plan_text.print_past_run(past, arguments.json, "just resume")
+            totals = outlook.of_resume(project, past)
+            plan_text.print_past_run(past, totals, arguments.json, "just resume")
             return command_line.DONE
     elif (folder := project.root / project.folders.history).is_dir():
         with project_lock(folder):
@@ -49,7 +50,10 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _interrupted(project: Project) -> PastRun | None:
-    return next((past for past in history.past_runs(project) if past.unfinished), None)
+    past = next((past for past in history.past_runs(project) if past.unfinished), None)
+    if past:
+        history.refuse_lost(project, past)
+    return past
 
 
 def _resume(project: Project, past: PastRun, as_json: bool) -> int:

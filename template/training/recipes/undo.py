@@ -28,7 +28,7 @@ if __name__ == "__main__":
 from contextlib import nullcontext
 
 from engine import command_line, plan_text, show
-from engine.changes import history
+from engine.changes import history, outlook
 from engine.changes.apply import sweep
 from engine.changes.history import PastRun
 from engine.changes.lock import project_lock
@@ -52,7 +52,8 @@ def main(argv: Sequence[str]) -> int:
         if writes:
             return _undo(project, past, arguments.json)
         check(project, past)
-        plan_text.print_past_run(past, arguments.json, f"just undo {past.id}")
+        totals = outlook.of_undo(project, past)
+        plan_text.print_past_run(past, totals, arguments.json, f"just undo {past.id}")
         return command_line.DONE
 
 

@@ -71,6 +71,11 @@ def _update(root: Path, origin: newer.Origin, quiet: bool) -> int:
     done = subprocess.run([*command, *(["--quiet"] if quiet else [])], cwd=root, check=False)
     if done.returncode:
         raise UserError(f"copier update ended with status {done.returncode}; git status shows why")
+    if conflicts := newer.conflicts(root):
+        for path in conflicts:
+            show.warn(f"{path}: has conflict marks; keep what is right, delete them, git add it")
+        show.warn("Then: just check")
+        return command_line.FAILED
     if quiet:
         return command_line.DONE
     check = root / "training/recipes/check.py"

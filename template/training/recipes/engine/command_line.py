@@ -53,11 +53,14 @@ def show_or_apply(
 
             plan_text.print_outcome(outcome.plan, outcome.left, outcome.freed)
         return FAILED if outcome.left else DONE
+    from engine.changes.preflight import refuse_unwritable, space
+
+    if plan.changes:
+        refuse_unwritable(project, plan, only_outside=True)
     if arguments.json:
         print(show.as_json(plan, None))
     else:
         from engine import plan_text
-        from engine.changes.preflight import space
 
         purges = vars(arguments).get("purge_as_you_go", False)
         needs = space(project, plan, purges) if plan.changes else ()

@@ -54,16 +54,36 @@ def origin(root: Path) -> Origin:
 
 def look(root: Path, origin: Origin) -> Newer:
     """Return what is newer. Raises UserError if the template cannot be reached."""
+    address = _whole(root, origin)
     command = ["check-update", "--output-format", "json", "--answers-file", origin.answers_file]
     try:
-        found = json.loads(_output([*copier(), *command], root, f"{origin.address}: "))
+        found = json.loads(_output([*copier(), *command], root, f"{address}: "))
         if not found["update_available"]:
             return Newer(None)
         version = str(found["latest_version"])
     except (ValueError, KeyError) as error:
-        raise UserError(f"{origin.address}: copier check-update gave no answer: {error}") from None
-    changelog = _changelog(origin.address, version)
+        raise UserError(f"{address}: copier check-update gave no answer: {error}") from None
+    changelog = _changelog(address, version)
     return Newer(version, tuple(_since(changelog, origin.version.removeprefix("v"))))
+
+
+def _whole(root: Path, origin: Origin) -> str:
+    """Return the template's address; a path, which starts at the root, whole. Raises UserError."""
+    if ":" in origin.address:  # a URL, an abbreviation of one, or a drive of Windows
+        return origin.address
+    place = root / Path(origin.address).expanduser()
+    if not place.is_dir():
+        raise UserError(
+            f"{origin.answers_file}: _src_path {origin.address}: there is no such folder, as seen "
+            "from this project; write the template's whole path, or its URL, there and commit"
+        )
+    return str(place.resolve())
+
+
+def conflicts(root: Path) -> list[str]:
+    """Return the files in which an update left conflict marks, or which git has two versions of."""
+    command = ["git", "-c", "core.quotePath=false", "diff", "--name-only", "--diff-filter=U"]
+    return _output([*command, "--relative"], root, "").splitlines()
 
 
 def copier() -> list[str]:

@@ -2,13 +2,23 @@
 
 import argparse
 import re
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import NoReturn
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Exit with status 2 and one line, as all mistakes end; argparse shows its usage first."""
+        from engine.show import warn
+
+        warn(f"{self.prog}: error: {message}; {self.prog} --help shows what there is")
+        self.exit(2)
 
 
 def parser(recipe: str, description: str, example: str) -> argparse.ArgumentParser:
     """Return a parser that calls itself what the user typed, with the options that all share."""
-    made = argparse.ArgumentParser(
+    made = _Parser(
         prog=f"just {recipe}",
         description=description,
         epilog=f"example: {example}",
@@ -76,6 +86,14 @@ def moment(text: str) -> datetime:
         return told.astimezone().replace(tzinfo=None) if told.tzinfo else told
     except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(f"{text!r} is no time; write 2025-07-25T12:00") from None
+
+
+def day(text: str) -> date:
+    """Return the day that an argument tells."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day; write 2025-07-25") from None
 
 
 def days(text: str) -> timedelta:

@@ -12,6 +12,8 @@ from engine.show import as_json, console, next_step, safe, say, size
 if TYPE_CHECKING:
     from rich.console import Console
 
+Totals = Mapping[str, Mapping[str, int]]  # {verb: {"files", "bytes"}}
+
 NAME, SIZE = 10, 10  # the column in which names begin; the width of a size
 FEW = 200  # files; a plan of more is folded
 FIRST, RUNS = 3, 20  # files of a folder, runs and notes that are shown then
@@ -28,6 +30,10 @@ VERBS = {
     "rewrite": ("rewrite", "rewritten", "green"),
     "offload": ("drop", "local copies dropped", "yellow"),
     "folder": ("make", "folders made", "green"),
+    # not of a plan, but of what an undo or the rest of a purge would do
+    "back": ("back to their places", "back in their places", "green"),
+    "remove": ("remove, which it made", "removed", "yellow"),
+    "purge": ("free at the most", "freed", "yellow"),
 }
 WAITING = ("pack", "drop", "delete", "offload")  # verbs whose originals go into quarantine
 SAME = ("drop", "offload")
@@ -48,7 +54,7 @@ def print_plan(plan: Plan, command: str, everything: bool = False) -> None:
         counts = f"{len(hidden):,} more files, {size(sum(a.bytes for a in hidden))}"
         more = f"{len(plan.notes) - len(notes):,} more notes"
         out.print(f"Not shown: {counts}; {more}. --all shows each.", style="cyan")
-    _print_totals(out, plan, done=False)
+    _print_totals(out, plan.totals(), done=False)
     if plan.changes:
         out.print()
         next_step(out, command, "Nothing was changed yet. ")
@@ -102,7 +108,7 @@ def print_outcome(plan: Plan, left: Mapping[str, str], freed: int = 0) -> None:
             out.print(f"note: {more:,} more, which --dry-run shows", style="yellow")
     for path, why in left.items():
         out.print(f"left alone: {safe(path)}: {safe(why)}", style="magenta")
-    _print_totals(out, plan, done=True)
+    _print_totals(out, plan.totals(), done=True)
     if not plan.changes:
         out.print("Nothing was done.", style="bold")
         return
@@ -113,17 +119,17 @@ def print_outcome(plan: Plan, left: Mapping[str, str], freed: int = 0) -> None:
     out.print(f"Take it back: just undo.{purge}", style="bold")
 
 
-def print_past_run(past: PastRun, as_json_wanted: bool, command: str) -> None:
-    """Print which run it is, what it did, and the command that goes on with it."""
+def print_past_run(past: PastRun, totals: Totals, as_json_wanted: bool, command: str) -> None:
+    """Print which run it is, in `totals` what would be done now, and the command that does it."""
     doing, state = past.phase
     if as_json_wanted:
-        say("", True, run=past.id, doing=doing, state=state, totals=past.plan.totals())
+        say("", True, run=past.id, doing=doing, state=state, totals=totals)
         return
     out = console()
     out.print(
         f"{past.id}: {doing}, {'finished' if state == 'done' else 'interrupted'}", style="bold"
     )
-    _print_totals(out, past.plan, done=True)
+    _print_totals(out, totals, done=False)
     out.print()
     next_step(out, command)
 
@@ -223,8 +229,8 @@ def _inner(path: str, run: str) -> str:
     return path if "/" in name and not path.startswith(f"{run}/") else name
 
 
-def _print_totals(out: "Console", plan: Plan, done: bool) -> None:
-    for verb, total in plan.totals().items():
+def _print_totals(out: "Console", totals: Totals, done: bool) -> None:
+    for verb, total in totals.items():
         amount = "" if verb in ("write", "folder") else size(total["bytes"])
         told = f"{total['files']:>7,}  {VERBS[verb][1 if done else 0]:<24}{amount:>10}"
         out.print(told.rstrip())

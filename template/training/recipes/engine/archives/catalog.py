@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from engine.archives.manifest import (
     read_manifest,
 )
 from engine.errors import UserError
+from engine.plans.plan import Action, Plan
 from engine.project import Project
 
 SUFFIX = ".tar.gz"
@@ -103,6 +105,30 @@ def find(project: Project, argument: str) -> Packed:
     close = difflib.get_close_matches(name, [packed.name for packed in known], 1)
     fix = f"did you mean {close[0]}?" if close else f"see {project.folders.archived}"
     raise UserError(f"{argument}: there is no archive of that name; {fix}")
+
+
+def packed_already(project: Project, wanted: Plan) -> Iterator[str]:
+    """Yield a line for each run that a plan packs although an archive seems to hold all of it.
+
+    By path, size and time: what was restored has them. Nothing is read, so nothing follows from it.
+    """
+    runs: dict[str, list[Action]] = defaultdict(list)
+    for action in wanted.actions:
+        if action.verb == "pack":
+            runs[action.run].append(action)
+    for packed in archives(project) if runs else ():
+        for run, actions in runs.items():
+            if all(_seems_held(packed.members.get(str(action.src)), action) for action in actions):
+                yield (
+                    f"{run}: {packed.name} seems to hold it already; it is packed once more "
+                    f"unless --keep names it, or just undo takes the restore back"
+                )
+
+
+def _seems_held(member: Member | None, action: Action) -> bool:
+    if member is None or member.mtime_ns != action.mtime_ns:
+        return False
+    return member.kind == "link" or member.size == action.bytes
 
 
 def paths_meant(project: Project, argument: str) -> tuple[str, ...]:

@@ -35,6 +35,9 @@ def where(project: Project, argument: str, when: datetime) -> Answer:
             return {"path": path, "found": [_told("here, a folder of which no run took anything")]}
         if found or _is_there(project, path):
             return {"path": path, "found": _file(project, path, found, when)}
+    name = argument.removesuffix(catalog.SUFFIX)
+    if packed := next((p for p in catalog.archives(project) if p.name == name), None):
+        return {"path": packed.path, "found": [_packed(packed)]}
     fitting = named(known, argument)
     if len(fitting) == 1:
         ((path, life),) = fitting.items()
@@ -46,9 +49,7 @@ def where(project: Project, argument: str, when: datetime) -> Answer:
 def _file(project: Project, path: str, found: Sequence[Life], when: datetime) -> list[Answer]:
     told = [_life(project, life) for life in found]
     if packed := next((p for p in catalog.archives(project) if p.path == path), None):
-        where = "here" if packed.here else f"at {packed.remote}" if packed.remote else "gone"
-        text = packed.problem or f"{where}: the archive of {len(packed.members):,} files"
-        return [_told(text, shlex.join(["just", "restore", packed.name]))]
+        return [_packed(packed)]
     mine = {life.place for life in found}  # what lies there now is one of them, or something new
     if _is_there(project, path) and path not in mine:
         from engine.recognition.explanation import (
@@ -57,6 +58,14 @@ def _file(project: Project, path: str, found: Sequence[Life], when: datetime) ->
 
         told.append(_told("here") | asdict(explain(project, path, when)))
     return told
+
+
+def _packed(packed: catalog.Packed) -> Answer:
+    where = "here" if packed.here else f"at {packed.remote}" if packed.remote else "gone"
+    if packed.problem:  # then no recipe unpacks it
+        return _told(f"{where}, but nothing tells what it holds: {packed.problem}")
+    told = f"{where}: the archive of {len(packed.members):,} files"
+    return _told(told, shlex.join(["just", "restore", packed.name]))
 
 
 def _told(now: str, command: str | None = None) -> Answer:
@@ -84,8 +93,8 @@ def _folder(project: Project, inside: Sequence[Life], is_folder: bool) -> list[A
             where = f"in {home}" if stays else f"at {kept.remote}" if kept.remote else GONE
             counts[where, way_back(project, life)] += 1
         else:
-            name = PurePosixPath(kept.packed[0]).name.removesuffix(catalog.SUFFIX)
-            counts[f"in {kept.packed[0]}", shlex.join(["just", "restore", name])] += 1
+            archive = kept.packed[0]
+            counts[f"in {archive}{_trouble(project, archive)}", _all_of(project, life)] += 1
     remains = [_told("here, with what no run took")] if is_folder else []
     return remains + [
         _told(f"{count:,} of its files: {where}", command)
@@ -104,7 +113,7 @@ def now(project: Project, life: Life) -> str:
         return f"{said}at {kept.place}"
     if kept.packed:
         archive, member = kept.packed
-        gone = "" if _is_whole(project, archive) else ", which has gone since, by no recipe"
+        gone = _trouble(project, archive)
         if not _is_there(project, archive) and (store := catalog.mark(project.root, archive)):
             gone = f", at {store['remote']}"
         return f"{said}in {archive}{gone}, as {member}"
@@ -118,18 +127,33 @@ def way_back(project: Project, life: Life) -> str | None:
         return None
     if kept.place and _is_there(project, kept.place):
         return f"just undo {life.steps[-1].run}" if life.steps else None
-    if kept.packed and _is_whole(project, kept.packed[0]):
-        name = PurePosixPath(kept.packed[0]).name.removesuffix(catalog.SUFFIX)
-        member = [kept.packed[1]] if kept.packed[1].isprintable() else []  # or it cannot be pasted
-        return shlex.join(["just", "restore", name, *member])
-    waiting = life.steps and life.steps[-1].verb in QUARANTINED and not life.steps[-1].purged
-    return f"just undo {life.steps[-1].run}" if waiting else None
+    member = [kept.packed[1]] if kept.packed and kept.packed[1].isprintable() else []
+    return _unpacking(project, life, member)  # what is not printable cannot be pasted
 
 
-def _is_whole(project: Project, archive: str) -> bool:
-    """Return whether an archive is there, or at a store, with the manifest that makes it useful."""
-    there = _is_there(project, archive) or bool(catalog.mark(project.root, archive))
-    return there and _is_there(project, manifest_of(archive))
+def _all_of(project: Project, life: Life) -> str | None:
+    """Return the command that gives back all that is packed with a file; None if it is lost."""
+    return _unpacking(project, life, [])
+
+
+def _unpacking(project: Project, life: Life, members: Sequence[str]) -> str | None:
+    archive = life.kept.packed[0] if life.kept.packed else None
+    trouble = _trouble(project, archive) if archive else GONE
+    if archive and not trouble:
+        name = PurePosixPath(archive).name.removesuffix(catalog.SUFFIX)
+        return shlex.join(["just", "restore", name, *members])
+    if life.steps and life.steps[-1].verb in QUARANTINED and not life.steps[-1].purged:
+        return f"just undo {life.steps[-1].run}"
+    if archive and _is_there(project, archive):  # a plain archive; -k replaces nothing
+        return shlex.join(["tar", "xzkf", archive, *members])
+    return None
+
+
+def _trouble(project: Project, archive: str) -> str:
+    """Return what is wrong with an archive if it, or the manifest that makes it useful, is gone."""
+    if not (_is_there(project, archive) or catalog.mark(project.root, archive)):
+        return ", which has gone since, by no recipe"
+    return "" if _is_there(project, manifest_of(archive)) else ", whose manifest has gone"
 
 
 def _is_there(project: Project, path: str) -> bool:

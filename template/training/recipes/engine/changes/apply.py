@@ -62,6 +62,7 @@ def apply(
     """Carry out a plan as a new run. Raises UserError before anything is changed, and OSError."""
     states = preflight.folder_states(project, wanted)
     preflight.refuse_merge(project.root)
+    preflight.refuse_unwritable(project, wanted)
     preflight.refuse_full_disk(preflight.space(project, wanted, purge_as_you_go))
     home = project.root / project.folders.history
     with project_lock(home):
@@ -88,12 +89,16 @@ def sweep(project: Project) -> None:
     """Remove run folders in which nothing had begun: they hold only files made for the run."""
     folder = project.root / project.folders.history
     for run in folder.iterdir() if folder.is_dir() else ():
-        if history.is_run(run) and run.is_dir() and not (run / history.PLAN).exists():
+        if history.is_run(run) and run.is_dir() and not _has_begun(run):
             for name in (history.FOLDERS, history.PLAN):
                 discard(run / name)
                 discard(disk.partial_of(run / name))
             with contextlib.suppress(OSError):
                 run.rmdir()
+
+
+def _has_begun(run: Path) -> bool:
+    return (run / history.PLAN).exists() or (run / history.JOURNAL).exists()
 
 
 def discard_partials(root: Path, planned: Plan) -> None:
@@ -320,10 +325,13 @@ class _Run:
         )
 
     def _remove_folders(self) -> None:
-        before = json.loads((self.past.folder / history.FOLDERS).read_bytes())
+        before = self.past.folders
+        if before is None:
+            self.leaving.left[history.FOLDERS] = "cannot be read, so empty folders stay"
+            return
         held = {path: why for path in self.plan.emptied if (why := self.leaving.hold(path))}
         going = [path for path in self.plan.emptied if path in before and path not in held]
-        self.steps.remove_folders({path: before[path][:2] for path in going})
+        self.steps.remove_folders({path: (before[path][0], before[path][1]) for path in going})
         empty = {path: why for path, why in held.items() if is_empty(self.root / path)}
         self.leaving.left |= empty
 

@@ -206,6 +206,12 @@ def existing(path: Path) -> Path:
     return path
 
 
+def may_change(folder: Name) -> bool:
+    """Whether this user may make, rename and remove what lies in a folder."""
+    is_told = os.access in os.supports_effective_ids  # else of who called, which is mostly the same
+    return os.access(folder, os.W_OK | os.X_OK, effective_ids=is_told)
+
+
 def free_bytes(path: Path) -> int:
     """Bytes that this user can still write where `path` lies or is going to lie."""
     return shutil.disk_usage(existing(path)).free

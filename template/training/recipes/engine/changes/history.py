@@ -1,5 +1,7 @@
 """The runs of the recipes: each has a folder with its plan, its journal and its quarantine."""
 
+import json
+import os
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +15,8 @@ from engine.plans import plan
 from engine.project import Project
 
 PLAN, JOURNAL, FOLDERS, QUARANTINE = "plan.json", "journal.jsonl", "folders.json", "quarantine"
+_BY_HAND = f"Originals wait in {QUARANTINE} beside it, each under the path that it had"
+_MAKING = ("move", "copy", "pack", "restore", "write", "folder")  # verbs whose `dst` is new
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,19 @@ class PastRun:
         try:
             return plan.from_json(path.read_bytes())
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path}: the plan of this run cannot be read: {error}") from error
+            raise UserError(
+                f"{path}: the plan of this run cannot be read: {error}; put it back from a backup. "
+                f"{_BY_HAND}"
+            ) from error
+
+    @cached_property
+    def folders(self) -> dict[str, list[int]] | None:
+        """Return what each folder was before: mode, mtime_ns and perhaps owner; None if lost."""
+        try:
+            told = json.loads((self.folder / FOLDERS).read_bytes())
+        except (OSError, ValueError):
+            return None
+        return told if isinstance(told, dict) else None
 
     @property
     def phase(self) -> tuple[str, str]:
@@ -69,7 +85,8 @@ def past_runs(project: Project) -> tuple[PastRun, ...]:
     return tuple(
         PastRun(path.name, path)
         for path in sorted(folder.iterdir())
-        if is_run(path) and (path / PLAN).exists()  # without a plan nothing was begun
+        if is_run(path)
+        if (path / PLAN).exists() or (path / JOURNAL).exists()  # without both nothing was begun
     )
 
 
@@ -90,9 +107,24 @@ def refuse_unfinished(project: Project) -> None:
     """Raise UserError if a run was interrupted: it comes first."""
     for past in past_runs(project):
         if past.unfinished:
+            refuse_lost(project, past)
             raise UserError(
                 f"{past.id} was interrupted: `just resume` finishes it, `just undo` takes it back"
             )
+
+
+def refuse_lost(project: Project, past: PastRun) -> None:
+    """Raise UserError if a run did something and its journal, which alone tells what, has gone."""
+    if past.records:
+        return
+    waits = (past.folder / QUARANTINE).exists()
+    made = (action.dst for action in past.plan.changes if action.verb in _MAKING)
+    if waits or any(os.path.lexists(project.root / str(path)) for path in made):
+        raise UserError(
+            f"{past.folder / JOURNAL}: has gone or is empty, and what the run did is there; "
+            f"nothing was changed. Put it back from a backup. {_BY_HAND}; {PLAN} says what "
+            "went where; then move this folder away"
+        )
 
 
 def new_run_id(project: Project, recipe: str, now: datetime) -> str:

@@ -6,6 +6,8 @@ import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from engine.changes import disk
+from engine.changes.file_flags import is_protected
 from engine.changes.journal import Record
 from engine.changes.steps import Steps
 from engine.plans.plan import Action
@@ -67,6 +69,8 @@ class Leaving:
             return "its folder is write-protected"
         if _bytes(name) > bytes_left:
             return "its path is too long"
+        if is_protected(self.steps.place(path)):
+            return "is protected by a flag (chattr or chflags), so it cannot be moved"
         if is_sticky(folder) and _is_others(self.steps.place(path)):
             return "is another user's, and its folder lets only owners take something away"
         return None
@@ -82,7 +86,8 @@ class Leaving:
 
     def _room(self, folder: str) -> int | None:
         """Return how long the name of a file in a folder may be, in bytes; None if it must stay."""
-        if not os.access(self.steps.place(folder), os.W_OK | os.X_OK):
+        place = self.steps.place(folder)
+        if not disk.may_change(place) or is_protected(place):
             return None
         waiting = self.steps.place(self.steps.quarantine_path(f"{folder}/" if folder else ""))
         return LONGEST_PATH - 1 - len(os.fsencode(waiting))

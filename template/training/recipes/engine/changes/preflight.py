@@ -52,10 +52,11 @@ def refuse_conflicts(project: Project, wanted: Plan) -> None:
         if path not in going and is_there(there):
             raise UserError(f"{path}: is there already; move it away, or plan again")
         parents.add(path.rpartition("/")[0])
-    refuse_no_folders(project.root, parents)
+    fix = "put a folder there, or name one on another disk in .env"
+    refuse_no_folders(project.root, parents, fix)
 
 
-def refuse_no_folders(root: Path, names: Iterable[str]) -> None:
+def refuse_no_folders(root: Path, names: Iterable[str], fix: str = "move it away") -> None:
     """Raise UserError if anything but a folder lies where one of these is, or on the way there."""
     folders = {f for name in names for f in (PurePosixPath(name), *PurePosixPath(name).parents)}
     for folder in sorted(folders):
@@ -63,7 +64,25 @@ def refuse_no_folders(root: Path, names: Iterable[str]) -> None:
         if os.path.lexists(place) and not stat.S_ISDIR(place.lstat().st_mode):
             if folder.is_absolute():
                 continue  # outside, where the user said so: links on the way are the system's
-            raise UserError(f"{folder}: is a link or a file, not a folder; move it away")
+            raise UserError(f"{folder}: is a link or a file, not a folder; {fix}")
+
+
+def refuse_unwritable(project: Project, wanted: Plan, *, only_outside: bool = False) -> None:
+    """Raise UserError if a folder in which the plan makes something may not be written to.
+
+    With `only_outside` of no folder in the project: who may only read that may see a plan of it.
+    """
+    going = {action.src for action in wanted.actions}  # those are left alone one by one
+    names = {path.rpartition("/")[0] for path in made(wanted) if path not in going}
+    names.add(project.folders.history)
+    for folder in sorted({disk.existing(project.root / name) for name in names}):
+        if only_outside and folder.is_relative_to(project.root):
+            continue
+        if not disk.may_change(folder):
+            raise UserError(
+                f"{folder}: may not be written to, and something is to be made in it; "
+                "see to its permissions, or name another folder in .env"
+            )
 
 
 def made(wanted: Plan) -> Iterator[str]:

@@ -9,6 +9,7 @@ import errno
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count, groupby
@@ -19,6 +20,7 @@ from engine.changes.history import QUARANTINE
 from engine.changes.journal import Journal, Op, Record
 from engine.errors import UserError
 from engine.project import Project
+from engine.recognition.in_use import in_use
 
 BATCH = 2000  # renames that share one synced journal entry
 ELSEWHERE = ".training_quarantine"  # at the top of another file system, for files that lie there
@@ -113,15 +115,34 @@ class Steps:
             raise OSError(errno.EXDEV, "its quarantine is on another volume", across[0].src)
 
     def put_back(self, records: Sequence[Record]) -> PutBack:
-        """Rename each `dst` to its `src`, or to a name beside it if something new is there."""
+        """Rename each `dst` to its `src`, or to a name beside it if something new is there.
+
+        What has the very same bytes, as after a `git checkout`, makes room: it adds nothing.
+        """
         result = PutBack()
         for batch in _batches(records):
+            equal = self._equal(batch)
             with self._synced(batch):
-                back = [record for record in batch if self._return(record, result)]
+                back = [record for record in batch if self._return(record, result, equal)]
             self.journal.mark(back, "undone")
         return result
 
-    def _return(self, record: Record, result: PutBack) -> bool:
+    def _equal(self, records: Sequence[Record]) -> dict[str, disk.Identity]:
+        """Return the files that stand in a place, hold what comes back, and nobody writes to."""
+        found = {}
+        for record in records:
+            name, src, dst = _named(record.src), self.place(record.src), self.place(record.dst)
+            if os.path.isabs(name) or not (os.path.lexists(src) and os.path.lexists(dst)):  # noqa: PTH117
+                continue
+            standing = disk.identity(src)
+            with contextlib.suppress(disk.Unreadable):  # a link, a folder, another user's
+                if not looks_same(record, src) and disk.same_bytes(Path(src), Path(dst)):
+                    found[name] = standing
+        for name in in_use(self.root, list(found), time.time(), 0):
+            del found[name]
+        return found
+
+    def _return(self, record: Record, result: PutBack, equal: Mapping[str, disk.Identity]) -> bool:
         src, dst = self.place(record.src), self.place(record.dst)
         here, there = os.path.lexists(src), os.path.lexists(dst)
         if here and (looks_same(record, src) or (record.state == "intent" and not there)):
@@ -132,7 +153,9 @@ class Steps:
         if not looks_same(record, dst):
             result.notes.append(f"{record.src}: was written to since; it comes back as it is now")
         place = src
-        if here:
+        if here and equal.get(_named(record.src)) == disk.identity(src):
+            os.unlink(src)  # noqa: PTH108 - there may be many
+        elif here:
             free = self.beside(Path(src))
             result.remarks.append(f"{record.src}: something new is there; the old is {free.name}")
             place = str(free)

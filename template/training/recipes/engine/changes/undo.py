@@ -1,7 +1,7 @@
 """Take a run back, last step first: every file to its place, byte for byte, with mode and time."""
 
-import json
 import os
+import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -42,6 +42,7 @@ def undo(project: Project, past: PastRun) -> Undone:
 def check(project: Project, past: PastRun) -> None:
     """Raise UserError if the run cannot be taken back now."""
     preflight.refuse_merge(project.root)
+    history.refuse_lost(project, past)
     steps = [record for record in latest(past.records) if record.state != "undone"]
     refuse_damaged(project.root, steps)
     needed = {record.dst for record in steps if record.op in ("move", "create")}
@@ -102,7 +103,8 @@ class _Undo:
         unmask(self.root, renamed)
         self._remake_folders([r for r in standing if r.op == "remove_folder"])
         places = {record.src for record in renamed}
-        self._remove([r for r in made if r.dst in places])  # texts written anew: they make room
+        # Texts written anew make room; of one that was changed since, `put_back` tells.
+        self._remove([r for r in made if r.dst in places], tells=False)
         back = self.steps.put_back(renamed)
         Rebuilding(self.steps, back).rebuild()
         self.result.restored += back.files
@@ -126,7 +128,7 @@ class _Undo:
                 disk.make_folders(folder, self.root)
         # their modes are given back last: a folder may be read-only
 
-    def _remove(self, records: Sequence[Record]) -> None:
+    def _remove(self, records: Sequence[Record], tells: bool = True) -> None:
         """Remove what the run wrote, unless someone changed it or still needs it."""
         needed = set(_relied_on(r for r in self.journal.latest() if r.state != "undone"))
         there = [record.id for record in records if os.path.lexists(self.root / record.id)]
@@ -135,9 +137,10 @@ class _Undo:
             f"{path}: holds what could not be put back; kept" for path in sorted(kept)
         ]
         others = self.steps.take_back(*(r.id for r in records if r.id not in kept))
-        self.result.remarks += [
-            f"{path}: was changed since; left where it is" for path in sorted(others)
-        ]
+        if tells:
+            self.result.remarks += [
+                f"{path}: was changed since; left where it is" for path in sorted(others)
+            ]
         self.result.removed += len(there) - len(kept) - len(others)
 
     def _remove_folders(self, records: Sequence[Record]) -> None:
@@ -146,12 +149,21 @@ class _Undo:
         self.journal.mark(gone, "undone")
 
     def _restore_folders(self) -> None:
-        before = json.loads((self.past.folder / history.FOLDERS).read_bytes())
+        before = self.past.folders
+        if before is None:
+            self.result.remarks.append(
+                f"{self.past.folder / history.FOLDERS}: cannot be read; the modes and times of "
+                "folders are not put back"
+            )
+            return
         for path in sorted(before, key=lambda p: -len(PurePosixPath(p).parts)):
             mode, mtime_ns, *owner = before[path]  # older versions noted no owner
             folder = self.root / path
             if folder.is_dir():
                 self._give_back(folder, path, owner)
+                status = folder.stat()
+                if (stat.S_IMODE(status.st_mode), status.st_mtime_ns) == (mode, mtime_ns):
+                    continue
                 try:
                     folder.chmod(mode)
                     os.utime(folder, ns=(mtime_ns, mtime_ns))

@@ -27,13 +27,20 @@ POINTER_LIMIT = 1024  # bytes, by the specification of git-lfs
 
 
 def folders_exist(subject: Subject) -> Iterator[Violation]:
-    """Yield the folders of the layout that are missing."""
+    """Yield the folders of the layout that are missing, or links inside the project."""
     for key, folder in vars(subject.project.folders).items():
-        if key == "history" or (subject.project.root / folder).is_dir():
+        place = subject.project.root / folder
+        is_link = place.is_symlink() and not PurePosixPath(folder).is_absolute()
+        if key == "history" or (place.is_dir() and not is_link):
             continue
         at = ("folders", "in_training", key) if key in InTraining._fields else ("folders", key)
         if subject.wants(subject.conventions_path, folder):
             message = f"the folder {folder} is missing; make it, or name another"
+            if is_link:
+                message = (
+                    f"{folder} is a link, and recipes follow none; put a folder there, or name "
+                    "one on another disk in .env"
+                )
             yield Violation(subject.conventions_path, subject.line_of_key(*at), "layout", message)
 
 
@@ -146,6 +153,9 @@ def models(subject: Subject) -> Iterator[tuple[str, str, dict[str, str] | None]]
 def models_have_metadata(subject: Subject) -> Iterator[Violation]:
     """Yield production models without metadata, and metadata that describes other bytes."""
     root = subject.project.root
+    for path in subject.children(subject.project.folders.production):
+        if subject.wants(path) and (root / path).is_symlink() and not (root / path).exists():
+            yield Violation(path, 1, "metadata", "is a link that leads nowhere; remove or mend it")
     for path, metadata, _ in models(subject):
         if not subject.wants(path, metadata):
             continue

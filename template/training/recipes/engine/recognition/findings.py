@@ -2,11 +2,12 @@
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from engine.changes.history import past_runs
 from engine.changes.known_hashes import KnownHashes
 from engine.errors import UserError
 from engine.plans.cleanup_plan import Mess
@@ -79,6 +80,23 @@ def look(project: Project, leave_alone: tuple[str, ...] = ()) -> Mess:
         ),
         dict(_links(str(project.root), inventory)),
     )
+
+
+def unmatched(project: Project, mess: Mess, keep: Sequence[str]) -> Iterator[str]:
+    """Yield a line for each `--keep`, and each pick of the conventions, that means nothing.
+
+    A pick that a run has moved or packed was right when it was made.
+    """
+    inventory = mess.inventory
+    for glob in keep:
+        if not any(matches(path, (glob,)) for path in (*inventory.entries, *inventory.closed)):
+            yield f"--keep {glob}: matches nothing; write it as seen from the project's root"
+    models = {c.path for c in (*mess.checkpoints, *mess.production) if c.role == "model"}
+    if strange := [p for p in project.conventions.production.pick if p not in models]:
+        acted = {a.src for past in past_runs(project) for a in past.plan.actions if a.src}
+        for pick in strange:
+            if not any(src == pick or src.startswith(f"{pick}/") for src in acted):
+                yield f"conventions.toml: production.pick {pick}: is no checkpoint that was found"
 
 
 def _links(root: str, inventory: Inventory) -> Iterator[tuple[str, str]]:

@@ -20,6 +20,9 @@ def next_step(project: Project, seen: Overview, now: datetime) -> tuple[str, str
         return "just resume", f"{seen.interrupted} was interrupted; just undo takes it back"
     if damaged := [archive for archive in seen.archives if archive.problem]:
         return shlex.join(["just", "verify", damaged[0].name]), f"damaged: {damaged[0].problem}"
+    if spoilt := [model for model in seen.models if model.problem]:
+        name = spoilt[0].checkpoint.path.rpartition("/")[2]
+        return shlex.join(["just", "verify", name]), f"damaged: {name}: {spoilt[0].problem}"
     if better := _better(project, seen, now):
         return shlex.join(["just", "promote", better[0].name]), better[1]
     if bare := [m for m in seen.models if not (m.papers.metadata and m.papers.summary)]:

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from engine import names, readers
 from engine.archives import catalog
-from engine.archives.manifest import manifest_of
+from engine.archives.manifest import checksum_of, manifest_of
 from engine.changes import disk, history, journal
 from engine.changes.known_hashes import KnownHashes
 from engine.plans.production_papers import Papers, papers
@@ -46,6 +46,7 @@ class Model(NamedTuple):
     checkpoint: Checkpoint
     papers: Papers
     source: str | None  # the checkpoint that it is a copy of
+    problem: str | None  # what was wrong with it when it was verified, if it is still that file
 
 
 @dataclass(frozen=True)
@@ -197,10 +198,13 @@ def moment(text: object) -> datetime | None:
 
 
 def _models(project: Project, inventory: Inventory) -> Iterator[Model]:
+    hashes = KnownHashes(project)
     for checkpoint in in_production(project, inventory):
+        known = hashes.get(checkpoint.path)
         of = papers(project, inventory, checkpoint)
         source = read_metadata(project.root / of.metadata).get("source") if of.metadata else None
-        yield Model(checkpoint, of, source if isinstance(source, str) else None)
+        problem = known.problem if known else None
+        yield Model(checkpoint, of, source if isinstance(source, str) else None, problem)
 
 
 def _archives(project: Project, inventory: Inventory, rows: int | None) -> tuple[Archive, ...]:
@@ -211,6 +215,8 @@ def _archives(project: Project, inventory: Inventory, rows: int | None) -> tuple
             name = PurePosixPath(entry.path).name.removesuffix(catalog.SUFFIX)
             known = hashes.get(entry.path)
             when, problem = (known.when, known.problem) if known else (None, None)
+            if manifest_of(entry.path) not in inventory.entries:
+                problem = f"{name}.json, its manifest, has gone"
             found.append(Archive(name, entry.path, entry.size, when, problem))
     found += _away(project, inventory)
     found.sort(key=lambda archive: archive.name, reverse=True)
@@ -224,13 +230,15 @@ def _archives(project: Project, inventory: Inventory, rows: int | None) -> tuple
 
 
 def _away(project: Project, inventory: Inventory) -> Iterator[Archive]:
-    """Yield the archives that a store has and this machine has not."""
+    """Yield the archives that this machine has not: a store has them, or they are lost."""
     for entry in inventory.below(project.folders.archived):
-        path = entry.path.removesuffix(catalog.MARK) + catalog.SUFFIX
-        is_away = entry.path.endswith(catalog.MARK) and path not in inventory.entries
-        if said := catalog.mark(project.root, path) if is_away else {}:
-            name = PurePosixPath(path).name.removesuffix(catalog.SUFFIX)
-            yield Archive(name, path, said["size"], None, None, remote=said["remote"])
+        path = PurePosixPath(entry.path).with_suffix("").as_posix() + catalog.SUFFIX
+        if entry.path == checksum_of(path) and path not in inventory.entries:
+            name = PurePosixPath(entry.path).stem
+            if said := catalog.mark(project.root, path):
+                yield Archive(name, path, said["size"], None, None, remote=said["remote"])
+            else:
+                yield Archive(name, path, 0, None, f"{path} has gone")
 
 
 def told(about: Mapping[str, Any]) -> Told:

@@ -198,6 +198,7 @@ def _model(model: Model) -> dict[str, Any]:
         "value": found.value,
         "date": found.date and found.date.date().isoformat(),
         "source": model.source,
+        "problem": model.problem,
         **model.papers._asdict(),
     }
 

@@ -1,0 +1,60 @@
+"""What must hold before a run begins: nothing is changed while any of it does not."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import cleanup
+import new
+from conftest import NOBODY
+from place import Place
+
+
+@pytest.fixture
+def place(open_folder: Path, capsys: pytest.CaptureFixture[str]) -> Place:
+    """A repository of the user that a test may become."""
+    Place(open_folder / "first", capsys).there_and_back()  # nothing is left to be imported
+    return Place(open_folder / "repository", capsys)
+
+
+def give_away(root: Path) -> None:
+    """Give all in a folder to the user that the test becomes."""
+    for path in (root, *root.rglob("*")):
+        if os.geteuid() == 0:
+            os.chown(path, NOBODY, NOBODY)
+
+
+@pytest.mark.parametrize("variable", ["TRAINING_DIR", "MODEL_WEIGHTS_DIR"])
+@pytest.mark.parametrize("words", [(), ("--json",), ("--apply",)])
+def test_a_folder_that_may_not_be_made_is_refused_with_the_plan(
+    words: tuple[str, ...], variable: str, place: Place, unprivileged: Callable[[], None]
+) -> None:
+    """One that `.env` names below another's: nobody plans in vain, and nothing is changed."""
+    theirs = place.root.parent / "theirs"
+    theirs.mkdir(0o555)
+    place.write(".env", f"{variable}={theirs}/training\n")
+    place.settle()
+    give_away(place.root)
+    unprivileged()
+    status, said = place.run(cleanup.main, *words)
+    assert (status, said.splitlines()[0].split(": ")[0]) == (2, str(theirs))
+    assert "name another folder in .env" in said
+    assert not place.changed()
+
+
+def test_who_may_only_read_a_repository_sees_its_plan(
+    place: Place, unprivileged: Callable[[], None]
+) -> None:
+    """Only to carry it out is refused, before anything is changed."""
+    place.settle()
+    for folder in (place.root, *place.root.rglob("*")):
+        folder.chmod(0o555)
+    place.before = place.tree()
+    unprivileged()
+    assert place.run(cleanup.main)[0] == 0
+    status, said = place.run(cleanup.main, "--apply")
+    assert (status, "may not be written to" in said, len(said.splitlines())) == (2, True, 1)
+    assert place.run(new.main, "net")[0] == 2
+    assert not place.changed()
