@@ -7,7 +7,7 @@ import pytest
 
 from conventions_text import CONVENTIONS
 from engine.recognition.attribution import Checkpoint
-from engine.recognition.evidence import Reading
+from engine.recognition.evidence import Measurement, Reading
 from mess import (
     Files,
     attributed,
@@ -153,6 +153,45 @@ def test_test_figures_do_not_pick_where_validation_figures_are() -> None:
     assert only({"w/u_best.pt": tested}).value == 0.9
     files = {"w/u_best.pt": tested, "w/u.log": log(measured("Val AUC", 0.6, "saved"))}
     assert only(files).value == 0.6
+
+
+@pytest.mark.parametrize("last", ["last", "final"])
+@pytest.mark.parametrize(
+    "tested",
+    [
+        measured("test_auc", 0.95, "epoch", epoch=4, step=40),
+        measured("test_auc", 0.95, "epoch", epoch=3),
+        measured("Final test AUC", 0.95, "final"),
+    ],
+)
+def test_a_test_after_training_is_of_what_was_loaded(tested: Measurement, last: str) -> None:
+    """Lightning writes it into the last row; it makes no last checkpoint the best."""
+    rows = curve("val_auc", 0.8, 0.9, 0.85)
+    files = {"x_run/best.pt": model(), f"x_run/{last}.pt": model()}
+    found = attributed({**files, "x_run/metrics.csv": results(*rows, tested)})
+    assert [c.value for c in found.values()] == [0.9, 0.85]
+    losses = curve("train_loss", 0.8, 0.7, 0.6)
+    found = attributed({**files, "x_run/metrics.csv": results(*losses, tested)})
+    assert [c.value for c in found.values()] == [None, None]
+
+
+@pytest.mark.parametrize("name", ["best", "last", "model"])
+def test_a_test_after_training_is_of_the_only_checkpoint(name: str) -> None:
+    """Whatever it is called: there is nothing else that may have been loaded."""
+    rows = (*curve("train_loss", 0.8, 0.7), measured("test_auc", 0.95, "epoch", epoch=3))
+    found = only({f"x_run/{name}.pt": model(), "x_run/metrics.csv": results(*rows)})
+    assert (found.value, found.of_test) == (0.95, True)
+
+
+def test_a_test_of_each_epoch_is_of_its_epoch() -> None:
+    """Many scripts have no other data to validate on; so has one that ran for a single epoch."""
+    files = {"x_run/best.pt": model(), "x_run/last.pt": model()}
+    rows = (*curve("train_acc", 0.5, 0.6, 0.7), *curve("test_auc", 0.8, 0.9, 0.85))
+    found = attributed({**files, "x_run/metrics.csv": results(*rows)})
+    assert [c.value for c in found.values()] == [0.9, 0.85]
+    once = (*curve("train_acc", 0.5), *curve("test_auc", 0.8))
+    found = attributed({**files, "x_run/metrics.csv": results(*once)})
+    assert [c.value for c in found.values()] == [0.8, 0.8]
 
 
 def test_training_figures_never_count() -> None:

@@ -242,6 +242,13 @@ def test_a_lower_loss_is_not_worse() -> None:
     assert [a.src for a in plan.actions if a.verb == "delete"] == ["w/b_best.pt"]
 
 
+def test_what_only_a_test_tells_of_is_not_deleted() -> None:
+    """Its figure is of other data than the winner's."""
+    files = {**scored(a=0.9, b=0.8), "w/c_best.pth": model(measured("test_auc", 0.85))}
+    plan = planned(files, options=Options(NOW, delete_redundant=True))
+    assert [a.src for a in plan.actions if a.verb == "delete"] == ["w/b_best.pth"]
+
+
 def test_nothing_is_deleted_while_the_winner_is_in_use() -> None:
     """It may be about to change."""
     plan = planned(

@@ -305,6 +305,7 @@ class _Planner:
             if (best := group.winner.value) is not None and group.direction
             for c in group.members
             if c.value is not None and c.path in self.by_path
+            if c.of_test == group.winner.of_test  # else the two figures cannot be compared
             if (c.value < best if group.direction == "max" else c.value > best)
         }
 

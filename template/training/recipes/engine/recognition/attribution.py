@@ -21,7 +21,7 @@ from engine.recognition.agreement import (
     split_rank,
 )
 from engine.recognition.evidence import Measurement, Noted, Reading, Scalar
-from engine.recognition.moments import Moment, numbered
+from engine.recognition.moments import Moment, numbered, settled
 from engine.recognition.runs import COLLECTIONS, CONTAINERS, TRAININGS, Run
 
 # Which source is believed first; two that disagree are both shown.
@@ -117,7 +117,7 @@ def attribute(
 ) -> tuple[Checkpoint, ...]:
     """Return one `Checkpoint` for each file of weights and training state, sorted by path."""
     runs = tuple(runs)
-    readings = {path: as_compared(path, reading) for path, reading in readings.items()}
+    readings = {path: as_compared(path, settled(reading)) for path, reading in readings.items()}
     vocabulary = _vocabulary(readings.values(), conventions)
     found = [
         _checkpoint(path, run, told, conventions, vocabulary)
@@ -192,8 +192,9 @@ def _claims(path: str, run: Run, readings: Mapping[str, Reading], aim: _Aim) -> 
     inside, named = readings[path].measurements, read_name(path)
     yield from (_Claim("inside", path, m) for m in inside if m.kind == "own")
     models = [p for p in run.checkpoints if readings[p].role == "model"]
-    which = _which(path) or ("only" if len(models) == 1 else None)
     rivals = [p for p in models if p == path or not identity.is_copy(p)]
+    is_sole = len(models) == 1
+    which = _which(path) or ("only" if is_sole else None)
     alone = sum(_which(p) == which for p in rivals) <= 1
     if which in _BEST:
         yield from (_Claim("inside", path, m) for m in inside if m.kind == "best")
@@ -202,8 +203,10 @@ def _claims(path: str, run: Run, readings: Mapping[str, Reading], aim: _Aim) -> 
         reading = readings[record]
         source = {"results": "results", "log": "log"}.get(reading.role)
         if source:
-            for measurement in _of_checkpoint(reading, path, which if alone else None, moment, aim):
-                yield _Claim(source, record, measurement)
+            said = _of_checkpoint(reading, path, which if alone else None, moment, aim)
+            for measurement in said:
+                if is_sole or not _is_after_training(measurement):
+                    yield _Claim(source, record, measurement)
     for measurement in named.measurements:
         yield _Claim("name", path, on_its_scale(measurement))
 
@@ -238,12 +241,18 @@ def _of_checkpoint(
         yield from _latest(m for m in ours if m.kind == "best")
         if not saved:
             yield from _best_rows(ours, aim)
+        yield from filter(_is_after_training, ours)
     if which == "only" and all(m.kind == "final" for m in ours):
         yield from ours
     if which == "last":
         yield from (m for m in ours if m.kind == "final")
         rows = [m for m in ours if m.kind == "epoch"]
         yield from (m for m in rows if (m.epoch, m.step) == (rows[-1].epoch, rows[-1].step))
+
+
+def _is_after_training(m: Measurement) -> bool:
+    """Return whether it tells of a test that followed: of what was loaded then, which none says."""
+    return m.kind == "final" and split_rank(m) == TEST and m.checkpoint is None
 
 
 def _latest(measurements: Iterable[Measurement]) -> list[Measurement]:

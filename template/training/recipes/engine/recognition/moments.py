@@ -1,12 +1,13 @@
 """When in its training a checkpoint was written, and which rows of a record are of that moment."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
 from engine.readers.file_name import read_name
 from engine.recognition import identity
-from engine.recognition.agreement import on_its_scale, rounds_to, same_metric
+from engine.recognition.agreement import TEST, on_its_scale, rounds_to, same_metric, split_rank
 from engine.recognition.evidence import Measurement, Noted, Reading
 from engine.recognition.runs import Run
 
@@ -69,6 +70,37 @@ class Moment(NamedTuple):
 def _when(notes: tuple[Noted, ...]) -> dict[str, int]:
     """Return the epoch and the step that are noted; the first note of each counts."""
     return {note.fact: int(note.value) for note in reversed(notes) if note.fact in _WHEN}
+
+
+def settled(reading: Reading) -> Reading:
+    """Return the reading with a test that followed the training as final: it is of no epoch.
+
+    Such a test was made once, and not in the only row; PyTorch Lightning writes it into the last.
+    """
+    tested: dict[_Column, set[_When]] = defaultdict(set)
+    trained: dict[int, set[_When]] = defaultdict(set)
+    for m in reading.measurements:
+        if m.kind == "epoch" and split_rank(m) == TEST:
+            tested[m.session, m.name].add((m.epoch, m.step))
+        elif m.kind == "epoch":
+            trained[m.session].add((m.epoch, m.step))
+    once = {column: found for column, found in tested.items() if len(found) == 1}
+    after = {column for column, found in once.items() if trained[column[0]] - found}
+    if not after:
+        return reading
+    return replace(
+        reading,
+        measurements=tuple(
+            m._replace(kind="final", epoch=None, step=None)
+            if m.kind == "epoch" and (m.session, m.name) in after
+            else m
+            for m in reading.measurements
+        ),
+    )
+
+
+_Column = tuple[int, str]  # session, name
+_When = tuple[int | None, int | None]  # epoch, step
 
 
 def numbered(run: Run, readings: Mapping[str, Reading]) -> Mapping[str, Reading]:
