@@ -7,7 +7,7 @@ import pytest
 
 from conventions_text import CONVENTIONS
 from engine.recognition.attribution import Checkpoint
-from engine.recognition.evidence import Measurement, Reading
+from engine.recognition.evidence import Measurement, Noted, Reading
 from mess import (
     Files,
     attributed,
@@ -306,9 +306,27 @@ def test_a_lone_checkpoint_of_some_epoch_is_not_the_best(name: str) -> None:
     assert only(files).value is None
 
 
-def test_a_lone_checkpoint_of_no_such_name_is_taken_for_the_best() -> None:
-    """Scripts that keep one file keep the best."""
-    files = {"w/unet.pt": model(), "w/unet.log": log(*curve("Val AUC", 0.5, 0.7, 0.6))}
+def test_a_lone_checkpoint_of_no_such_name_may_be_the_best_or_the_last() -> None:
+    """Nothing says which, so it has a figure only where one epoch was both."""
+    curves = (*curve("train_loss", 0.3, 0.2, 0.1), *curve("Val AUC", 0.5, 0.7, 0.6))
+    assert only({"w/unet.pt": model(), "w/unet.log": log(*curves)}).value is None
+    rising = (*curve("Val AUC", 0.5, 0.6, 0.7), *curve("Val loss", 0.3, 0.2, 0.1))
+    assert only({"w/unet.pt": model(), "w/unet.log": log(*rising)}).value == 0.7
+    at_odds = (*curve("Val AUC", 0.5, 0.6, 0.7), *curve("Val loss", 0.3, 0.1, 0.2))
+    assert only({"w/unet.pt": model(), "w/unet.log": log(*at_odds)}).value is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        measured("best_val_auc", 0.7, "best"),
+        measured("Val AUC", 0.7, "saved"),
+        noted("monitor", "Val AUC"),
+    ],
+)
+def test_a_lone_checkpoint_of_a_run_that_kept_its_best_is_that(said: Measurement | Noted) -> None:
+    """A log says that it was saved, a summary what the best was, a config by what it was kept."""
+    files = {"w/unet.pt": model(), "w/unet.log": log(*curve("Val AUC", 0.5, 0.7, 0.6), said)}
     assert only(files).value == 0.7
 
 

@@ -554,6 +554,19 @@ def test_what_spinning_up_saves_is_of_the_run_above(
     assert "experiments/ppo/ppo_s0/progress.txt" in touched(plan)
 
 
+def test_what_spinning_up_saves_is_of_the_last_epoch(write: Write, tmp_path: Path) -> None:
+    """It writes over the file as it goes on, however good the agent was before."""
+    rows = (
+        "Epoch\tAverageEpRet\tStdEpRet\tTime",
+        "0\t1.0\t0.5\t3",
+        "1\t9.0\t0.5\t6",
+        "2\t4\t0.5\t9",
+    )
+    write("experiments/ppo/ppo_s0/progress.txt", "\n".join(rows) + "\n")
+    write("experiments/ppo/ppo_s0/pyt_save/model.pt", BARE)
+    assert [*said(planned(tmp_path), "value").values()] == [4.0]
+
+
 def test_epochs_and_what_it_started_from_are_one_run_in_the_plan(
     write: Write, tmp_path: Path
 ) -> None:

@@ -214,6 +214,8 @@ def _claims(path: str, run: Run, readings: Mapping[str, Reading], aim: _Aim) -> 
 def _which(path: str) -> str | None:
     """Return which checkpoint of its run a path says it is: `best_weights/after-epoch-9`, too."""
     own, folder = identity.selector(identity.stem(path)), PurePosixPath(path).parent.name
+    if own is None and identity.OVERWRITTEN & {folder, PurePosixPath(path).name}:
+        return "last"
     is_told = own == "epoch" and folder in CONTAINERS
     return identity.selector(folder) or own if is_told else own
 
@@ -240,7 +242,7 @@ def _of_checkpoint(
         yield from saved
         yield from _latest(m for m in ours if m.kind == "best")
         if not saved:
-            yield from _best_rows(ours, aim)
+            yield from _best_rows(ours, aim, is_best=which == "best")
         yield from filter(_is_after_training, ours)
     if which == "only" and all(m.kind == "final" for m in ours):
         yield from ours
@@ -260,8 +262,14 @@ def _latest(measurements: Iterable[Measurement]) -> list[Measurement]:
     return list({m.name: m for m in measurements}.values())
 
 
-def _best_rows(measurements: list[Measurement], aim: _Aim) -> Iterator[Measurement]:
-    """Yield the epoch that was best by the run's monitor; if none is known, by each metric."""
+def _best_rows(
+    measurements: list[Measurement], aim: _Aim, *, is_best: bool
+) -> Iterator[Measurement]:
+    """Yield the epoch that was best by the run's monitor; if none is known, by each metric.
+
+    Where no monitor is known, a checkpoint that nothing calls the best may be the last as well:
+    then it is of an epoch that was both.
+    """
     rows: dict[str, list[Measurement]] = {}
     for m in measurements:
         if m.kind == "epoch" and math.isfinite(m.value):
@@ -275,7 +283,9 @@ def _best_rows(measurements: list[Measurement], aim: _Aim) -> Iterator[Measureme
     kept = [m for m in kept if metrics.split(m.name) != "train"]
     at = {(m.epoch, m.step) for m in kept[:1]}
     yield from (m for row in rows.values() for m in row if (m.epoch, m.step) in at)
-    if not at:
+    judging = [m for m in best.values() if metrics.split(m.name) != "train"]
+    last = {(m.epoch, m.step) for m in measurements[-1:]}
+    if not at and (is_best or {(m.epoch, m.step) for m in judging} <= last):
         yield from best.values()
 
 

@@ -17,6 +17,8 @@ NOUNS = frozenset(
     "epoch epochs step steps iter iteration pth tar optimizer optim scheduler scaler rng saved "
     "params criterion trained save after rl".split()
 )
+# Folders of Spinning Up; what they hold is written anew each time, at the end as well.
+OVERWRITTEN = frozenset({"pyt_save", "tf1_save", "simple_save"})
 # They name nothing alone, as in "network-snapshot-000040"; a "policy_net" is called so.
 VAGUE = frozenset({"policy", "network"})
 RECORDS = frozenset(

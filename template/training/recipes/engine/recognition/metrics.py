@@ -57,7 +57,9 @@ _METRICS = {
     "nll": _Metric("min", ANY, "negative_log_likelihood"),
     "elbo": _Metric("max", ANY),
     "fitness": _Metric("max", ANY),
-    "reward": _Metric("max", ANY, "ep_rew_mean episode_reward episodic_return episode_return"),
+    "reward": _Metric(
+        "max", ANY, "ep_rew_mean episode_reward episodic_return episode_return ep_ret"
+    ),
     "success_rate": _Metric("max", UNIT),
     # regression
     "mse": _Metric("min", POSITIVE, "mean_squared_error"),

@@ -12,9 +12,9 @@ from engine.recognition.evidence import Reading
 from engine.recognition.scan import Entry, Inventory
 
 # Folders that hold a run's checkpoints, so that the run is the folder above.
-CONTAINERS = frozenset(
+CONTAINERS = identity.OVERWRITTEN | frozenset(
     "checkpoints checkpoint weights ckpt ckpts snapshots tf_ckpts training_checkpoints best_model "
-    "best best_weights last_weights pyt_save tf1_save simple_save".split()
+    "best best_weights last_weights".split()
 )
 # Folders that hold many runs, or other things: a checkpoint in one does not make it a run's own.
 COLLECTIONS = frozenset(
