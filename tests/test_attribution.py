@@ -337,6 +337,64 @@ def test_of_several_values_of_one_kind_the_last_counts() -> None:
         assert only({"w/u_best.pt": model(), "w/u.log": log(*lines)}).value == 0.7
 
 
+KEPT = (*curve("val_auc", 0.7, 0.8, 0.9, 0.75), *curve("val_loss", 0.5, 0.3, 0.4, 0.6))
+
+
+@pytest.mark.parametrize(
+    ("auc", "loss"),
+    [
+        ("best_auc", "best_loss"),
+        ("best_model_auc", "best_model_loss"),
+        ("model_best_val_auc", "model_best_val_loss"),
+        ("auc_best", "loss_best"),
+        ("best", "best_loss"),
+        ("last", "best_loss"),
+    ],
+)
+def test_each_best_of_a_run_is_that_of_the_metric_in_its_name(auc: str, loss: str) -> None:
+    """One by the loss has the AUC of the epoch with the lowest loss, be it the only best or not."""
+    files = {f"x_run/{auc}.pt": model(), f"x_run/{loss}.pt": model()}
+    found = attributed({**files, "x_run/t.log": log(*KEPT)})
+    values = found[f"x_run/{auc}.pt"].value, found[f"x_run/{loss}.pt"].value
+    assert values == (0.75 if auc == "last" else 0.9, 0.8)
+
+
+def test_what_is_said_of_a_best_is_said_of_that_of_its_metric() -> None:
+    """A line that names no file, and a key inside that is of the best so far, tell the metric."""
+    best_auc = measured("best_val_auc", 0.9, "best")
+    files = {
+        "x_run/best_loss.pt": model(best_auc._replace(value=0.7)),
+        "x_run/best_auc.pt": model(best_auc),
+        "x_run/t.log": log(measured("Val AUC", 0.9, "saved"), measured("loss", 0.3, "saved")),
+    }
+    found = attributed(files)
+    assert [(c.metric, c.value) for c in found.values()] == [("auc", 0.9), ("loss", 0.3)]
+    alone = only({"x_run/best_loss.pt": model(), "x_run/t.log": log(best_auc)})
+    assert alone.value is None
+
+
+def test_a_best_that_was_kept_by_the_training_loss_has_the_figures_of_its_epoch() -> None:
+    """A split in the name counts; one that no row has tells nothing."""
+    rows = (*curve("train_loss", 0.5, 0.4, 0.3), *curve("val_auc", 0.9, 0.8, 0.7))
+    assert only({"x_run/best_train_loss.pt": model(), "x_run/t.log": log(*rows)}).value == 0.7
+    assert only({"x_run/best_val_loss.pt": model(), "x_run/t.log": log(*rows)}).value is None
+
+
+def test_a_monitor_is_the_figure_of_validation_before_one_of_no_split() -> None:
+    """Keras writes `auc`, of training, before `val_auc`."""
+    rows = (*curve("auc", 0.7, 0.8, 0.95), *curve("val_auc", 0.6, 0.9, 0.5))
+    told = log(*rows, noted("monitor", "val_auc"))
+    assert only({"x_run/best.h5": model(), "x_run/t.log": told}).value == 0.9
+
+
+@pytest.mark.parametrize("word", ["fold", "seed", "v", "stage_"])
+def test_the_number_of_a_fold_is_no_epoch(word: str) -> None:
+    """Nothing tells which of the rows is whose."""
+    files: Files = {f"x_run/best_{word}{number}.pt": model() for number in (1, 2, 3)}
+    found = attributed({**files, "x_run/t.log": log(*curve("Val AUC", 0.5, 0.7, 0.6))})
+    assert {c.value for c in found.values()} == {None}
+
+
 def test_of_two_best_checkpoints_of_a_run_neither_gets_its_value() -> None:
     """Nothing says which of them it is said of; a copy by name takes nothing away."""
     two = {"r_1/best.pt": model(), "r_1/best_model.pt": model()}

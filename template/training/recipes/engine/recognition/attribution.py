@@ -77,6 +77,9 @@ class _Aim(NamedTuple):
     direction: str | None
     monitors: tuple[str, ...]  # canonical names
     noted: str | None  # the direction that the run's files tell, of its monitor
+    kept_by: str | None = None  # the metric's name in that of a checkpoint, "best_val_loss"
+    # Those in the names of the run's other bests; None is in it for one that names none.
+    taken: frozenset[str | None] = frozenset()
 
     @classmethod
     def of(cls, rule: MetricTable | MetricOfType, notes: Iterable[Noted]) -> "_Aim":
@@ -86,6 +89,22 @@ class _Aim(NamedTuple):
         name = metrics.plausible(rule.name) or slugify(rule.name)
         monitors = tuple(dict.fromkeys(filter(None, said)))
         return cls(name, rule.direction, monitors, next(directions, None))
+
+    def among(self, path: str, bests: Iterable[str]) -> "_Aim":
+        """Return the aim for one checkpoint: a run may keep a best by each of several metrics."""
+        judges = {p: identity.judged_by(identity.stem(p)) for p in (path, *bests)}
+        kept_by = judges.pop(path)
+        taken = frozenset(metrics.plausible(judge or "") for judge in judges.values())
+        return self._replace(kept_by=kept_by, taken=taken)
+
+    def is_judge(self, m: Measurement) -> bool:
+        """Return whether the checkpoint may have been kept by this metric."""
+        metric, split = metrics.plausible(m.name), metrics.split(m.name)
+        if self.kept_by is None:
+            return metric not in self.taken
+        said = metrics.split(self.kept_by)
+        is_of_split = split in (said, None) if said else split != "train"
+        return is_of_split and metric == metrics.plausible(self.kept_by)
 
     def direction_of(self, metric: str) -> str | None:
         """Return whether more or less of a metric is better: as the user says, else as is known."""
@@ -195,9 +214,12 @@ def _claims(path: str, run: Run, readings: Mapping[str, Reading], aim: _Aim) -> 
     rivals = [p for p in models if p == path or not identity.is_copy(p)]
     is_sole = len(models) == 1
     which = _which(path) or ("only" if is_sole else None)
-    alone = sum(_which(p) == which for p in rivals) <= 1
+    alike = [p for p in rivals if _which(p) == which]
+    aim = aim.among(path, alike if which == "best" else ())
+    alone = sum(identity.judged_by(identity.stem(p)) == aim.kept_by for p in alike) <= 1
     if which in _BEST:
-        yield from (_Claim("inside", path, m) for m in inside if m.kind == "best")
+        best = (m for m in inside if m.kind == "best" and aim.is_judge(m))
+        yield from (_Claim("inside", path, m) for m in best)
     moment = Moment.of(readings[path], path, run.checkpoints)
     for record in run.records:
         reading = readings[record]
@@ -238,10 +260,10 @@ def _of_checkpoint(
     ours = [m for m in reading.measurements if m.session == last and not m.checkpoint]
     yield from moment.rows(ours)
     if which in _BEST:
-        saved = _latest(m for m in ours if m.kind == "saved")
+        saved = _latest(m for m in ours if m.kind == "saved" and (not aim.taken or aim.is_judge(m)))
         yield from saved
-        yield from _latest(m for m in ours if m.kind == "best")
-        if not saved:
+        yield from _latest(m for m in ours if m.kind == "best" and aim.is_judge(m))
+        if aim.kept_by or not saved:
             yield from _best_rows(ours, aim, is_best=which == "best")
         yield from filter(_is_after_training, ours)
     if which == "only" and all(m.kind == "final" for m in ours):
@@ -277,11 +299,11 @@ def _best_rows(
     best = {}
     for name, row in rows.items():
         direction = aim.direction_of(metrics.plausible(name) or "")
-        if direction:
+        if direction and aim.is_judge(row[0]):
             best[name] = (max if direction == "max" else min)(row, key=lambda m: m.value)
-    kept = [m for m in best.values() if metrics.plausible(m.name) in aim.monitors]
-    kept = [m for m in kept if metrics.split(m.name) != "train"]
-    at = {(m.epoch, m.step) for m in kept[:1]}
+    kept = [m for m in best.values() if aim.kept_by or metrics.plausible(m.name) in aim.monitors]
+    kept = [m for m in kept if aim.kept_by or metrics.split(m.name) != "train"]
+    at = {(m.epoch, m.step) for m in sorted(kept, key=split_rank)[:1]}
     yield from (m for row in rows.values() for m in row if (m.epoch, m.step) in at)
     judging = [m for m in best.values() if metrics.split(m.name) != "train"]
     last = {(m.epoch, m.step) for m in measurements[-1:]}

@@ -27,7 +27,8 @@ RECORDS = frozenset(
 )
 VALUE = re.compile(r"\d[\d.e+-]*|(epoch|step|iter|ep|e|s)\d+|\d+[a-z]{0,2}steps?")
 EPOCH = re.compile(r"epoch|step|iter|iteration|(epoch|step|iter|ep)\d+")
-COUNTER = re.compile(r"(stage|fold|run|exp|experiment|version|trial|seed|job|split|phase)?\d*")
+COUNTED = "stage|fold|run|exp|experiment|version|trial|seed|job|split|phase"
+COUNTER = re.compile(rf"({COUNTED})?\d*")
 # What is trained together and saved apart.
 PARTS = frozenset(
     "generator discriminator gen disc netg netd g d encoder decoder actor critic".split()
@@ -129,13 +130,29 @@ def selector(name: str) -> str | None:
     return "epoch" if any(EPOCH.fullmatch(word) for word in words) else None
 
 
+def judged_by(name: str) -> str | None:
+    """Return the metric by which a checkpoint of this name is a best: `loss` of "best_loss_model".
+
+    None if no metric stands behind "best" and none, alone, before it.
+    """
+    words = tokens(name)
+    at = words.index("best") if "best" in words else len(words)
+    for part in (words[at + 1 :], words[:at] if "best" in words else ()):
+        said = "_".join(word for word in part if not _is_noun(word))
+        if metrics.canonical(said):
+            return said
+    return None
+
+
 def counted(path: str, siblings: Iterable[str]) -> tuple[int, ...]:
     """Return the number that ends a name, and all by which alone siblings differ; () if none do.
 
-    Of "net_3.pt" beside "net_1.pt" that is (3, 1, 3).
+    Of "net_3.pt" beside "net_1.pt" that is (3, 1, 3). The number of a fold or a version is none.
     """
     ends = {p: re.fullmatch(r"(.*[A-Za-z])[_-]?(\d{1,6})", stem(p)) for p in (path, *siblings)}
     own = ends.pop(path, None)
+    if own and re.fullmatch(f"v|{COUNTED}", tokens(own[1])[-1]):
+        return ()
     alike = [int(end[2]) for end in ends.values() if end and own and end[1] == own[1]]
     return (int(own[2]), *alike, int(own[2])) if own and alike else ()
 
