@@ -507,6 +507,17 @@ def test_the_clock_is_a_parameter(days: int, verb: str) -> None:
 # --- the rest ------------------------------------------------------------------------------------
 
 
+def test_many_files_of_one_problem_are_one_note() -> None:
+    """But damaged checkpoints are named, each of them."""
+    configs = {f"r{n}/config.yml": unreadable("not plain YAML: a tag") for n in range(5)}
+    damaged = {f"w/{n}.pt": unreadable("truncated") for n in range(5)}
+    notes = [note for note in planned({**configs, **damaged}).notes if "no checkpoints" not in note]
+    assert notes == [
+        "r0/config.yml and 4 more: not plain YAML: a tag",
+        *(f"w/{n}.pt: truncated" for n in range(5)),
+    ]
+
+
 def test_files_that_git_tracks_are_marked_and_counted() -> None:
     """They would vanish from colleagues' checkouts; what is left alone is not marked."""
     plan = planned(scored(a=0.6, b=0.5), tracked=["w/a_best.pth"])

@@ -326,6 +326,42 @@ def test_evaluations_lie_where_the_callback_was_told(
     assert said(planned(tmp_path), "value") == {"logs/best_model/best_model.zip": 22}
 
 
+ZOO = """\
+!!python/object/apply:collections.OrderedDict
+- - - algo
+    - sac
+  - - env
+    - {}
+  - - n_timesteps
+    - -1
+  - - seed
+    - 3
+"""
+
+
+def test_a_run_of_the_zoo_is_one_and_its_environment_tells_tasks_apart(
+    write: Write, tmp_path: Path
+) -> None:
+    """rl-baselines3-zoo calls the last agent, and the folder of its arguments, as the run's."""
+    for number, env in enumerate(("Ant-v4", "Hopper-v4")):
+        folder = f"logs/sac/{env}_1"
+        write(f"{folder}/{env}.zip", agent(3000 + number))
+        write(f"{folder}/best_model.zip", agent(2000, policy=f"sac{number}"))
+        write(f"{folder}/evaluations.npz", EVALUATIONS)
+        write(f"{folder}/{env}/args.yml", ZOO.format(env))
+        write(f"{folder}/{env}/config.yml", ZOO.format(env).replace("algo", "batch_size"))
+    plan = planned(tmp_path)
+    assert said(plan) == {
+        "logs/sac/Ant-v4_1/Ant-v4.zip": "candidate",
+        "logs/sac/Ant-v4_1/best_model.zip": "production",
+        "logs/sac/Hopper-v4_1/Hopper-v4.zip": "candidate",
+        "logs/sac/Hopper-v4_1/best_model.zip": "production",
+    }
+    packed = {action.src: action.dst for action in plan.actions if action.verb == "pack"}
+    assert packed["logs/sac/Ant-v4_1/Ant-v4/args.yml"] == packed["logs/sac/Ant-v4_1/Ant-v4.zip"]
+    assert not [note for note in plan.notes if "YAML" in note]
+
+
 def test_an_agent_is_named_without_its_suffix(write: Write, tmp_path: Path) -> None:
     """`SAC.load("agents/walker")` loads `walker.zip`."""
     write("play.py", "model = SAC.load('agents/walker')\n")

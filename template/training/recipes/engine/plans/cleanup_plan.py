@@ -22,6 +22,7 @@ from engine.recognition.selection import Group, groups
 from engine.reports.curves import ways
 from engine.reports.descriptions import describe, epochs, for_papers
 
+MANY = 3  # files of one problem that are still told of one by one, as checkpoints always are
 NEURAL = (".pt", ".pth", ".pth.tar", ".ckpt", ".safetensors", ".keras")
 
 
@@ -323,8 +324,7 @@ class _Planner:
         return f"{known.metric} {known.value:.4f} {said}"
 
     def _remark(self) -> None:
-        problems = ((path, reading.problem) for path, reading in self.mess.readings.items())
-        self.notes += [f"{path}: {problem}" for path, problem in sorted(problems) if problem]
+        self.notes += self._unread()
         self.notes += [
             f"{entry.path}: is no file, folder or link; it stays where it is"
             for entry in self.mess.inventory.entries.values()
@@ -339,6 +339,18 @@ class _Planner:
                 f"git tracks {moved} of these files and may ignore them where they go; then they "
                 "vanish from your colleagues' checkouts. `git add -A` records the moves"
             )
+
+    def _unread(self) -> Iterator[str]:
+        """Yield a line for each file that could not be read; one for many of the same problem."""
+        alike: dict[tuple[str, str], list[str]] = {}
+        for path, reading in sorted(self.mess.readings.items()):
+            if reading.problem:
+                checkpoint = path if path in self.by_path else ""
+                alike.setdefault((checkpoint, reading.problem), []).append(path)
+        for (_, problem), paths in alike.items():
+            more = len(paths) - 1 if len(paths) > MANY else 0
+            for path in paths[:1] if more else paths:
+                yield f"{path}{f' and {more} more' if more else ''}: {problem}"
 
     def _staying_put(self) -> Iterator[str]:
         """Yield a line for each reason why checkpoints stay where they are."""

@@ -188,6 +188,12 @@ def starts_generic(name: str) -> bool:
     return not run_key(name) or _is_noun(words[0]) or words[0] in SELECTORS
 
 
+def is_numbered(folder: str, path: str) -> bool:
+    """Return whether a folder has the name of a file in it, and a number: `CartPole-v1_1`."""
+    words = tokens(folder)
+    return words[-1:] != () and words[-1].isdigit() and words[:-1] == tokens(stem(path))
+
+
 def is_counter(words: Tokens) -> bool:
     """Return whether the words only count ("stage1", "fold 0"), so that they name no model."""
     return all(COUNTER.fullmatch(word) for word in words)
