@@ -213,6 +213,17 @@ def test_a_figure_beside_one_of_validation_is_of_training(digits: int | None) ->
     assert only({"w/u.pt": model(), "w/u.log": log(*rows, saved)}).value == 0.9049
 
 
+def test_a_column_of_percentages_is_one_to_its_small_numbers() -> None:
+    """An accuracy of 1.4 % in the first epoch is not the best; an error of 0.8 % in the last is."""
+    files = {"x_run/best.pt": model(), "x_run/last.pt": model()}
+    rows = curve("val_acc", 0.9, 1.4, 31.5, 12.0)
+    found = attributed({**files, "x_run/log.csv": results(*rows)})
+    assert [c.value for c in found.values()] == [0.315, 0.12]
+    rows = curve("val_err", 12.0, 1.4, 0.8)
+    found = attributed({**files, "x_run/log.csv": results(*rows)})
+    assert [c.value for c in found.values()] == [0.008, 0.008]
+
+
 def test_a_column_is_as_exact_as_its_longest_number() -> None:
     """0.9 among 0.902 was not rounded, so another source that says 0.9049 disagrees."""
     rows = [

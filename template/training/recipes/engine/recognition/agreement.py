@@ -7,12 +7,18 @@ from engine.recognition import identity, metrics
 from engine.recognition.evidence import Measurement, Reading
 
 TEST = 2  # the rank of what was measured on test data
+_OF_ROWS = ("epoch", "saved")  # kinds that one program wrote again and again, on one scale
 _FLOAT32 = 7  # digits that it has
 
 
 def as_compared(path: str, reading: Reading) -> Reading:
     """Return what a file says, on one scale; a final result in a file called "best" is the best."""
-    found = tuple(map(on_its_scale, reading.measurements))
+    rows = [m for m in reading.measurements if m.kind in _OF_ROWS]
+    percent = {m.name for m in rows if metrics.is_percentage(m.name, m.value)}
+    found = tuple(
+        on_its_scale(m, is_percentage=m.kind in _OF_ROWS and m.name in percent)
+        for m in reading.measurements
+    )
     if reading.role == "results" and identity.selector(identity.stem(path)) == "best":
         found = tuple(m._replace(kind="best") if m.kind == "final" else m for m in found)
     return replace(reading, measurements=_as_written(found))
@@ -32,9 +38,12 @@ def _as_written(found: tuple[Measurement, ...]) -> tuple[Measurement, ...]:
     )
 
 
-def on_its_scale(m: Measurement) -> Measurement:
-    """Return the measurement with its value as it is compared; what it was stays in `where`."""
-    value, decimals = metrics.as_compared(m.name, m.value)
+def on_its_scale(m: Measurement, *, is_percentage: bool = False) -> Measurement:
+    """Return the measurement with its value as it is compared; what it was stays in `where`.
+
+    `is_percentage` says that others of its column are: an error of 0.8 among such is of 0.8 %.
+    """
+    value, decimals = metrics.as_compared(m.name, m.value, is_percentage=is_percentage)
     if value == m.value or math.isnan(value):
         return m
     digits = None if m.digits is None else m.digits + decimals
