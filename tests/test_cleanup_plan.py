@@ -249,6 +249,26 @@ def test_what_only_a_test_tells_of_is_not_deleted() -> None:
     assert [a.src for a in plan.actions if a.verb == "delete"] == ["w/b_best.pth"]
 
 
+FOLDS = {f"x/fold_{n}/best.pt": model(measured("val_auc", 0.8 + n / 100)) for n in range(3)}
+
+
+def test_a_fold_is_not_worse_than_another() -> None:
+    """Each is measured on data of its own; a worse one of the same fold is redundant."""
+    files = {**FOLDS, "y/fold2/best.pt": model(measured("val_auc", 0.7))}
+    plan = planned(files, options=Options(NOW, delete_redundant=True))
+    assert [c["path"] for c in plan.checkpoints if c["role"] == "production"] == [
+        "x/fold_2/best.pt"
+    ]
+    assert [a.src for a in plan.actions if a.verb == "delete"] == ["y/fold2/best.pt"]
+
+
+def test_each_fold_has_a_winner_if_the_conventions_say_so() -> None:
+    """For an ensemble of them all."""
+    plan = planned(FOLDS, CONVENTIONS.replace('"classes"]', '"classes", "fold"]'))
+    assert {c["role"] for c in plan.checkpoints} == {"production"}
+    assert of(plan, "x/fold_0/best.pt").reason == "highest auc of 1 comparable checkpoint, fold 0"
+
+
 def test_nothing_is_deleted_while_the_winner_is_in_use() -> None:
     """It may be about to change."""
     plan = planned(

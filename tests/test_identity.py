@@ -117,6 +117,24 @@ def test_words_that_only_count_name_no_model(words: identity.Tokens, is_counter:
     assert identity.is_counter(words) is is_counter
 
 
+@pytest.mark.parametrize(
+    ("path", "fold"),
+    [
+        ("exp/fold_0/best.pt", "0"),
+        ("exp/fold_0/net_fold03_best.pt", "3"),
+        ("b5-fold=2-epoch=1.ckpt", "2"),
+        ("nnUNet/fold_all/checkpoint_best.pth", "all"),
+        ("exp/5folds/best.pt", None),
+        ("exp/fold/best.pt", None),
+        ("exp/unfold_2/manifold3.pt", None),
+        ("exp/fold1x1/best.pt", None),
+    ],
+)
+def test_a_path_tells_the_fold(path: str, fold: str | None) -> None:
+    """The file's name before the folders'."""
+    assert identity.fold(path) == fold
+
+
 @pytest.mark.parametrize(("name", "is_copy"), [("a (copy).pt", True), ("copycat.pt", False)])
 def test_copies_say_so(name: str, is_copy: bool) -> None:
     """The word is `copy`, not a part of another."""

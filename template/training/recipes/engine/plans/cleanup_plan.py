@@ -306,7 +306,7 @@ class _Planner:
             if (best := group.winner.value) is not None and group.direction
             for c in group.members
             if c.value is not None and c.path in self.by_path
-            if c.of_test == group.winner.of_test  # else the two figures cannot be compared
+            if _data_of(c) == _data_of(group.winner)
             if (c.value < best if group.direction == "max" else c.value > best)
         }
 
@@ -489,6 +489,11 @@ _PLURALS = (
     ("beside it", "beside them"),
     ("good it is", "good they are"),
 )
+
+
+def _data_of(checkpoint: Checkpoint) -> tuple[bool, str | None]:
+    """Return on which data it was measured: of two of other data none is the worse for sure."""
+    return checkpoint.of_test, checkpoint.facts.get("fold")
 
 
 def _folder(action: Action) -> str | None:

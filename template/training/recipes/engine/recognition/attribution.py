@@ -63,7 +63,7 @@ class Checkpoint:
     of_test: bool = False  # the value was measured on test data, and no validation figure is known
     facts: Mapping[str, str] = field(
         default_factory=dict
-    )  # task, dataset, classes, parameters, ...
+    )  # task, dataset, classes, fold, parameters, ...
     config: Mapping[str, Scalar] = field(default_factory=dict)
     evidence: tuple[Evidence, ...] = ()
     log: str | None = None  # the training log that tells of it
@@ -518,7 +518,8 @@ def _facts(
             # Prose does not tell tasks apart: two scripts may greet with other words.
             fact = f"{note.fact} in log" if in_log and note.fact in TASK_FACTS else note.fact
             facts.setdefault(fact, note.value)
-    return facts
+    fold = identity.fold(path)
+    return facts | ({"fold": fold} if fold else {})
 
 
 def _config(

@@ -29,6 +29,7 @@ VALUE = re.compile(r"\d[\d.e+-]*|(epoch|step|iter|ep|e|s)\d+|\d+[a-z]{0,2}steps?
 EPOCH = re.compile(r"epoch|step|iter|iteration|(epoch|step|iter|ep)\d+")
 COUNTED = "stage|fold|run|exp|experiment|version|trial|seed|job|split|phase"
 COUNTER = re.compile(rf"({COUNTED})?\d*")
+FOLD = re.compile(r"(?:\A|[^a-z])fold[ =_-]?(\d{1,3}|all)(?![a-z\d])")  # nnU-Net has a "fold_all"
 # What is trained together and saved apart.
 PARTS = frozenset(
     "generator discriminator gen disc netg netd g d encoder decoder actor critic".split()
@@ -155,6 +156,14 @@ def counted(path: str, siblings: Iterable[str]) -> tuple[int, ...]:
         return ()
     alike = [int(end[2]) for end in ends.values() if end and own and end[1] == own[1]]
     return (int(own[2]), *alike, int(own[2])) if own and alike else ()
+
+
+def fold(path: str) -> str | None:
+    """Return the fold of a cross-validation that a path tells, the nearest to its end, or None."""
+    for part in reversed(PurePosixPath(path.lower()).parts):
+        if found := FOLD.search(part):
+            return str(int(found[1])) if found[1].isdecimal() else found[1]
+    return None
 
 
 def is_copy(path: str) -> bool:
