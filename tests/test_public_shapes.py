@@ -603,6 +603,16 @@ def test_what_spinning_up_saves_is_of_the_last_epoch(write: Write, tmp_path: Pat
     assert [*said(planned(tmp_path), "value").values()] == [4.0]
 
 
+def test_a_model_in_production_is_of_the_fold_in_its_metadata(write: Write, tmp_path: Path) -> None:
+    """So it competes with the same fold, where the conventions tell folds apart."""
+    write("model_weights/production/net_v0.8200.pth", BARE)
+    about = {"metric": "auc", "direction": "max", "value": 0.82, "facts": {"fold": "2"}}
+    write("model_weights/production/net_v0.8200.json", json.dumps(about))
+    planned(tmp_path)
+    (model,) = look(open_project(tmp_path, tmp_path / "training/conventions.toml", {})).production
+    assert model.facts == {"fold": "2"}
+
+
 def test_epochs_and_what_it_started_from_are_one_run_in_the_plan(
     write: Write, tmp_path: Path
 ) -> None:
