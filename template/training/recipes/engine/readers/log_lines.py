@@ -16,6 +16,8 @@ _EPOCH = re.compile(
     r"(?<![A-Za-z_])epoch(?:\((?:train|val|test)\))?['\"\]]?[\s:#=\[(]*(\d{1,6})(?!\d|,\d{3}|\.\d*[1-9])",
     re.I,
 )
+_EPOCH_BEFORE = re.compile(r"(?<!\w)(\d{1,6})epoch results\b")  # ESPnet
+_SECTION = re.compile(r"\[(train|valid|val|dev|test)\]", re.I)  # what the rest of a line is of
 _STEP = re.compile(r"(?<![A-Za-z_])(?:global_step|step|iter(?:ation)?)[\s:#=\[(]*(\d{1,9})", re.I)
 _NOT_THIS_EPOCH = re.compile(
     r"(?:\b(?:best|at|from|since|in|after|of|until|patience|by|to|max|num|total|last|per|every|warmup|"
@@ -125,7 +127,8 @@ def epoch_of(body: str) -> int | None:
     for match in _EPOCH.finditer(body):
         if not _NOT_THIS_EPOCH.search(body[: match.start()]):
             return int(match[1])
-    return None
+    before = _EPOCH_BEFORE.search(body)
+    return int(before[1]) if before else None
 
 
 def epoch_as_said(body: str) -> str | None:
@@ -156,13 +159,16 @@ def assignments(body: str) -> list[Value]:
     improved = _IMPROVED.search(body)
     if improved and metrics.canonical(improved["name"]):
         return _assigned(improved["name"], improved["number"], "")
-    found, start = [], 0
+    found, start, section = [], 0, ""
     for match in _VALUE.finditer(body):
         before, number = body[start : match.start()], match["number"]
         start = match.end()
+        for said in _SECTION.finditer(before):
+            section, before = f"{said[1]} ", before[said.end() :]
         if not match["by"].strip() and not re.search(r"[.%]", number):
             continue  # "recall 10"
         if name := _metric_at_end(before):
+            name = name if metrics.split(name) else section + name
             found += _assigned(name, number, before)
     return found
 

@@ -11,7 +11,7 @@ Tokens = tuple[str, ...]
 # Which of a run's checkpoints it is. At most one of these is taken off a name:
 # "net_final_best.pt" is the best checkpoint of the run "net_final".
 LAST = frozenset({"last", "latest", "final"})
-SELECTORS = LAST | {"best", "swa", "ema", "init", "initial"}
+SELECTORS = LAST | {"best", "swa", "ema", "ave", "init", "initial"}
 NOUNS = frozenset(
     "checkpoint checkpoints ckpt ckpts cp model models weights weight state dict snapshot copy "
     "epoch epochs step steps iter iteration pth tar optimizer optim scheduler scaler rng saved "
@@ -25,7 +25,7 @@ RECORDS = frozenset(
     "log logs training train trainer results result summary history metrics metric stats eval "
     "evals evaluation evaluations report output out stdout run config args hparams params".split()
 )
-VALUE = re.compile(r"\d[\d.e+-]*|(epoch|step|iter|ep|e|s)\d+|\d+[a-z]{0,2}steps?")
+VALUE = re.compile(r"\d[\d.e+-]*|(epoch|step|iter|ep|e|s)\d+|\d+[a-z]{0,2}steps?|\d+best")
 EPOCH = re.compile(r"epoch|step|iter|iteration|(epoch|step|iter|ep)\d+")
 COUNTED = "stage|fold|run|exp|experiment|version|trial|seed|job|split|phase"
 COUNTER = re.compile(rf"({COUNTED})?\d*")
