@@ -406,6 +406,15 @@ def test_the_number_of_a_fold_is_no_epoch(word: str) -> None:
     assert {c.value for c in found.values()} == {None}
 
 
+def test_each_fold_is_a_run_with_its_own_log() -> None:
+    """The second does not get the figures of the first, which has the same epochs."""
+    ends = enumerate((0.8, 0.9))
+    logs = {f"w/net_fold_{fold}.log": log(*curve("Val AUC", 0.5, end)) for fold, end in ends}
+    names = [f"w/net_fold_{fold}_epoch_{epoch}.pt" for fold in (0, 1) for epoch in (1, 2)]
+    found = attributed({**{name: model() for name in names}, **logs})
+    assert [found[name].value for name in names] == [0.5, 0.8, 0.5, 0.9]
+
+
 def test_of_two_best_checkpoints_of_a_run_neither_gets_its_value() -> None:
     """Nothing says which of them it is said of; a copy by name takes nothing away."""
     two = {"r_1/best.pt": model(), "r_1/best_model.pt": model()}

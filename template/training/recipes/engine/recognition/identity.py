@@ -277,8 +277,10 @@ def _is_counted(words: Tokens) -> bool:
 
 def _belongs(words: Tokens) -> bool:
     """Return whether the last word is a number that belongs to the word before it."""
-    is_set = len(words) > 1 and words[-2] in SETTINGS and VALUE.fullmatch(words[-1]) is not None
-    return is_set or is_size(words)
+    if len(words) < 2 or not VALUE.fullmatch(words[-1]):
+        return False
+    counts = COUNTER.fullmatch(words[-2]) and words[-2].isalpha()  # "fold 3" is a run of its own
+    return words[-2] in SETTINGS or bool(counts) or is_size(words)
 
 
 def _is_noun(word: str) -> bool:
