@@ -24,7 +24,8 @@ def add(facts: Facts, entries: Mapping[Any, object], path: Path, resolve: Resolv
     read = metric_value(resolve(value)) if value is not None and settings is not None else None
     if read is None or settings is None:
         return
-    name = f"valid_{settings.get('best_checkpoint_metric', 'loss')}"
+    said = settings.get("best_checkpoint_metric")
+    name = f"valid_{said if isinstance(said, str) else 'loss'}"
     facts.measurements.append(Measurement(name, read[0], _WHERE, "own"))
     direction = "max" if settings.get("maximize_best_checkpoint_metric") else "min"
     facts.notes += [Noted("monitor", name, _WHERE), Noted("direction", direction, _WHERE)]

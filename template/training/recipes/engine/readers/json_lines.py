@@ -16,16 +16,16 @@ LONGEST_LINE = 1 << 16
 
 def read(path: Path, name: str) -> Reading | None:
     """Return the metrics on the lines; None if they tell of no epoch or step."""
-    if found := [m for where, row in _rows(path) for m in _of_snapshot(where, row)]:
-        return Reading("JSON lines", "results", tuple(found))
+    of_snapshots: list[Measurement] = []
     rows = counted = last = 0
     has_both = False
-    for _, row in _rows(path):
+    for where, row in _rows(path):
+        of_snapshots += _of_snapshot(where, row)
         rows, counted = rows + 1, counted + bool(_MOMENTS & row.keys())
         has_both = has_both or ("epoch" in row and "step" in row)
         last = max(last, row["epoch"]) if isinstance(row.get("epoch"), int) else last
     if 2 * counted <= rows:
-        return None
+        return Reading("JSON lines", "results", tuple(of_snapshots)) if of_snapshots else None
     epochs = last if has_both else 0
     found = keys.epoch_rows((where, _meant(row, epochs)) for where, row in _rows(path))
     return Reading("JSON lines", "results", tuple(found)) if found else None
