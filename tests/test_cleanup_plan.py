@@ -527,6 +527,16 @@ def test_the_clock_is_a_parameter(days: int, verb: str) -> None:
 # --- the rest ------------------------------------------------------------------------------------
 
 
+def test_a_lone_model_of_some_epoch_is_named() -> None:
+    """With what the user can do; not where a name tells, and not where no epoch is told of."""
+    rows = log(*curve("Val AUC", 0.5, 0.7, 0.6))
+    models = {f"w/{name}.pt": model() for name in ("a", "b", "c_ema", "d")}
+    plan = planned({**models, **{f"w/{name}.log": rows for name in "abc"}})
+    told = [note for note in plan.notes if "--pick" in note]
+    assert len(told) == 1
+    assert told[0].startswith("w/a.pt and 1 more: of the best epoch or of")
+
+
 def test_many_files_of_one_problem_are_one_note() -> None:
     """But damaged checkpoints are named, each of them."""
     configs = {f"r{n}/config.yml": unreadable("not plain YAML: a tag") for n in range(5)}

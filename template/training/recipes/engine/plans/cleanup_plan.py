@@ -325,6 +325,7 @@ class _Planner:
 
     def _remark(self) -> None:
         self.notes += self._unread()
+        self.notes += self._undecided()
         self.notes += [
             f"{entry.path}: is no file, folder or link; it stays where it is"
             for entry in self.mess.inventory.entries.values()
@@ -351,6 +352,25 @@ class _Planner:
             more = len(paths) - 1 if len(paths) > MANY else 0
             for path in paths[:1] if more else paths:
                 yield f"{path}{f' and {more} more' if more else ''}: {problem}"
+
+    def _undecided(self) -> Iterator[str]:
+        """Yield a line for the only models of runs that tell of epochs, but not of which it is."""
+        models = {c.path for c in self.mess.checkpoints if c.role == "model"}
+        own = (sorted(models & {*run.checkpoints}) for run in self.mess.runs)
+        found = [
+            path
+            for path, *others in filter(None, own)
+            if not others and self.by_path[path].value is None
+            if self.roles[path] == "candidate"
+            if identity.selector(identity.stem(path)) is None
+            if epochs(self.by_path[path], self.mess.readings)
+        ]
+        if found:
+            more = f" and {len(found) - 1} more" if found[1:] else ""
+            yield (
+                f"{found[0]}{more}: of the best epoch or of the last, nothing says; "
+                "--pick PATH takes one all the same"
+            )
 
     def _staying_put(self) -> Iterator[str]:
         """Yield a line for each reason why checkpoints stay where they are."""
