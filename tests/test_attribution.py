@@ -370,6 +370,15 @@ def test_each_best_of_a_run_is_that_of_the_metric_in_its_name(auc: str, loss: st
     assert values == (0.75 if auc == "last" else 0.9, 0.8)
 
 
+def test_an_averaged_twin_does_not_hide_the_best() -> None:
+    """The records are of the weights that were trained; of the averages nothing is known."""
+    files = {f"x_run/{name}.pt": model() for name in ("best", "best_ema", "last")}
+    found = attributed({**files, "x_run/t.log": log(*KEPT)})
+    assert [c.value for c in found.values()] == [0.9, None, 0.75]
+    alone = {"x_run/best_ema.pt": model(), "x_run/t.log": log(*KEPT)}
+    assert only(alone).value == 0.9
+
+
 def test_what_is_said_of_a_best_is_said_of_that_of_its_metric() -> None:
     """A line that names no file, and a key inside that is of the best so far, tell the metric."""
     best_auc = measured("best_val_auc", 0.9, "best")
@@ -398,7 +407,7 @@ def test_a_monitor_is_the_figure_of_validation_before_one_of_no_split() -> None:
     assert only({"x_run/best.h5": model(), "x_run/t.log": told}).value == 0.9
 
 
-@pytest.mark.parametrize("word", ["fold", "seed", "v", "stage_"])
+@pytest.mark.parametrize("word", ["fold", "seed", "v", "stage_", "top", "", "model_best_"])
 def test_the_number_of_a_fold_is_no_epoch(word: str) -> None:
     """Nothing tells which of the rows is whose."""
     files: Files = {f"x_run/best_{word}{number}.pt": model() for number in (1, 2, 3)}

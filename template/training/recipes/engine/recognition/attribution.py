@@ -215,6 +215,8 @@ def _claims(path: str, run: Run, readings: Mapping[str, Reading], aim: _Aim) -> 
     is_sole = len(models) == 1
     which = _which(path) or ("only" if is_sole else None)
     alike = [p for p in rivals if _which(p) == which]
+    if not identity.is_averaged(path):  # what a record says is of these, if there are some
+        alike = [p for p in alike if not identity.is_averaged(p)]
     aim = aim.among(path, alike if which == "best" else ())
     alone = sum(identity.judged_by(identity.stem(p)) == aim.kept_by for p in alike) <= 1
     if which in _BEST:

@@ -11,7 +11,8 @@ Tokens = tuple[str, ...]
 # Which of a run's checkpoints it is. At most one of these is taken off a name:
 # "net_final_best.pt" is the best checkpoint of the run "net_final".
 LAST = frozenset({"last", "latest", "final"})
-SELECTORS = LAST | {"best", "swa", "ema", "ave", "init", "initial"}
+AVERAGED = frozenset({"swa", "ema", "ave"})
+SELECTORS = LAST | AVERAGED | {"best", "init", "initial"}
 NOUNS = frozenset(
     "checkpoint checkpoints ckpt ckpts cp model models weights weight state dict snapshot copy "
     "epoch epochs step steps iter iteration pth tar optimizer optim scheduler scaler rng saved "
@@ -148,11 +149,11 @@ def judged_by(name: str) -> str | None:
 def counted(path: str, siblings: Iterable[str]) -> tuple[int, ...]:
     """Return the number that ends a name, and all by which alone siblings differ; () if none do.
 
-    Of "net_3.pt" beside "net_1.pt" that is (3, 1, 3). The number of a fold or a version is none.
+    Of "net_3.pt" beside "net_1.pt" that is (3, 1, 3). That of a fold, a version or a best is none.
     """
     ends = {p: re.fullmatch(r"(.*[A-Za-z])[_-]?(\d{1,6})", stem(p)) for p in (path, *siblings)}
     own = ends.pop(path, None)
-    if own and re.fullmatch(f"v|{COUNTED}", tokens(own[1])[-1]):
+    if own and re.fullmatch(f"v|best|top|{COUNTED}", tokens(own[1])[-1]):
         return ()
     alike = [int(end[2]) for end in ends.values() if end and own and end[1] == own[1]]
     return (int(own[2]), *alike, int(own[2])) if own and alike else ()
@@ -164,6 +165,11 @@ def fold(path: str) -> str | None:
         if found := FOLD.search(part):
             return str(int(found[1])) if found[1].isdecimal() else found[1]
     return None
+
+
+def is_averaged(path: str) -> bool:
+    """Return whether a checkpoint's name says that its weights are averages: `best_ema.pt`."""
+    return not AVERAGED.isdisjoint(tokens(stem(path)))
 
 
 def is_copy(path: str) -> bool:
