@@ -7,7 +7,7 @@ import pytest
 
 from conventions_text import CONVENTIONS
 from engine.recognition.attribution import Checkpoint
-from engine.recognition.evidence import Reading
+from engine.recognition.evidence import Measurement, Noted, Reading
 from mess import (
     Files,
     attributed,
@@ -155,6 +155,45 @@ def test_test_figures_do_not_pick_where_validation_figures_are() -> None:
     assert only(files).value == 0.6
 
 
+@pytest.mark.parametrize("last", ["last", "final"])
+@pytest.mark.parametrize(
+    "tested",
+    [
+        measured("test_auc", 0.95, "epoch", epoch=4, step=40),
+        measured("test_auc", 0.95, "epoch", epoch=3),
+        measured("Final test AUC", 0.95, "final"),
+    ],
+)
+def test_a_test_after_training_is_of_what_was_loaded(tested: Measurement, last: str) -> None:
+    """Lightning writes it into the last row; it makes no last checkpoint the best."""
+    rows = curve("val_auc", 0.8, 0.9, 0.85)
+    files = {"x_run/best.pt": model(), f"x_run/{last}.pt": model()}
+    found = attributed({**files, "x_run/metrics.csv": results(*rows, tested)})
+    assert [c.value for c in found.values()] == [0.9, 0.85]
+    losses = curve("train_loss", 0.8, 0.7, 0.6)
+    found = attributed({**files, "x_run/metrics.csv": results(*losses, tested)})
+    assert [c.value for c in found.values()] == [None, None]
+
+
+@pytest.mark.parametrize("name", ["best", "last", "model"])
+def test_a_test_after_training_is_of_the_only_checkpoint(name: str) -> None:
+    """Whatever it is called: there is nothing else that may have been loaded."""
+    rows = (*curve("train_loss", 0.8, 0.7), measured("test_auc", 0.95, "epoch", epoch=3))
+    found = only({f"x_run/{name}.pt": model(), "x_run/metrics.csv": results(*rows)})
+    assert (found.value, found.of_test) == (0.95, True)
+
+
+def test_a_test_of_each_epoch_is_of_its_epoch() -> None:
+    """Many scripts have no other data to validate on; so has one that ran for a single epoch."""
+    files = {"x_run/best.pt": model(), "x_run/last.pt": model()}
+    rows = (*curve("train_acc", 0.5, 0.6, 0.7), *curve("test_auc", 0.8, 0.9, 0.85))
+    found = attributed({**files, "x_run/metrics.csv": results(*rows)})
+    assert [c.value for c in found.values()] == [0.9, 0.85]
+    once = (*curve("train_acc", 0.5), *curve("test_auc", 0.8))
+    found = attributed({**files, "x_run/metrics.csv": results(*once)})
+    assert [c.value for c in found.values()] == [0.8, 0.8]
+
+
 def test_training_figures_never_count() -> None:
     """Fitting the training data is no merit."""
     assert only({"w/u_best.pt": model(measured("train_auc", 0.99))}).value is None
@@ -172,6 +211,17 @@ def test_a_figure_beside_one_of_validation_is_of_training(digits: int | None) ->
     assert only({"w/u.pt": model(*inside)}).value == 0.9
     saved = measured("auc", 0.9049, "saved", digits=4)
     assert only({"w/u.pt": model(), "w/u.log": log(*rows, saved)}).value == 0.9049
+
+
+def test_a_column_of_percentages_is_one_to_its_small_numbers() -> None:
+    """An accuracy of 1.4 % in the first epoch is not the best; an error of 0.8 % in the last is."""
+    files = {"x_run/best.pt": model(), "x_run/last.pt": model()}
+    rows = curve("val_acc", 0.9, 1.4, 31.5, 12.0)
+    found = attributed({**files, "x_run/log.csv": results(*rows)})
+    assert [c.value for c in found.values()] == [0.315, 0.12]
+    rows = curve("val_err", 12.0, 1.4, 0.8)
+    found = attributed({**files, "x_run/log.csv": results(*rows)})
+    assert [c.value for c in found.values()] == [0.008, 0.008]
 
 
 def test_a_column_is_as_exact_as_its_longest_number() -> None:
@@ -267,9 +317,27 @@ def test_a_lone_checkpoint_of_some_epoch_is_not_the_best(name: str) -> None:
     assert only(files).value is None
 
 
-def test_a_lone_checkpoint_of_no_such_name_is_taken_for_the_best() -> None:
-    """Scripts that keep one file keep the best."""
-    files = {"w/unet.pt": model(), "w/unet.log": log(*curve("Val AUC", 0.5, 0.7, 0.6))}
+def test_a_lone_checkpoint_of_no_such_name_may_be_the_best_or_the_last() -> None:
+    """Nothing says which, so it has a figure only where one epoch was both."""
+    curves = (*curve("train_loss", 0.3, 0.2, 0.1), *curve("Val AUC", 0.5, 0.7, 0.6))
+    assert only({"w/unet.pt": model(), "w/unet.log": log(*curves)}).value is None
+    rising = (*curve("Val AUC", 0.5, 0.6, 0.7), *curve("Val loss", 0.3, 0.2, 0.1))
+    assert only({"w/unet.pt": model(), "w/unet.log": log(*rising)}).value == 0.7
+    at_odds = (*curve("Val AUC", 0.5, 0.6, 0.7), *curve("Val loss", 0.3, 0.1, 0.2))
+    assert only({"w/unet.pt": model(), "w/unet.log": log(*at_odds)}).value is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        measured("best_val_auc", 0.7, "best"),
+        measured("Val AUC", 0.7, "saved"),
+        noted("monitor", "Val AUC"),
+    ],
+)
+def test_a_lone_checkpoint_of_a_run_that_kept_its_best_is_that(said: Measurement | Noted) -> None:
+    """A log says that it was saved, a summary what the best was, a config by what it was kept."""
+    files = {"w/unet.pt": model(), "w/unet.log": log(*curve("Val AUC", 0.5, 0.7, 0.6), said)}
     assert only(files).value == 0.7
 
 
@@ -278,6 +346,82 @@ def test_of_several_values_of_one_kind_the_last_counts() -> None:
     for kind in ("best", "saved"):
         lines = [measured("auc", value, kind) for value in (0.5, 0.6, 0.7)]
         assert only({"w/u_best.pt": model(), "w/u.log": log(*lines)}).value == 0.7
+
+
+KEPT = (*curve("val_auc", 0.7, 0.8, 0.9, 0.75), *curve("val_loss", 0.5, 0.3, 0.4, 0.6))
+
+
+@pytest.mark.parametrize(
+    ("auc", "loss"),
+    [
+        ("best_auc", "best_loss"),
+        ("best_model_auc", "best_model_loss"),
+        ("model_best_val_auc", "model_best_val_loss"),
+        ("auc_best", "loss_best"),
+        ("best", "best_loss"),
+        ("last", "best_loss"),
+    ],
+)
+def test_each_best_of_a_run_is_that_of_the_metric_in_its_name(auc: str, loss: str) -> None:
+    """One by the loss has the AUC of the epoch with the lowest loss, be it the only best or not."""
+    files = {f"x_run/{auc}.pt": model(), f"x_run/{loss}.pt": model()}
+    found = attributed({**files, "x_run/t.log": log(*KEPT)})
+    values = found[f"x_run/{auc}.pt"].value, found[f"x_run/{loss}.pt"].value
+    assert values == (0.75 if auc == "last" else 0.9, 0.8)
+
+
+def test_an_averaged_twin_does_not_hide_the_best() -> None:
+    """The records are of the weights that were trained; of the averages nothing is known."""
+    files = {f"x_run/{name}.pt": model() for name in ("best", "best_ema", "last")}
+    found = attributed({**files, "x_run/t.log": log(*KEPT)})
+    assert [c.value for c in found.values()] == [0.9, None, 0.75]
+    alone = {"x_run/best_ema.pt": model(), "x_run/t.log": log(*KEPT)}
+    assert only(alone).value == 0.9
+
+
+def test_what_is_said_of_a_best_is_said_of_that_of_its_metric() -> None:
+    """A line that names no file, and a key inside that is of the best so far, tell the metric."""
+    best_auc = measured("best_val_auc", 0.9, "best")
+    files = {
+        "x_run/best_loss.pt": model(best_auc._replace(value=0.7)),
+        "x_run/best_auc.pt": model(best_auc),
+        "x_run/t.log": log(measured("Val AUC", 0.9, "saved"), measured("loss", 0.3, "saved")),
+    }
+    found = attributed(files)
+    assert [(c.metric, c.value) for c in found.values()] == [("auc", 0.9), ("loss", 0.3)]
+    alone = only({"x_run/best_loss.pt": model(), "x_run/t.log": log(best_auc)})
+    assert alone.value is None
+
+
+def test_a_best_that_was_kept_by_the_training_loss_has_the_figures_of_its_epoch() -> None:
+    """A split in the name counts; one that no row has tells nothing."""
+    rows = (*curve("train_loss", 0.5, 0.4, 0.3), *curve("val_auc", 0.9, 0.8, 0.7))
+    assert only({"x_run/best_train_loss.pt": model(), "x_run/t.log": log(*rows)}).value == 0.7
+    assert only({"x_run/best_val_loss.pt": model(), "x_run/t.log": log(*rows)}).value is None
+
+
+def test_a_monitor_is_the_figure_of_validation_before_one_of_no_split() -> None:
+    """Keras writes `auc`, of training, before `val_auc`."""
+    rows = (*curve("auc", 0.7, 0.8, 0.95), *curve("val_auc", 0.6, 0.9, 0.5))
+    told = log(*rows, noted("monitor", "val_auc"))
+    assert only({"x_run/best.h5": model(), "x_run/t.log": told}).value == 0.9
+
+
+@pytest.mark.parametrize("word", ["fold", "seed", "v", "stage_", "top", "", "model_best_"])
+def test_the_number_of_a_fold_is_no_epoch(word: str) -> None:
+    """Nothing tells which of the rows is whose."""
+    files: Files = {f"x_run/best_{word}{number}.pt": model() for number in (1, 2, 3)}
+    found = attributed({**files, "x_run/t.log": log(*curve("Val AUC", 0.5, 0.7, 0.6))})
+    assert {c.value for c in found.values()} == {None}
+
+
+def test_each_fold_is_a_run_with_its_own_log() -> None:
+    """The second does not get the figures of the first, which has the same epochs."""
+    ends = enumerate((0.8, 0.9))
+    logs = {f"w/net_fold_{fold}.log": log(*curve("Val AUC", 0.5, end)) for fold, end in ends}
+    names = [f"w/net_fold_{fold}_epoch_{epoch}.pt" for fold in (0, 1) for epoch in (1, 2)]
+    found = attributed({**{name: model() for name in names}, **logs})
+    assert [found[name].value for name in names] == [0.5, 0.8, 0.5, 0.9]
 
 
 def test_of_two_best_checkpoints_of_a_run_neither_gets_its_value() -> None:

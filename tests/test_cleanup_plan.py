@@ -242,6 +242,33 @@ def test_a_lower_loss_is_not_worse() -> None:
     assert [a.src for a in plan.actions if a.verb == "delete"] == ["w/b_best.pt"]
 
 
+def test_what_only_a_test_tells_of_is_not_deleted() -> None:
+    """Its figure is of other data than the winner's."""
+    files = {**scored(a=0.9, b=0.8), "w/c_best.pth": model(measured("test_auc", 0.85))}
+    plan = planned(files, options=Options(NOW, delete_redundant=True))
+    assert [a.src for a in plan.actions if a.verb == "delete"] == ["w/b_best.pth"]
+
+
+FOLDS = {f"x/fold_{n}/best.pt": model(measured("val_auc", 0.8 + n / 100)) for n in range(3)}
+
+
+def test_a_fold_is_not_worse_than_another() -> None:
+    """Each is measured on data of its own; a worse one of the same fold is redundant."""
+    files = {**FOLDS, "y/fold2/best.pt": model(measured("val_auc", 0.7))}
+    plan = planned(files, options=Options(NOW, delete_redundant=True))
+    assert [c["path"] for c in plan.checkpoints if c["role"] == "production"] == [
+        "x/fold_2/best.pt"
+    ]
+    assert [a.src for a in plan.actions if a.verb == "delete"] == ["y/fold2/best.pt"]
+
+
+def test_each_fold_has_a_winner_if_the_conventions_say_so() -> None:
+    """For an ensemble of them all."""
+    plan = planned(FOLDS, CONVENTIONS.replace('"classes"]', '"classes", "fold"]'))
+    assert {c["role"] for c in plan.checkpoints} == {"production"}
+    assert of(plan, "x/fold_0/best.pt").reason == "highest auc of 1 comparable checkpoint, fold 0"
+
+
 def test_nothing_is_deleted_while_the_winner_is_in_use() -> None:
     """It may be about to change."""
     plan = planned(
@@ -498,6 +525,27 @@ def test_the_clock_is_a_parameter(days: int, verb: str) -> None:
 
 
 # --- the rest ------------------------------------------------------------------------------------
+
+
+def test_a_lone_model_of_some_epoch_is_named() -> None:
+    """With what the user can do; not where a name tells, and not where no epoch is told of."""
+    rows = log(*curve("Val AUC", 0.5, 0.7, 0.6))
+    models = {f"w/{name}.pt": model() for name in ("a", "b", "c_ema", "d")}
+    plan = planned({**models, **{f"w/{name}.log": rows for name in "abc"}})
+    told = [note for note in plan.notes if "--pick" in note]
+    assert len(told) == 1
+    assert told[0].startswith("w/a.pt and 1 more: of the best epoch or of")
+
+
+def test_many_files_of_one_problem_are_one_note() -> None:
+    """But damaged checkpoints are named, each of them."""
+    configs = {f"r{n}/config.yml": unreadable("not plain YAML: a tag") for n in range(5)}
+    damaged = {f"w/{n}.pt": unreadable("truncated") for n in range(5)}
+    notes = [note for note in planned({**configs, **damaged}).notes if "no checkpoints" not in note]
+    assert notes == [
+        "r0/config.yml and 4 more: not plain YAML: a tag",
+        *(f"w/{n}.pt: truncated" for n in range(5)),
+    ]
 
 
 def test_files_that_git_tracks_are_marked_and_counted() -> None:

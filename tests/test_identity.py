@@ -53,6 +53,9 @@ NAMES = st.text(string.ascii_letters + string.digits + "_-. ()=é", max_size=30)
         ("vit_b16", ("vit", "b16")),
         ("net_v2", ("net", "v2")),
         ("net_fold3", ("net", "fold3")),
+        ("net_fold_3", ("net", "fold", "3")),
+        ("net_fold_3_epoch_2", ("net", "fold", "3")),
+        ("net_trial_10_best", ("net", "trial", "10")),
         ("net_seed1", ("net", "seed1")),
         ("", ()),
     ],
@@ -115,6 +118,24 @@ def test_generic_words_are_taken_off_one_by_one() -> None:
 def test_words_that_only_count_name_no_model(words: identity.Tokens, is_counter: bool) -> None:
     """`stage1` and `fold 0` say nothing about the model."""
     assert identity.is_counter(words) is is_counter
+
+
+@pytest.mark.parametrize(
+    ("path", "fold"),
+    [
+        ("exp/fold_0/best.pt", "0"),
+        ("exp/fold_0/net_fold03_best.pt", "3"),
+        ("b5-fold=2-epoch=1.ckpt", "2"),
+        ("nnUNet/fold_all/checkpoint_best.pth", "all"),
+        ("exp/5folds/best.pt", None),
+        ("exp/fold/best.pt", None),
+        ("exp/unfold_2/manifold3.pt", None),
+        ("exp/fold1x1/best.pt", None),
+    ],
+)
+def test_a_path_tells_the_fold(path: str, fold: str | None) -> None:
+    """The file's name before the folders'."""
+    assert identity.fold(path) == fold
 
 
 @pytest.mark.parametrize(("name", "is_copy"), [("a (copy).pt", True), ("copycat.pt", False)])

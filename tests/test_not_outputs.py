@@ -250,7 +250,7 @@ def test_the_database_of_mlflow_tells_and_is_not_changed(write: Write, tmp_path:
         points = [(run, "val_auc", 0.5, 0), (run, "val_auc", 0.8, 1), (run, "val_auc", 0.7, 2)]
         db.executemany("INSERT INTO metrics VALUES (?, ?, ?, ?, 0)", points)
     before = (tmp_path / "mlflow.db").read_bytes()
-    write(f"mlruns/1/{run}/artifacts/model.pth", {"w": Tensor((2, 2), seed=1)})
+    write(f"mlruns/1/{run}/artifacts/best.pth", {"w": Tensor((2, 2), seed=1)})
     plan = planned(tmp_path)
     (known,) = plan.checkpoints
     assert (known["role"], known["value"], known["date"]) == ("ignored", 0.8, "2025-07-21")

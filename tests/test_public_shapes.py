@@ -327,6 +327,42 @@ def test_evaluations_lie_where_the_callback_was_told(
     assert said(planned(tmp_path), "value") == {"logs/best_model/best_model.zip": 22}
 
 
+ZOO = """\
+!!python/object/apply:collections.OrderedDict
+- - - algo
+    - sac
+  - - env
+    - {}
+  - - n_timesteps
+    - -1
+  - - seed
+    - 3
+"""
+
+
+def test_a_run_of_the_zoo_is_one_and_its_environment_tells_tasks_apart(
+    write: Write, tmp_path: Path
+) -> None:
+    """rl-baselines3-zoo calls the last agent, and the folder of its arguments, as the run's."""
+    for number, env in enumerate(("Ant-v4", "Hopper-v4")):
+        folder = f"logs/sac/{env}_1"
+        write(f"{folder}/{env}.zip", agent(3000 + number))
+        write(f"{folder}/best_model.zip", agent(2000, policy=f"sac{number}"))
+        write(f"{folder}/evaluations.npz", EVALUATIONS)
+        write(f"{folder}/{env}/args.yml", ZOO.format(env))
+        write(f"{folder}/{env}/config.yml", ZOO.format(env).replace("algo", "batch_size"))
+    plan = planned(tmp_path)
+    assert said(plan) == {
+        "logs/sac/Ant-v4_1/Ant-v4.zip": "candidate",
+        "logs/sac/Ant-v4_1/best_model.zip": "production",
+        "logs/sac/Hopper-v4_1/Hopper-v4.zip": "candidate",
+        "logs/sac/Hopper-v4_1/best_model.zip": "production",
+    }
+    packed = {action.src: action.dst for action in plan.actions if action.verb == "pack"}
+    assert packed["logs/sac/Ant-v4_1/Ant-v4/args.yml"] == packed["logs/sac/Ant-v4_1/Ant-v4.zip"]
+    assert not [note for note in plan.notes if "YAML" in note]
+
+
 def test_an_agent_is_named_without_its_suffix(write: Write, tmp_path: Path) -> None:
     """`SAC.load("agents/walker")` loads `walker.zip`."""
     write("play.py", "model = SAC.load('agents/walker')\n")
@@ -553,6 +589,129 @@ def test_what_spinning_up_saves_is_of_the_run_above(
     plan = planned(tmp_path)
     assert said(plan, "model_type") == {f"experiments/ppo/ppo_s0/{save}": "ppo"}
     assert "experiments/ppo/ppo_s0/progress.txt" in touched(plan)
+
+
+def test_what_spinning_up_saves_is_of_the_last_epoch(write: Write, tmp_path: Path) -> None:
+    """It writes over the file as it goes on, however good the agent was before."""
+    rows = (
+        "Epoch\tAverageEpRet\tStdEpRet\tTime",
+        "0\t1.0\t0.5\t3",
+        "1\t9.0\t0.5\t6",
+        "2\t4\t0.5\t9",
+    )
+    write("experiments/ppo/ppo_s0/progress.txt", "\n".join(rows) + "\n")
+    write("experiments/ppo/ppo_s0/pyt_save/model.pt", BARE)
+    assert [*said(planned(tmp_path), "value").values()] == [4.0]
+
+
+def test_a_run_of_espnet_is_one_and_its_log_is_read(write: Write, tmp_path: Path) -> None:
+    """Figures behind [train] are of training; an average of the best is no run of its own."""
+    for name in (
+        "1epoch",
+        "2epoch",
+        "3epoch",
+        "checkpoint",
+        "valid.acc.best",
+        "valid.acc.ave_2best",
+    ):
+        write(
+            f"exp/asr_train/{name}.pth",
+            {"layer.weight": Tensor((2, 2), seed=len(name) + ord(name[0]))},
+        )
+    write("exp/asr_train/config.yaml", "optim: adam\nmax_epoch: 3\nseed: 0\n")
+    line = (
+        "[host] 2025-07-2{0} 10:00:00,1 (trainer:338) INFO: {0}epoch results: [train] acc=0.99, "
+        "loss=9.5, optim0_lr0=1.0e-03, time=1 minute, total_count=10, [valid] cer_ctc=0.2, "
+        "acc=0.{1}, loss=15.1, total_count=10, [att_plot] time=10 seconds\n"
+    )
+    log = "".join(line.format(epoch, acc) for epoch, acc in ((1, 70), (2, 85), (3, 84)))
+    write("exp/asr_train/train.log", log)
+    plan = planned(tmp_path)
+    assert said(plan, "value") == {
+        "exp/asr_train/1epoch.pth": 0.7,
+        "exp/asr_train/2epoch.pth": 0.85,
+        "exp/asr_train/3epoch.pth": 0.84,
+        "exp/asr_train/checkpoint.pth": None,
+        "exp/asr_train/valid.acc.ave_2best.pth": None,
+        "exp/asr_train/valid.acc.best.pth": 0.85,
+    }
+    assert {*said(plan, "model_type").values()} == {"asr_train"}
+
+
+@pytest.mark.parametrize("settings", ["args", "cfg"])
+def test_a_checkpoint_of_fairseq_tells_its_own_value(
+    settings: str, write: Write, tmp_path: Path
+) -> None:
+    """It is called `val_loss` whatever it is of; the settings tell."""
+    chosen = {"best_checkpoint_metric": "bleu", "maximize_best_checkpoint_metric": True}
+    held = {"args": chosen, "cfg": None} if settings == "args" else {"cfg": {"checkpoint": chosen}}
+    for seed, (name, bleu) in enumerate((("1", 20.5), ("_best", 31.5), ("_last", 30.25))):
+        state = {"val_loss": bleu, "best": 31.5, "train_iterator": {"epoch": 4}}
+        weights = {"layer.weight": Tensor((2, 2), seed=seed)}
+        write(f"checkpoints/checkpoint{name}.pt", {**held, "model": weights, "extra_state": state})
+    plan = planned(tmp_path)
+    assert [*said(plan, "value").values()] == [20.5, 31.5, 30.25]
+    assert {*said(plan, "metric").values()} == {"bleu"}
+    assert said(plan)["checkpoints/checkpoint_best.pt"] == "production"
+
+
+def test_the_results_of_yolov7_have_no_header(write: Write, tmp_path: Path) -> None:
+    """The columns stand in its source; the best is that of the highest mAP50-95."""
+    row = "   {}/2  6.7G  0.1  0.05  0.03  0.2  20  640  0.5  0.4  {}  {}  0.04  0.03  0.02\n"
+    rows = ((0, 0.5, 0.3), (1, 0.65, 0.45), (2, 0.66, 0.44))
+    write("runs/train/exp/results.txt", "".join(row.format(*cells) for cells in rows) + "    3/2")
+    write("runs/train/exp/weights/best.pt", BARE)
+    write("runs/train/exp/weights/last.pt", {"layer.weight": Tensor((2, 2), seed=2)})
+    plan = planned(tmp_path)
+    assert [*said(plan, "value").values()] == [0.45, 0.44]
+    assert {*said(plan, "metric").values()} == {"map50_95"}
+
+
+def test_a_line_of_stylegan_tells_of_the_snapshot_that_it_names(
+    write: Write, tmp_path: Path
+) -> None:
+    """A pickle of it holds tensors, whose maker is no class of a model."""
+    fids = (300.5, 20.1, 25.3)
+    for number in range(3):
+        tensor = pickle.dumps({"fc.weight": number}, 2).replace(b"\x80\x02", b"", 1)[:-1]
+        made = b"ctorch._utils\n_rebuild_tensor_v2\n" + tensor + b"\x85R."
+        write(f"training-runs/00000/network-snapshot-00{number}.pkl", b"\x80\x02" + made)
+    lines = (
+        {
+            "results": {"fid50k_full": fid},
+            "metric": "fid50k_full",
+            "total_time": 99.5,
+            "snapshot_pkl": f"network-snapshot-00{number}.pkl",
+            "timestamp": 1.7e9,
+        }
+        for number, fid in enumerate(fids)
+    )
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    write("training-runs/00000/metric-fid50k_full.jsonl", text)
+    plan = planned(tmp_path)
+    assert tuple(said(plan, "value").values()) == fids
+    assert said(plan)["training-runs/00000/network-snapshot-001.pkl"] == "production"
+    assert {*said(plan, "model_type").values()} == {None}
+
+
+def test_models_of_cleanrl_are_known_by_their_suffix(write: Write, tmp_path: Path) -> None:
+    """Those of torch, and of JAX, which are MessagePack."""
+    write("net.pt", BARE)
+    write("runs/CartPole-v1__dqn__1/dqn.cleanrl_model", (tmp_path / "net.pt").read_bytes())
+    packed = b"\x92\x82\xa4seed\x01\x93\x91\x02\xa7float32\xc4\x08" + b"\0" * 8
+    write("runs/CartPole-v1__dqn_jax__1/dqn_jax.cleanrl_model", packed)
+    (tmp_path / "net.pt").unlink()
+    assert {*said(planned(tmp_path)).values()} == {"candidate"}
+
+
+def test_a_model_in_production_is_of_the_fold_in_its_metadata(write: Write, tmp_path: Path) -> None:
+    """So it competes with the same fold, where the conventions tell folds apart."""
+    write("model_weights/production/net_v0.8200.pth", BARE)
+    about = {"metric": "auc", "direction": "max", "value": 0.82, "facts": {"fold": "2"}}
+    write("model_weights/production/net_v0.8200.json", json.dumps(about))
+    planned(tmp_path)
+    (model,) = look(open_project(tmp_path, tmp_path / "training/conventions.toml", {})).production
+    assert model.facts == {"fold": "2"}
 
 
 def test_epochs_and_what_it_started_from_are_one_run_in_the_plan(

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.readers import read, text_log
+from engine.recognition import metrics
 from engine.recognition.evidence import Reading
 
 STAMP = "2025-07-25 10:44:38,042 - INFO - "
@@ -88,6 +89,30 @@ def test_an_epoch_is_read_in_many_forms(
     """The forms of Keras, Lightning, Hugging Face and of people's own printing."""
     found = said(given_log(tmp_path, stamp + line + "\n"))
     assert found == [(name, value, "epoch", epoch) for name, value, epoch in expected]
+
+
+@pytest.mark.parametrize(
+    ("lines", "splits"),
+    [
+        ("Epoch 1: val: loss=0.6 acc=0.8 | train: loss=0.5 acc=0.9", ["val", "train"]),
+        ("Val Epoch: 1 Loss: 0.6 Acc: 0.8\nTrain Epoch: 1 Loss: 0.5 Acc: 0.9", ["val", "train"]),
+        ("| valid | epoch 1 | loss 6.5 | acc 0.8\n| train | epoch 1 | acc 0.9", ["val", "train"]),
+        ("Epoch 1\nTraining loss: 0.5, accuracy: 0.9", ["train"]),
+        ("1epoch results: [train] loss=0.5, acc=0.9, [valid] loss=0.6, acc=0.8", ["train", "val"]),
+        ("Epoch 1\nTrain Loss: 0.5 Val Loss: 0.6 Acc: 0.8", [None]),
+        ("Epoch 1: train: acc=0.9 test: loss=0.6 acc=0.8", ["train", None]),
+        ("Epoch 1\nTest: [78/79] Loss 0.6 Acc 0.8", [None]),
+        ("Epoch 1\nTraining goes on, accuracy: 0.8", [None]),
+    ],
+)
+def test_a_label_says_of_which_data_the_figures_behind_it_are(
+    tmp_path: Path, lines: str, splits: list[str | None]
+) -> None:
+    """A figure of training that is told last is not taken for one of validation."""
+    found = given_log(tmp_path, f"device: cuda, lr: 0.1, epochs: 3\n{lines}\n")
+    assert found is not None
+    accuracies = [m.name for m in found.measurements if metrics.canonical(m.name) == "accuracy"]
+    assert [metrics.split(name) for name in accuracies] == splits
 
 
 def test_metrics_on_the_lines_after_an_epoch_belong_to_it(tmp_path: Path) -> None:

@@ -159,6 +159,23 @@ def test_other_configs_are_nobodys(tmp_path: Path, name: str, text: str) -> None
     assert read(tmp_path / name, name) is None
 
 
+def test_plain_containers_of_python_are_read_as_what_they_hold(tmp_path: Path) -> None:
+    """So do rl-baselines3-zoo, detectron2 and Lightning write them; no other object is read."""
+    apply = "!!python/object/apply:collections.OrderedDict"
+    for text, config in (
+        (f"{apply}\n- - [lr, 0.1]\n  - [seed, 3]\n", {"lr": 0.1, "seed": 3}),
+        ("lr: 0.1\nseed: !!python/tuple [1, 2]\n", {"lr": 0.1, "seed": "[1, 2]"}),
+        ("!!python/object:argparse.Namespace {lr: 0.1, seed: 3}\n", {"lr": 0.1, "seed": 3}),
+    ):
+        (tmp_path / "config.yml").write_text(text)
+        reading = read(tmp_path / "config.yml", "config.yml")
+        assert reading and reading.config == config
+    for text in (f"{apply} []\n", f"{apply} [3]\n", f"{apply} [[[a]]]\n", f"{apply} {{a: 1}}\n"):
+        (tmp_path / "config.yml").write_text(text)
+        reading = read(tmp_path / "config.yml", "config.yml")
+        assert reading and (reading.problem or "").startswith("not plain YAML"), text
+
+
 def test_hostile_yaml_is_refused(tmp_path: Path) -> None:
     """Alias bombs, Python tags, oversize and deep nesting are unreadable, and nothing is run."""
     bomb = "a0: &a0 [x]\n" + "".join(

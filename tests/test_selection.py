@@ -68,6 +68,14 @@ def test_one_checkpoint_is_not_called_several() -> None:
     assert " of 2 comparable checkpoints" in only(candidate("a", 0.5), candidate("b", 0.4)).reason
 
 
+def test_figures_of_test_data_are_not_counted_among_those_of_validation() -> None:
+    """They neither win nor tie."""
+    tested = replace(candidate("t", 0.5), of_test=True)
+    group = only(candidate("a", 0.5), tested)
+    assert group.reason == "highest auc of 1 comparable checkpoint"
+    assert [c.path for c in group.members] == ["a", "t"]
+
+
 def test_ties_are_settled_by_rule() -> None:
     """What is in production stays; else most evidence, the shorter path, the alphabet."""
     told = candidate("long/path", 0.5, evidence=2)

@@ -41,6 +41,7 @@ def test_a_name_that_nobody_knows_may_be_a_metric(name: str, expected: str | Non
     [
         ("val_acc", 91.2, 0.912),
         ("val_acc", 0.912, 0.912),
+        ("best_err1", 23.7, 0.237),
         ("val_acc", 1.3, 1.3),
         ("neg_mse", -0.25, 0.25),
         ("rmse", -0.25, 0.25),

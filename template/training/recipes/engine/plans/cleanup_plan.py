@@ -23,6 +23,8 @@ from engine.recognition.selection import Group, groups
 from engine.reports.curves import ways
 from engine.reports.descriptions import describe, epochs, for_papers
 
+MANY = 3  # files of one problem that are still told of one by one, as checkpoints always are
+
 
 @dataclass(frozen=True)
 class Options:
@@ -304,6 +306,7 @@ class _Planner:
             if (best := group.winner.value) is not None and group.direction
             for c in group.members
             if c.value is not None and c.path in self.by_path
+            if _data_of(c) == _data_of(group.winner)
             if (c.value < best if group.direction == "max" else c.value > best)
         }
 
@@ -321,8 +324,8 @@ class _Planner:
         return f"{known.metric} {known.value:.4f} {said}"
 
     def _remark(self) -> None:
-        problems = ((path, reading.problem) for path, reading in self.mess.readings.items())
-        self.notes += [f"{path}: {problem}" for path, problem in sorted(problems) if problem]
+        self.notes += self._unread()
+        self.notes += self._undecided()
         self.notes += [
             f"{entry.path}: is no file, folder or link; it stays where it is"
             for entry in self.mess.inventory.entries.values()
@@ -336,6 +339,37 @@ class _Planner:
             self.notes.append(
                 f"git tracks {moved} of these files and may ignore them where they go; then they "
                 "vanish from your colleagues' checkouts. `git add -A` records the moves"
+            )
+
+    def _unread(self) -> Iterator[str]:
+        """Yield a line for each file that could not be read; one for many of the same problem."""
+        alike: dict[tuple[str, str], list[str]] = {}
+        for path, reading in sorted(self.mess.readings.items()):
+            if reading.problem:
+                checkpoint = path if path in self.by_path else ""
+                alike.setdefault((checkpoint, reading.problem), []).append(path)
+        for (_, problem), paths in alike.items():
+            more = len(paths) - 1 if len(paths) > MANY else 0
+            for path in paths[:1] if more else paths:
+                yield f"{path}{f' and {more} more' if more else ''}: {problem}"
+
+    def _undecided(self) -> Iterator[str]:
+        """Yield a line for the only models of runs that tell of epochs, but not of which it is."""
+        models = {c.path for c in self.mess.checkpoints if c.role == "model"}
+        own = (sorted(models & {*run.checkpoints}) for run in self.mess.runs)
+        found = [
+            path
+            for path, *others in filter(None, own)
+            if not others and self.by_path[path].value is None
+            if self.roles[path] == "candidate"
+            if identity.selector(identity.stem(path)) is None
+            if epochs(self.by_path[path], self.mess.readings)
+        ]
+        if found:
+            more = f" and {len(found) - 1} more" if found[1:] else ""
+            yield (
+                f"{found[0]}{more}: of the best epoch or of the last, nothing says; "
+                "--pick PATH takes one all the same"
             )
 
     def _staying_put(self) -> Iterator[str]:
@@ -475,6 +509,11 @@ _PLURALS = (
     ("beside it", "beside them"),
     ("good it is", "good they are"),
 )
+
+
+def _data_of(checkpoint: Checkpoint) -> tuple[bool, str | None]:
+    """Return on which data it was measured: of two of other data none is the worse for sure."""
+    return checkpoint.of_test, checkpoint.facts.get("fold")
 
 
 def _folder(action: Action) -> str | None:

@@ -37,7 +37,7 @@ class Row(NamedTuple):
         return name.endswith(self.suffixes) or self.part in name
 
 
-NEURAL = (".pt", ".pth", ".th", ".ckpt", ".pth.tar", ".pt.tar", ".safetensors")
+NEURAL = (".pt", ".pth", ".th", ".ckpt", ".pth.tar", ".pt.tar", ".safetensors", ".cleanrl_model")
 WEIGHTS = (*NEURAL, ".h5", ".hdf5")  # which data sets are called as well
 PICKLES = (".pkl", ".pickle", ".joblib", ".sav")
 TABLE_HEAD = re.compile(rb"[^\t\n\d]+(?:\t[^\t\nA-Za-z]*[A-Za-z][^\t\n]*){2,}\t?\r?\n[\d.]+\t")
@@ -55,6 +55,7 @@ _CONFIG = re.compile(
     r"(?:[^.].*[_.-])?(?:config|cfg|args|hparams|hyper_?param(?:eter)?s|params)(?:[_-].*)?\.[a-z]+\Z"
 )
 _JSON_LINES = re.compile(rb'\s*\{"[^\n]{2,}\}\r?\n\{"')
+_YOLO = re.compile(rb" +\d+/\d+ +[\d.]+G(?: +[\d.e+-]+| +nan){13}\r?\n")
 _BOOSTER = re.compile(rb"\s*\{|tree|CBM")
 _OPENING = re.compile(rb"[\s\0\xef\xbb\xbf\xff\xfe]*(?:[\[{]|\Z)")  # blanks, NULs of UTF-16, marks
 _NO_LETTERS = bytes(
@@ -139,7 +140,7 @@ TABLE = (
     Row(
         "opaque_weights",
         "MessagePack",
-        (".msgpack",),
+        (".msgpack", ".cleanrl_model"),  # CleanRL's, of JAX
         lambda name, head: _ARRAY.search(head) is not None,
     ),
     Row("opaque_weights", "TensorFlow Lite", (".tflite",), lambda name, head: head[4:8] == b"TFL3"),
@@ -148,6 +149,9 @@ TABLE = (
     Row("tensorboard", "event file", (), part=_EVENTS),
     Row("csv_table", "table", (".csv", ".tsv"), has_words=True),
     Row("csv_table", "table", (".txt", ".log"), _is_table),
+    Row(
+        "yolo_results", "YOLO results", (".txt",), lambda name, head: _YOLO.match(head) is not None
+    ),
     Row(
         "json_lines",
         "JSON lines",

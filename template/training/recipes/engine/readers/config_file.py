@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,38 @@ def _yaml(data: bytes) -> Any:
     import yaml
 
     try:
-        return yaml.safe_load(data)
+        return yaml.load(data, _loader())  # noqa: S506 - it is a SafeLoader
     except yaml.YAMLError as error:
         raise Broken(f"not plain YAML: {getattr(error, 'problem', None) or error}") from error
+
+
+@cache
+def _loader() -> Any:
+    """Return a SafeLoader that reads Python's plain containers as what they hold; none is made.
+
+    PyYAML writes them where a program dumps its own (rl-baselines3-zoo, Lightning, detectron2).
+    """
+    from yaml.constructor import ConstructorError
+    from yaml.loader import SafeLoader
+
+    class Loader(SafeLoader):
+        pass
+
+    def ordered(loader: Any, node: Any) -> dict[Any, Any]:
+        try:
+            (pairs,) = loader.construct_sequence(node, deep=True)
+            return dict(pairs)
+        except (TypeError, ValueError) as error:
+            raise ConstructorError(None, None, "an OrderedDict of no pairs") from error
+
+    def several(loader: Any, node: Any) -> Any:
+        return loader.construct_sequence(node, deep=True)
+
+    def attributes(loader: Any, node: Any) -> Any:
+        return loader.construct_mapping(node, deep=True)
+
+    python = "tag:yaml.org,2002:python/"
+    Loader.add_constructor(f"{python}object/apply:collections.OrderedDict", ordered)
+    Loader.add_constructor(f"{python}tuple", several)
+    Loader.add_constructor(f"{python}object:argparse.Namespace", attributes)
+    return Loader

@@ -29,8 +29,9 @@ def read(path: Path, name: str) -> Reading | None:
         if not _WORD.search(head):
             return None  # numbers alone, without a header
         comma = max(",;\t", key=head.count)
-        columns = [cell.strip().lower() for cell in next(csv.reader([head], delimiter=comma), [])]
-        known = [column for column in columns if metrics.canonical(column)]
+        names = [cell.strip() for cell in next(csv.reader([head], delimiter=comma), [])]
+        columns = [name.lower() for name in names]
+        known = [name for name in names if metrics.canonical(name)]
         moment = _MOMENTS & set(columns)
         model = next((column for column in _MODELS if column in columns), None)
         if not (known or any(metrics.split(c) and metrics.plausible(c) for c in columns)):

@@ -60,8 +60,10 @@ def read(path: Path, name: str) -> Reading | None:
     if _PREPARING_NAME.search(name.lower()):
         role = "training_state"
     facts = keys.collect(value, "own") if isinstance(value, dict) else keys.Facts()
-    typed = Noted("model_type", called.rpartition(".")[2], "name of its class")
-    notes = (*facts.notes, typed) if role == "model" else ()
+    typed = [Noted("model_type", called.rpartition(".")[2], "name of its class")]
+    if called.startswith("torch._utils"):  # a function that makes tensors
+        typed.clear()
+    notes = (*facts.notes, *typed) if role == "model" else ()
     return Reading(f"pickle ({called.partition('.')[0]})", role, tuple(facts.measurements), notes)
 
 

@@ -42,7 +42,7 @@ _FACTS = {
     for fact, keys in {
         "model_type": "model model_type model_name model_class arch architecture",
         "task": "task task_name",
-        "dataset": "dataset dataset_name env_id env_name",
+        "dataset": "dataset dataset_name env env_id env_name",
         "classes": "classes num_classes n_classes",
         "parameters": "parameters num_parameters total_parameters total_params num_params n_params",
         "seed": "seed random_seed",

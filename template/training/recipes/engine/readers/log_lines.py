@@ -16,6 +16,11 @@ _EPOCH = re.compile(
     r"(?<![A-Za-z_])epoch(?:\((?:train|val|test)\))?['\"\]]?[\s:#=\[(]*(\d{1,6})(?!\d|,\d{3}|\.\d*[1-9])",
     re.I,
 )
+_EPOCH_BEFORE = re.compile(r"(?<!\w)(\d{1,6})epoch results\b")  # ESPnet
+# Words that say what the rest of a line is of: "[valid]", "train:", "Val Epoch", "| train |".
+_SPLIT = r"(?P<split>train(?:ing)?|val(?:id(?:ation)?)?|eval(?:uation)?|dev|test)"
+_LABEL = re.compile(rf"\b{_SPLIT}(?:\]|:| \||(?= epoch\b))", re.I)
+_FIRST = re.compile(rf"\W*{_SPLIT} ", re.I)  # as in "Training loss: 0.5, accuracy: 0.9"
 _STEP = re.compile(r"(?<![A-Za-z_])(?:global_step|step|iter(?:ation)?)[\s:#=\[(]*(\d{1,9})", re.I)
 _NOT_THIS_EPOCH = re.compile(
     r"(?:\b(?:best|at|from|since|in|after|of|until|patience|by|to|max|num|total|last|per|every|warmup|"
@@ -128,7 +133,8 @@ def epoch_of(body: str) -> int | None:
     for match in _EPOCH.finditer(body):
         if not _NOT_THIS_EPOCH.search(body[: match.start()]):
             return int(match[1])
-    return None
+    before = _EPOCH_BEFORE.search(body)
+    return int(before[1]) if before else None
 
 
 def epoch_as_said(body: str) -> str | None:
@@ -160,15 +166,28 @@ def assignments(body: str) -> list[Value]:
     improved = any(word in lower for word in _IMPROVING) and _IMPROVED.search(body)
     if improved and metrics.canonical(improved["name"]):
         return _assigned(improved["name"], improved["number"], "")
-    found, start = [], 0
+    found: list[Value] = []
+    start, section = 0, ""
     for match in _VALUE.finditer(body) if _NUMBER.search(lower) else ():
         before, number = body[start : match.start()], match["number"]
         start = match.end()
+        for said in _LABEL.finditer(before):
+            section = _section(said)
         if not match["by"].strip() and not re.search(r"[.%]", number):
             continue  # "recall 10"
         if name := _metric_at_end(before):
+            if metrics.split(name) not in (None, metrics.split(section)):
+                is_first = not found and before.strip().startswith(name)
+                section = _section(_FIRST.match(name)) if is_first else ""
+            name = name if metrics.split(name) else section + name
             found += _assigned(name, number, before)
     return found
+
+
+def _section(label: re.Match[str] | None) -> str:
+    """Return what a name without a split gets behind a label; "test" may mean validation: none."""
+    said = label["split"] if label else ""
+    return "" if metrics.split(said) == "test" else f"{said} ".lstrip()
 
 
 def _assigned(name: str, number: str, context: str) -> list[Value]:

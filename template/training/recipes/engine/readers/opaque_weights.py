@@ -11,6 +11,7 @@ _FORMATS = {
     ".pdparams": "Paddle",
     ".pdopt": "Paddle",
     ".msgpack": "Flax MessagePack",
+    ".cleanrl_model": "Flax MessagePack",
     ".tflite": "TensorFlow Lite",
     ".gguf": "GGUF",
 }

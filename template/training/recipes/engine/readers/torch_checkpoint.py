@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from engine.readers import Broken, keys, lightning, mmengine, nnunet, ultralytics
+from engine.readers import Broken, fairseq, keys, lightning, mmengine, nnunet, ultralytics
 from engine.readers.bounded import BoundedFile
 from engine.readers.made import Made
 from engine.readers.pickle_values import Storage, Tensor, Walk, load
@@ -163,7 +163,7 @@ def _reading(path: Path, kind: str, value: object, fetch: Fetch, order: str) -> 
         return _resolved(item, fetch, order)
 
     facts = keys.collect(described, "own", resolve)
-    for trainer in (lightning, mmengine, nnunet, ultralytics):
+    for trainer in (fairseq, lightning, mmengine, nnunet, ultralytics):
         if weights and trainer.MARK in entries:
             trainer.add(facts, entries, path, resolve)
     role = _role(value, entries, weights, bool(facts.measurements))

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import NamedTuple
@@ -12,11 +12,21 @@ from engine.names import slugify
 from engine.readers import WEIGHTS
 from engine.readers.file_name import read_name
 from engine.recognition import identity, metrics
+from engine.recognition.agreement import (
+    TEST,
+    as_compared,
+    on_its_scale,
+    rounds_to,
+    same_metric,
+    split_rank,
+)
 from engine.recognition.evidence import Measurement, Noted, Reading, Scalar
+from engine.recognition.moments import Moment, numbered, settled
 from engine.recognition.runs import COLLECTIONS, CONTAINERS, TRAININGS, Run
 
 # Which source is believed first; two that disagree are both shown.
 PRECEDENCE = ("inside", "results", "log", "name")
+_BEST = ("best", "only")  # the only checkpoint of a run is taken for its best
 TASK_FACTS = ("task", "dataset", "classes")
 # Notes that other fields of a checkpoint tell.
 _TOLD_ELSEWHERE = {"started", "finished", "model_type", "monitor", "direction", "epoch", "step"}
@@ -53,7 +63,7 @@ class Checkpoint:
     of_test: bool = False  # the value was measured on test data, and no validation figure is known
     facts: Mapping[str, str] = field(
         default_factory=dict
-    )  # task, dataset, classes, parameters, ...
+    )  # task, dataset, classes, fold, parameters, ...
     config: Mapping[str, Scalar] = field(default_factory=dict)
     evidence: tuple[Evidence, ...] = ()
     log: str | None = None  # the training log that tells of it
@@ -67,6 +77,9 @@ class _Aim(NamedTuple):
     direction: str | None
     monitors: tuple[str, ...]  # canonical names
     noted: str | None  # the direction that the run's files tell, of its monitor
+    kept_by: str | None = None  # the metric's name in that of a checkpoint, "best_val_loss"
+    # Those in the names of the run's other bests; None is in it for one that names none.
+    taken: frozenset[str | None] = frozenset()
 
     @classmethod
     def of(cls, rule: MetricTable | MetricOfType, notes: Iterable[Noted]) -> "_Aim":
@@ -76,6 +89,22 @@ class _Aim(NamedTuple):
         name = metrics.plausible(rule.name) or slugify(rule.name)
         monitors = tuple(dict.fromkeys(filter(None, said)))
         return cls(name, rule.direction, monitors, next(directions, None))
+
+    def among(self, path: str, bests: Iterable[str]) -> "_Aim":
+        """Return the aim for one checkpoint: a run may keep a best by each of several metrics."""
+        judges = {p: identity.judged_by(identity.stem(p)) for p in (path, *bests)}
+        kept_by = judges.pop(path)
+        taken = frozenset(metrics.plausible(judge or "") for judge in judges.values())
+        return self._replace(kept_by=kept_by, taken=taken)
+
+    def is_judge(self, m: Measurement) -> bool:
+        """Return whether the checkpoint may have been kept by this metric."""
+        metric, split = metrics.plausible(m.name), metrics.split(m.name)
+        if self.kept_by is None:
+            return metric not in self.taken
+        said = metrics.split(self.kept_by)
+        is_of_split = split in (said, None) if said else split != "train"
+        return is_of_split and metric == metrics.plausible(self.kept_by)
 
     def direction_of(self, metric: str) -> str | None:
         """Return whether more or less of a metric is better: as the user says, else as is known."""
@@ -98,8 +127,8 @@ class _Claim(NamedTuple):
 
     @property
     def rank(self) -> tuple[bool, bool, int, int]:
-        split, name = _split_rank(self.measurement), self.measurement.name
-        return split >= _TEST, metrics.is_estimate(name), PRECEDENCE.index(self.source), split
+        split, name = split_rank(self.measurement), self.measurement.name
+        return split >= TEST, metrics.is_estimate(name), PRECEDENCE.index(self.source), split
 
 
 def attribute(
@@ -107,79 +136,15 @@ def attribute(
 ) -> tuple[Checkpoint, ...]:
     """Return one `Checkpoint` for each file of weights and training state, sorted by path."""
     runs = tuple(runs)
-    readings = {path: _as_compared(path, reading) for path, reading in readings.items()}
+    readings = {path: as_compared(path, settled(reading)) for path, reading in readings.items()}
     vocabulary = _vocabulary(readings.values(), conventions)
     found = [
         _checkpoint(path, run, told, conventions, vocabulary)
         for run in runs
-        for told in [_numbered(run, readings)]
+        for told in [numbered(run, readings)]
         for path in run.checkpoints
     ]
     return tuple(sorted(found, key=lambda checkpoint: checkpoint.path))
-
-
-def _as_compared(path: str, reading: Reading) -> Reading:
-    found = tuple(map(_on_its_scale, reading.measurements))
-    if reading.role == "results" and identity.selector(identity.stem(path)) == "best":
-        found = tuple(m._replace(kind="best") if m.kind == "final" else m for m in found)
-    return replace(reading, measurements=_as_written(found))
-
-
-def _as_written(found: tuple[Measurement, ...]) -> tuple[Measurement, ...]:
-    """Return the epochs with the decimals of their metric: 0.9 among 0.902 is no rounded 0.9049."""
-    most: dict[str, int] = {}
-    for m in found:
-        if m.kind == "epoch" and m.digits is not None:
-            most[m.name] = max(m.digits, most.get(m.name, 0))
-    return tuple(
-        m._replace(digits=most[m.name])
-        if m.kind == "epoch" and m.digits is not None and m.digits < most[m.name]
-        else m
-        for m in found
-    )
-
-
-def _on_its_scale(m: Measurement) -> Measurement:
-    """Return the measurement with its value as it is compared; what it was stays in `where`."""
-    value, decimals = metrics.as_compared(m.name, m.value)
-    if value == m.value or math.isnan(value):
-        return m
-    digits = None if m.digits is None else m.digits + decimals
-    return m._replace(value=value, digits=digits, where=f"{m.where} ({m.value:g})")
-
-
-def _numbered(run: Run, readings: Mapping[str, Reading]) -> Mapping[str, Reading]:
-    """Return the readings, with the epochs of rows that name none as the run's checkpoints count.
-
-    These count from 0 if one says so, or if the last is one less than there are rows; from 1 if the
-    last is their number; some formats are known to do the one or the other. Otherwise nobody knows
-    which row is whose.
-    """
-    counting = [r for r in run.records if any(m.is_counted for m in readings[r].measurements)]
-    moments = [_Moment.of(readings[p], p, run.checkpoints) for p in run.checkpoints if counting]
-    said = {n for m in moments for n in (m.epoch, *m.counted) if n is not None}
-    from_one = any(moment.from_one for moment in moments)
-    from_zero = any(readings[path].format.startswith(_FROM_ZERO) for path in run.checkpoints)
-    numbered = dict(readings) if said else {}
-    for record in counting if said else ():
-        found = readings[record].measurements
-        count = 1 + max(m.epoch or 0 for m in found if m.is_counted)
-        if from_zero or 0 in said or (max(said) == count - 1 and not from_one):
-            first = 0
-        elif max(said) == count or from_one:
-            first = 1
-        else:
-            continue
-        numbered[record] = replace(
-            readings[record],
-            measurements=tuple(
-                m._replace(epoch=m.epoch + first, is_counted=False)
-                if m.is_counted and m.epoch is not None
-                else m
-                for m in found
-            ),
-        )
-    return numbered or readings
 
 
 def _vocabulary(readings: Iterable[Reading], conventions: Conventions) -> tuple[str, ...]:
@@ -219,7 +184,7 @@ def _checkpoint(
         next((m.epoch for m in _said(chosen, claims) if m.epoch is not None), None),
         date,
         date is not None and (date.hour, date.minute, date.second) != (0, 0, 0),
-        chosen is not None and _split_rank(chosen.measurement) == _TEST,
+        chosen is not None and split_rank(chosen.measurement) == TEST,
         _facts(path, run, readings, told),
         _config(path, run, readings, told),
         (*typed, *_metric_evidence(chosen, claims), *dated),
@@ -246,93 +211,41 @@ def _claims(path: str, run: Run, readings: Mapping[str, Reading], aim: _Aim) -> 
     inside, named = readings[path].measurements, read_name(path)
     yield from (_Claim("inside", path, m) for m in inside if m.kind == "own")
     models = [p for p in run.checkpoints if readings[p].role == "model"]
-    which = _which(path) or ("only" if len(models) == 1 else None)
     rivals = [p for p in models if p == path or not identity.is_copy(p)]
-    alone = sum(_which(p) == which for p in rivals) <= 1
+    is_sole = len(models) == 1
+    which = _which(path) or ("only" if is_sole else None)
+    alike = [p for p in rivals if _which(p) == which]
+    if not identity.is_averaged(path):  # what a record says is of these, if there are some
+        alike = [p for p in alike if not identity.is_averaged(p)]
+    aim = aim.among(path, alike if which == "best" else ())
+    alone = sum(identity.judged_by(identity.stem(p)) == aim.kept_by for p in alike) <= 1
     if which in _BEST:
-        yield from (_Claim("inside", path, m) for m in inside if m.kind == "best")
-    moment = _Moment.of(readings[path], path, run.checkpoints)
+        best = (m for m in inside if m.kind == "best" and aim.is_judge(m))
+        yield from (_Claim("inside", path, m) for m in best)
+    moment = Moment.of(readings[path], path, run.checkpoints)
     for record in run.records:
         reading = readings[record]
         source = {"results": "results", "log": "log"}.get(reading.role)
         if source:
-            for measurement in _of_checkpoint(reading, path, which if alone else None, moment, aim):
-                yield _Claim(source, record, measurement)
+            said = _of_checkpoint(reading, path, which if alone else None, moment, aim)
+            for measurement in said:
+                if is_sole or not _is_after_training(measurement):
+                    yield _Claim(source, record, measurement)
     for measurement in named.measurements:
-        yield _Claim("name", path, _on_its_scale(measurement))
+        yield _Claim("name", path, on_its_scale(measurement))
 
 
 def _which(path: str) -> str | None:
     """Return which checkpoint of its run a path says it is: `best_weights/after-epoch-9`, too."""
     own, folder = identity.selector(identity.stem(path)), PurePosixPath(path).parent.name
+    if own is None and identity.OVERWRITTEN & {folder, PurePosixPath(path).name}:
+        return "last"
     is_told = own == "epoch" and folder in CONTAINERS
     return identity.selector(folder) or own if is_told else own
 
 
-class _Moment(NamedTuple):
-    """When in its training a checkpoint was written."""
-
-    epoch: int | None
-    step: int | None
-    named: tuple[Measurement, ...] = ()  # in the file's name
-    from_one: bool = False  # names count epochs from 1, whatever tables do
-    # Where no step is said: the bare number of this one, then those of all of its run.
-    counted: tuple[int, ...] = ()
-
-    @classmethod
-    def of(cls, reading: Reading, path: str, siblings: Iterable[str]) -> "_Moment":
-        named = read_name(path)
-        own = (m.epoch for m in reading.measurements if m.kind == "own" and m.epoch is not None)
-        in_name, inside = _when(named.notes), _when(reading.notes)
-        if in_name.get("epoch") == in_name.get("step") == inside.get("step"):
-            in_name.pop("epoch", None)  # a bare number may be either, and this one is the step
-        said = {**in_name, **inside}
-        values = tuple(map(_on_its_scale, named.measurements))
-        from_one = reading.format in _FROM_ONE
-        counted = () if "step" in said else identity.counted(path, siblings)
-        return cls(next(own, said.get("epoch")), said.get("step"), values, from_one, counted)
-
-    def rows(self, measurements: Iterable[Measurement]) -> list[Measurement]:
-        """Return what was measured then: in that epoch, or where none is known, at that step."""
-        rows = [m for m in measurements if m.kind == "epoch"]
-        epoch = self._as_counted_in(rows)
-        of_epoch = [m for m in rows if epoch is not None and m.epoch == epoch]
-        if not any(map(self._is_named, of_epoch)):  # else its name tells which row it is
-            of_epoch = [m for m in of_epoch if not m.is_counted]
-            rows = [m for m in rows if not m.is_counted]
-        at_step = [m for m in rows if self.step is not None and m.step == self.step]
-        is_counted = bool(self.counted) and {*self.counted} <= {m.epoch for m in rows}
-        return of_epoch or at_step or [m for m in rows if is_counted and m.epoch == self.counted[0]]
-
-    def _as_counted_in(self, rows: list[Measurement]) -> int | None:
-        """Return the epoch as these rows count: that whose value the name has, if it has one."""
-        if self.epoch is None or not rows:
-            return self.epoch
-        for epoch in (self.epoch, self.epoch - 1):
-            if any(m.epoch == epoch and self._is_named(m) for m in rows):
-                return epoch
-        from_zero = any(m.epoch == 0 for m in rows)
-        return self.epoch - 1 if self.from_one and from_zero else self.epoch
-
-    def _is_named(self, row: Measurement) -> bool:
-        claims = (_Claim("name", "", m) for m in self.named)
-        one = _Claim("results", "", row)
-        return any(_same_metric(claim, one) and _rounds_to(claim, one) for claim in claims)
-
-
-def _when(notes: tuple[Noted, ...]) -> dict[str, int]:
-    """Return the epoch and the step that are noted; the first note of each counts."""
-    return {note.fact: int(note.value) for note in reversed(notes) if note.fact in _WHEN}
-
-
-_FROM_ZERO = ("XGBoost", "CatBoost")
-_FROM_ONE = ("Keras", "HDF5 (Keras)", "HDF5", "TensorFlow checkpoint")
-_WHEN = ("epoch", "step")
-_BEST = ("best", "only")  # the only checkpoint of a run is taken for its best
-
-
 def _of_checkpoint(
-    reading: Reading, path: str, which: str | None, moment: _Moment, aim: _Aim
+    reading: Reading, path: str, which: str | None, moment: Moment, aim: _Aim
 ) -> Iterator[Measurement]:
     """Yield what a record of the run says of this one checkpoint."""
     name = PurePosixPath(path).name
@@ -349,11 +262,12 @@ def _of_checkpoint(
     ours = [m for m in reading.measurements if m.session == last and not m.checkpoint]
     yield from moment.rows(ours)
     if which in _BEST:
-        saved = _latest(m for m in ours if m.kind == "saved")
+        saved = _latest(m for m in ours if m.kind == "saved" and (not aim.taken or aim.is_judge(m)))
         yield from saved
-        yield from _latest(m for m in ours if m.kind == "best")
-        if not saved:
-            yield from _best_rows(ours, aim)
+        yield from _latest(m for m in ours if m.kind == "best" and aim.is_judge(m))
+        if aim.kept_by or not saved:
+            yield from _best_rows(ours, aim, is_best=which == "best")
+        yield from filter(_is_after_training, ours)
     if which == "only" and all(m.kind == "final" for m in ours):
         yield from ours
     if which == "last":
@@ -362,13 +276,24 @@ def _of_checkpoint(
         yield from (m for m in rows if (m.epoch, m.step) == (rows[-1].epoch, rows[-1].step))
 
 
+def _is_after_training(m: Measurement) -> bool:
+    """Return whether it tells of a test that followed: of what was loaded then, which none says."""
+    return m.kind == "final" and split_rank(m) == TEST and m.checkpoint is None
+
+
 def _latest(measurements: Iterable[Measurement]) -> list[Measurement]:
     """Return the last value of each metric: what a file holds that was written several times."""
     return list({m.name: m for m in measurements}.values())
 
 
-def _best_rows(measurements: list[Measurement], aim: _Aim) -> Iterator[Measurement]:
-    """Yield the epoch that was best by the run's monitor; if none is known, by each metric."""
+def _best_rows(
+    measurements: list[Measurement], aim: _Aim, *, is_best: bool
+) -> Iterator[Measurement]:
+    """Yield the epoch that was best by the run's monitor; if none is known, by each metric.
+
+    Where no monitor is known, a checkpoint that nothing calls the best may be the last as well:
+    then it is of an epoch that was both.
+    """
     rows: dict[str, list[Measurement]] = {}
     for m in measurements:
         if m.kind == "epoch" and math.isfinite(m.value):
@@ -376,13 +301,15 @@ def _best_rows(measurements: list[Measurement], aim: _Aim) -> Iterator[Measureme
     best = {}
     for name, row in rows.items():
         direction = aim.direction_of(metrics.plausible(name) or "")
-        if direction:
+        if direction and aim.is_judge(row[0]):
             best[name] = (max if direction == "max" else min)(row, key=lambda m: m.value)
-    kept = [m for m in best.values() if metrics.plausible(m.name) in aim.monitors]
-    kept = [m for m in kept if metrics.split(m.name) != "train"]
-    at = {(m.epoch, m.step) for m in kept[:1]}
+    kept = [m for m in best.values() if aim.kept_by or metrics.plausible(m.name) in aim.monitors]
+    kept = [m for m in kept if aim.kept_by or metrics.split(m.name) != "train"]
+    at = {(m.epoch, m.step) for m in sorted(kept, key=split_rank)[:1]}
     yield from (m for row in rows.values() for m in row if (m.epoch, m.step) in at)
-    if not at:
+    judging = [m for m in best.values() if metrics.split(m.name) != "train"]
+    last = {(m.epoch, m.step) for m in measurements[-1:]}
+    if not at and (is_best or {(m.epoch, m.step) for m in judging} <= last):
         yield from best.values()
 
 
@@ -417,21 +344,13 @@ def _usable(claim: _Claim) -> bool:
     return metrics.comparable(metric, measurement.value)
 
 
-def _split_rank(measurement: Measurement) -> int:
-    """Validation picks a model; test figures only where there is nothing else."""
-    return {"val": 0, None: 1, "test": _TEST, "train": 3}[metrics.split(measurement.name)]
-
-
-_TEST = 2
-
-
 def _agreeing(chosen: _Claim | None, claims: list[_Claim]) -> Iterator[_Claim]:
     """Yield the chosen claim and those which say the same value, within their rounding."""
     if chosen is None:
         return
     yield chosen
     for claim in claims:
-        if claim is not chosen and _same_metric(claim, chosen) and _rounds_to(claim, chosen):
+        if claim is not chosen and _agree(claim, chosen):
             yield claim
 
 
@@ -444,24 +363,9 @@ def _full_value(chosen: _Claim, claims: list[_Claim]) -> float:
     return max(_said(chosen, claims), key=lambda m: 99 if m.digits is None else m.digits).value
 
 
-def _same_metric(one: _Claim, other: _Claim) -> bool:
-    """Return whether both may mean the same: what names no split may be of validation."""
-    if one.metric != other.metric:
-        return False
-    splits = {_split_rank(one.measurement), _split_rank(other.measurement)}
-    return len(splits) == 1 or max(splits) < _TEST
-
-
-def _rounds_to(one: _Claim, other: _Claim) -> bool:
-    """Return whether two values are one, but for rounding: to so many digits, or to a float32."""
-    digits = [d for d in (one.measurement.digits, other.measurement.digits) if d is not None]
-    values = one.measurement.value, other.measurement.value
-    if min(digits, default=_FLOAT32) >= _FLOAT32:
-        return math.isclose(*values, rel_tol=1e-6, abs_tol=1e-9)
-    return abs(values[0] - values[1]) <= 0.5 * 10.0 ** -min(digits) * 1.0001
-
-
-_FLOAT32 = 7  # digits that it has
+def _agree(one: _Claim, other: _Claim) -> bool:
+    same = same_metric(one.measurement, other.measurement)
+    return same and rounds_to(one.measurement, other.measurement)
 
 
 def _metric_evidence(chosen: _Claim | None, claims: list[_Claim]) -> Iterator[Evidence]:
@@ -472,7 +376,7 @@ def _metric_evidence(chosen: _Claim | None, claims: list[_Claim]) -> Iterator[Ev
     agreeing = list(_agreeing(chosen, claims))
     seen = set()
     for claim in [*agreeing, *claims]:
-        if chosen and not _same_metric(claim, chosen):
+        if chosen and not same_metric(claim.measurement, chosen.measurement):
             continue
         m = claim.measurement
         is_new = (claim.source, claim.path) not in seen and claim.metric is not None
@@ -565,7 +469,7 @@ def _told(
         m = claim.measurement
         return abs(m.value - value), order.index(m.kind), -m.session
 
-    same = [c for c in lines if _same_metric(c, chosen) and _rounds_to(c, chosen)]
+    same = [c for c in lines if _agree(c, chosen)]
     return min(same, key=distance, default=None)
 
 
@@ -616,7 +520,8 @@ def _facts(
             # Prose does not tell tasks apart: two scripts may greet with other words.
             fact = f"{note.fact} in log" if in_log and note.fact in TASK_FACTS else note.fact
             facts.setdefault(fact, note.value)
-    return facts
+    fold = identity.fold(path)
+    return facts | ({"fold": fold} if fold else {})
 
 
 def _config(

@@ -11,21 +11,26 @@ Tokens = tuple[str, ...]
 # Which of a run's checkpoints it is. At most one of these is taken off a name:
 # "net_final_best.pt" is the best checkpoint of the run "net_final".
 LAST = frozenset({"last", "latest", "final"})
-SELECTORS = LAST | {"best", "swa", "ema", "init", "initial"}
+AVERAGED = frozenset({"swa", "ema", "ave"})
+SELECTORS = LAST | AVERAGED | {"best", "init", "initial"}
 NOUNS = frozenset(
     "checkpoint checkpoints ckpt ckpts cp model models weights weight state dict snapshot copy "
     "epoch epochs step steps iter iteration pth tar optimizer optim scheduler scaler rng saved "
     "params criterion trained save after rl".split()
 )
+# Folders of Spinning Up; what they hold is written anew each time, at the end as well.
+OVERWRITTEN = frozenset({"pyt_save", "tf1_save", "simple_save"})
 # They name nothing alone, as in "network-snapshot-000040"; a "policy_net" is called so.
 VAGUE = frozenset({"policy", "network"})
 RECORDS = frozenset(
     "log logs training train trainer results result summary history metrics metric stats eval "
     "evals evaluation evaluations report output out stdout run config args hparams params".split()
 )
-VALUE = re.compile(r"\d[\d.e+-]*|(epoch|step|iter|ep|e|s)\d+|\d+[a-z]{0,2}steps?")
+VALUE = re.compile(r"\d[\d.e+-]*|(epoch|step|iter|ep|e|s)\d+|\d+[a-z]{0,2}steps?|\d+best")
 EPOCH = re.compile(r"epoch|step|iter|iteration|(epoch|step|iter|ep)\d+")
-COUNTER = re.compile(r"(stage|fold|run|exp|experiment|version|trial|seed|job|split|phase)?\d*")
+COUNTED = "stage|fold|run|exp|experiment|version|trial|seed|job|split|phase"
+COUNTER = re.compile(rf"({COUNTED})?\d*")
+FOLD = re.compile(r"(?:\A|[^a-z])fold[ =_-]?(\d{1,3}|all)(?![a-z\d])")  # nnU-Net has a "fold_all"
 # What is trained together and saved apart.
 PARTS = frozenset(
     "generator discriminator gen disc netg netd g d encoder decoder actor critic".split()
@@ -127,15 +132,44 @@ def selector(name: str) -> str | None:
     return "epoch" if any(EPOCH.fullmatch(word) for word in words) else None
 
 
+def judged_by(name: str) -> str | None:
+    """Return the metric by which a checkpoint of this name is a best: `loss` of "best_loss_model".
+
+    None if no metric stands behind "best" and none, alone, before it.
+    """
+    words = tokens(name)
+    at = words.index("best") if "best" in words else len(words)
+    for part in (words[at + 1 :], words[:at] if "best" in words else ()):
+        said = "_".join(word for word in part if not _is_noun(word))
+        if metrics.canonical(said):
+            return said
+    return None
+
+
 def counted(path: str, siblings: Iterable[str]) -> tuple[int, ...]:
     """Return the number that ends a name, and all by which alone siblings differ; () if none do.
 
-    Of "net_3.pt" beside "net_1.pt" that is (3, 1, 3).
+    Of "net_3.pt" beside "net_1.pt" that is (3, 1, 3). That of a fold, a version or a best is none.
     """
     ends = {p: re.fullmatch(r"(.*[A-Za-z])[_-]?(\d{1,6})", stem(p)) for p in (path, *siblings)}
     own = ends.pop(path, None)
+    if own and re.fullmatch(f"v|best|top|{COUNTED}", tokens(own[1])[-1]):
+        return ()
     alike = [int(end[2]) for end in ends.values() if end and own and end[1] == own[1]]
     return (int(own[2]), *alike, int(own[2])) if own and alike else ()
+
+
+def fold(path: str) -> str | None:
+    """Return the fold of a cross-validation that a path tells, the nearest to its end, or None."""
+    for part in reversed(PurePosixPath(path.lower()).parts):
+        if found := FOLD.search(part):
+            return str(int(found[1])) if found[1].isdecimal() else found[1]
+    return None
+
+
+def is_averaged(path: str) -> bool:
+    """Return whether a checkpoint's name says that its weights are averages: `best_ema.pt`."""
+    return not AVERAGED.isdisjoint(tokens(stem(path)))
 
 
 def is_copy(path: str) -> bool:
@@ -167,6 +201,12 @@ def starts_generic(name: str) -> bool:
     """Return whether a checkpoint's name starts with its role and not with a run's name."""
     words = tokens(name)
     return not run_key(name) or _is_noun(words[0]) or words[0] in SELECTORS
+
+
+def is_numbered(folder: str, path: str) -> bool:
+    """Return whether a folder has the name of a file in it, and a number: `CartPole-v1_1`."""
+    words = tokens(folder)
+    return words[-1:] != () and words[-1].isdigit() and words[:-1] == tokens(stem(path))
 
 
 def is_counter(words: Tokens) -> bool:
@@ -243,8 +283,10 @@ def _is_counted(words: Tokens) -> bool:
 
 def _belongs(words: Tokens) -> bool:
     """Return whether the last word is a number that belongs to the word before it."""
-    is_set = len(words) > 1 and words[-2] in SETTINGS and VALUE.fullmatch(words[-1]) is not None
-    return is_set or is_size(words)
+    if len(words) < 2 or not VALUE.fullmatch(words[-1]):
+        return False
+    counts = COUNTER.fullmatch(words[-2]) and words[-2].isalpha()  # "fold 3" is a run of its own
+    return words[-2] in SETTINGS or bool(counts) or is_size(words)
 
 
 def _is_noun(word: str) -> bool:

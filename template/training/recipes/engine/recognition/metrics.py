@@ -43,7 +43,7 @@ _METRICS = {
     "mcc": _Metric("max", SIGNED, "matthews matthews_corrcoef matthews_correlation"),
     "kappa": _Metric("max", SIGNED, "cohen_kappa cohens_kappa"),
     "qwk": _Metric("max", SIGNED, "quadratic_weighted_kappa quadratic_kappa"),
-    "error": _Metric("min", UNIT, "err error_rate top1_error top1_err"),
+    "error": _Metric("min", UNIT, "err err1 error_rate top1_error top1_err"),
     "eer": _Metric("min", UNIT, "equal_error_rate"),
     "brier": _Metric("min", UNIT, "brier_score"),
     "ece": _Metric("min", UNIT, "calibration_error expected_calibration_error"),
@@ -57,7 +57,9 @@ _METRICS = {
     "nll": _Metric("min", ANY, "negative_log_likelihood"),
     "elbo": _Metric("max", ANY),
     "fitness": _Metric("max", ANY),
-    "reward": _Metric("max", ANY, "ep_rew_mean episode_reward episodic_return episode_return"),
+    "reward": _Metric(
+        "max", ANY, "ep_rew_mean episode_reward episodic_return episode_return ep_ret"
+    ),
     "success_rate": _Metric("max", UNIT),
     # regression
     "mse": _Metric("min", POSITIVE, "mean_squared_error"),
@@ -112,9 +114,9 @@ _METRICS = {
     "psnr": _Metric("max", ANY),
     "ssim": _Metric("max", SIGNED),
     "lpips": _Metric("min", POSITIVE),
-    "fid": _Metric("min", POSITIVE),
-    "inception_score": _Metric("max", POSITIVE),
-    "kid": _Metric("min", ANY),
+    "fid": _Metric("min", POSITIVE, "fid50k fid50k_full"),
+    "inception_score": _Metric("max", POSITIVE, "is50k_mean"),
+    "kid": _Metric("min", ANY, "kid50k kid50k_full"),
     "epe": _Metric("min", POSITIVE, "end_point_error"),
     "abs_rel": _Metric("min", POSITIVE, "absrel"),
     "hd95": _Metric("min", POSITIVE, "hausdorff hausdorff95 hausdorff_distance"),
@@ -196,11 +198,18 @@ def _is_no_metric(word: str) -> bool:
     return word in _NO_METRIC or _NUMBERED.match(word) is not None or word.startswith(("lr", "pg"))
 
 
-def as_compared(name: str, value: float) -> tuple[float, int]:
+def is_percentage(name: str, value: float) -> bool:
+    """Return whether `value` can only be a percentage of a metric that lies between 0 and 1."""
+    known = _find(canonical(name) or "")
+    return known is not None and known.range == UNIT and PERCENT <= value <= 100
+
+
+def as_compared(name: str, value: float, *, is_percentage: bool = False) -> tuple[float, int]:
     """Return a value on the scale on which its metric is compared, and the decimals that this adds.
 
     A percentage of what lies between 0 and 1 becomes a fraction (51.2 is no other accuracy than
-    0.512), and what was stored negated, so that more is better, gets its sign back.
+    0.512), and what was stored negated, so that more is better, gets its sign back. A small value
+    is a percentage only where `is_percentage` says so.
     """
     known = _find(canonical(name) or "")
     if known is None:
@@ -208,10 +217,9 @@ def as_compared(name: str, value: float) -> tuple[float, int]:
     low, high = known.range
     if (low == 0.0 and value < 0 and known.direction == "min") or "neg" in _tokens(name.lower()):
         return -value, 0
+    least = 0 if is_percentage else PERCENT
     return (
-        (round(value / 100, 15), 2)
-        if (low, high) == UNIT and PERCENT <= value <= 100
-        else (value, 0)
+        (round(value / 100, 15), 2) if (low, high) == UNIT and least <= value <= 100 else (value, 0)
     )
 
 

@@ -42,6 +42,8 @@ def _in_production(project: Project, path: str, fields: dict[str, str]) -> Check
     metric, direction = metadata.get("metric"), metadata.get("direction")
     if not isinstance(metric, str) or direction not in ("max", "min", None):
         metric, direction = metrics.plausible(wanted.name) or wanted.name, wanted.direction
+    more = metadata.get("facts")
+    said_of_run = (more if isinstance(more, dict) else {}) | metadata
     where = "file name" if said is None else "key value of its metadata"
     date = dates.of_value(metadata.get("date")) or dates.of_value(fields.get("date"))
     return Checkpoint(
@@ -53,7 +55,7 @@ def _in_production(project: Project, path: str, fields: dict[str, str]) -> Check
         direction=str(direction) if direction else None,
         value=value,
         date=datetime.fromisoformat(date) if date else None,
-        facts={k: v for k in TASK_FACTS if isinstance(v := metadata.get(k), str)},
+        facts={k: v for k in (*TASK_FACTS, "fold") if isinstance(v := said_of_run.get(k), str)},
         evidence=(Evidence("metric", f"{metric} {value}", path, where),),
     )
 

@@ -12,9 +12,9 @@ from engine.recognition.evidence import Reading
 from engine.recognition.scan import Entry, Inventory
 
 # Folders that hold a run's checkpoints, so that the run is the folder above.
-CONTAINERS = frozenset(
+CONTAINERS = identity.OVERWRITTEN | frozenset(
     "checkpoints checkpoint weights ckpt ckpts snapshots tf_ckpts training_checkpoints best_model "
-    "best best_weights last_weights pyt_save tf1_save simple_save".split()
+    "best best_weights last_weights".split()
 )
 # Folders that hold many runs, or other things: a checkpoint in one does not make it a run's own.
 COLLECTIONS = frozenset(
@@ -182,9 +182,11 @@ def _is_own(
     models = [path for path in paths if readings[path].role != "training_state"]
     if all(is_pointer(readings[path]) for path in models):
         return False  # pointers stay, so what lies beside them stays, too
-    if not all(identity.starts_generic(identity.stem(p)) for p in models if p != home):
+    folder = PurePosixPath(home).name
+    named = [p for p in models if p != home and not identity.starts_generic(identity.stem(p))]
+    if not all(identity.is_numbered(folder, path) for path in named):
         return False
-    if PurePosixPath(home).name.lower() in CONTAINERS | COLLECTIONS | identity.NOUNS:
+    if folder.lower() in CONTAINERS | COLLECTIONS | identity.NOUNS:
         return False
     # Who has git track checkpoints has it track whatever else a training wrote.
     chosen = frozenset() if inventory.tracked & {*paths} else inventory.tracked

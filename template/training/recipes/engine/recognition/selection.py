@@ -96,11 +96,12 @@ def _group(
     if direction is None:
         reason = f"is {metric} better when larger or smaller? say so in conventions.toml"
         return Group(metric, direction, task, ordered, None, reason)
-    ties = sum(c.value == best.value for c in ordered)
+    ties = sum((c.of_test, c.value) == (best.of_test, best.value) for c in ordered)
     rule = "in production, most evidence, named best, then shortest path"
     tie = f", {ties} with this value: {rule}" if ties > 1 else ""
     rank = "highest" if direction == "max" else "lowest"
     of = "".join(f", {fact} {value}" for fact, value in task)
-    number = f"{len(ordered)} comparable checkpoint{'s' if len(ordered) > 1 else ''}"
+    compared = sum(c.of_test == best.of_test for c in ordered)
+    number = f"{compared} comparable checkpoint{'s' if compared > 1 else ''}"
     reason = f"{rank} {metric} of {number}{of}{tie}"
     return Group(metric, direction, task, ordered, best, reason)

@@ -1,0 +1,137 @@
+"""When in its training a checkpoint was written, and which rows of a record are of that moment."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+from engine.readers.file_name import read_name
+from engine.recognition import identity
+from engine.recognition.agreement import TEST, on_its_scale, rounds_to, same_metric, split_rank
+from engine.recognition.evidence import Measurement, Noted, Reading
+from engine.recognition.runs import Run
+
+# How epochs are counted by what writes checkpoints of these formats.
+_FROM_ZERO = ("XGBoost", "CatBoost")
+_FROM_ONE = ("Keras", "HDF5 (Keras)", "HDF5", "TensorFlow checkpoint")
+_WHEN = ("epoch", "step")
+
+
+class Moment(NamedTuple):
+    """When in its training a checkpoint was written."""
+
+    epoch: int | None
+    step: int | None
+    named: tuple[Measurement, ...] = ()  # in the file's name
+    from_one: bool = False  # names count epochs from 1, whatever tables do
+    # Where no step is said: the bare number of this one, then those of all of its run.
+    counted: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, reading: Reading, path: str, siblings: Iterable[str]) -> "Moment":
+        """Return what the checkpoint's name, inside and, for a bare number, siblings tell of it."""
+        named = read_name(path)
+        own = (m.epoch for m in reading.measurements if m.kind == "own" and m.epoch is not None)
+        in_name, inside = _when(named.notes), _when(reading.notes)
+        if in_name.get("epoch") == in_name.get("step") == inside.get("step"):
+            in_name.pop("epoch", None)  # a bare number may be either, and this one is the step
+        said = {**in_name, **inside}
+        values = tuple(map(on_its_scale, named.measurements))
+        from_one = reading.format in _FROM_ONE
+        counted = () if "step" in said else identity.counted(path, siblings)
+        return cls(next(own, said.get("epoch")), said.get("step"), values, from_one, counted)
+
+    def rows(self, measurements: Iterable[Measurement]) -> list[Measurement]:
+        """Return what was measured then: in that epoch, or where none is known, at that step."""
+        rows = [m for m in measurements if m.kind == "epoch"]
+        epoch = self._as_counted_in(rows)
+        of_epoch = [m for m in rows if epoch is not None and m.epoch == epoch]
+        if not any(map(self._is_named, of_epoch)):  # else its name tells which row it is
+            of_epoch = [m for m in of_epoch if not m.is_counted]
+            rows = [m for m in rows if not m.is_counted]
+        at_step = [m for m in rows if self.step is not None and m.step == self.step]
+        is_counted = bool(self.counted) and {*self.counted} <= {m.epoch for m in rows}
+        return of_epoch or at_step or [m for m in rows if is_counted and m.epoch == self.counted[0]]
+
+    def _as_counted_in(self, rows: list[Measurement]) -> int | None:
+        """Return the epoch as these rows count: that whose value the name has, if it has one."""
+        if self.epoch is None or not rows:
+            return self.epoch
+        for epoch in (self.epoch, self.epoch - 1):
+            if any(m.epoch == epoch and self._is_named(m) for m in rows):
+                return epoch
+        from_zero = any(m.epoch == 0 for m in rows)
+        return self.epoch - 1 if self.from_one and from_zero else self.epoch
+
+    def _is_named(self, row: Measurement) -> bool:
+        return any(same_metric(m, row) and rounds_to(m, row) for m in self.named)
+
+
+def _when(notes: tuple[Noted, ...]) -> dict[str, int]:
+    """Return the epoch and the step that are noted; the first note of each counts."""
+    return {note.fact: int(note.value) for note in reversed(notes) if note.fact in _WHEN}
+
+
+def settled(reading: Reading) -> Reading:
+    """Return the reading with a test that followed the training as final: it is of no epoch.
+
+    Such a test was made once, and not in the only row; PyTorch Lightning writes it into the last.
+    """
+    tested: dict[_Column, set[_When]] = defaultdict(set)
+    trained: dict[int, set[_When]] = defaultdict(set)
+    for m in reading.measurements:
+        if m.kind == "epoch" and split_rank(m) == TEST:
+            tested[m.session, m.name].add((m.epoch, m.step))
+        elif m.kind == "epoch":
+            trained[m.session].add((m.epoch, m.step))
+    once = {column: found for column, found in tested.items() if len(found) == 1}
+    after = {column for column, found in once.items() if trained[column[0]] - found}
+    if not after:
+        return reading
+    return replace(
+        reading,
+        measurements=tuple(
+            m._replace(kind="final", epoch=None, step=None)
+            if m.kind == "epoch" and (m.session, m.name) in after
+            else m
+            for m in reading.measurements
+        ),
+    )
+
+
+_Column = tuple[int, str]  # session, name
+_When = tuple[int | None, int | None]  # epoch, step
+
+
+def numbered(run: Run, readings: Mapping[str, Reading]) -> Mapping[str, Reading]:
+    """Return the readings, with the epochs of rows that name none as the run's checkpoints count.
+
+    These count from 0 if one says so, or if the last is one less than there are rows; from 1 if the
+    last is their number; some formats are known to do the one or the other. Otherwise nobody knows
+    which row is whose.
+    """
+    counting = [r for r in run.records if any(m.is_counted for m in readings[r].measurements)]
+    moments = [Moment.of(readings[p], p, run.checkpoints) for p in run.checkpoints if counting]
+    said = {n for m in moments for n in (m.epoch, *m.counted) if n is not None}
+    from_one = any(moment.from_one for moment in moments)
+    from_zero = any(readings[path].format.startswith(_FROM_ZERO) for path in run.checkpoints)
+    told = dict(readings) if said else {}
+    for record in counting if said else ():
+        found = readings[record].measurements
+        count = 1 + max(m.epoch or 0 for m in found if m.is_counted)
+        if from_zero or 0 in said or (max(said) == count - 1 and not from_one):
+            first = 0
+        elif max(said) == count or from_one:
+            first = 1
+        else:
+            continue
+        told[record] = replace(
+            readings[record],
+            measurements=tuple(
+                m._replace(epoch=m.epoch + first, is_counted=False)
+                if m.is_counted and m.epoch is not None
+                else m
+                for m in found
+            ),
+        )
+    return told or readings
