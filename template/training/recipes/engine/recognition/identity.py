@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from engine.recognition import metrics
@@ -69,11 +70,13 @@ OF_LIBRARY = re.compile(
 )
 
 
+@lru_cache(maxsize=1 << 14)
 def tokens(name: str) -> Tokens:
     """Return the lower-case words of a name, a number that counts apart; decimals stay whole."""
     return tuple(part for word in SPLIT.split(name.lower()) if word for part in _unglued(word))
 
 
+@lru_cache(maxsize=1 << 14)
 def stem(path: str) -> str:
     """Return the file name without its extension (`.pth.tar` is one extension).
 
