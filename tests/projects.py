@@ -6,12 +6,12 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import legacy_tree
-import warm_python
 from template_fixture import GIT_ENVIRONMENT, JUST, REPOSITORY, copy_of_template, generate
 
 LEGACY_ANSWERS = {
@@ -40,13 +40,15 @@ def just(
     project: Path, *words: str, status: int = 0, cwd: Path | None = None, **environ: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a recipe as a user does and check its exit status; return what it printed."""
-    ours = {k: v for k, v in os.environ.items() if k != "COLUMNS" and not k.endswith("_DIR")}
-    ours |= GIT_ENVIRONMENT
-    python = {"TRAINING_PYTHON": warm_python.interpreter(ours | environ)}
     done = subprocess.run(
         [JUST or "just", "-f", str(project / RECIPES), *words],
         cwd=cwd or project,
-        env=ours | python | environ,
+        env={
+            **{k: v for k, v in os.environ.items() if k != "COLUMNS" and not k.endswith("_DIR")},
+            **GIT_ENVIRONMENT,
+            "TRAINING_PYTHON": sys.executable,
+            **environ,
+        },
         check=False,
         capture_output=True,
         text=True,

@@ -16,7 +16,6 @@ import pytest
 from projects import REPOSITORY, just
 from template_fixture import GIT_ENVIRONMENT
 from trained_project import age, new_project, train
-from warm_python import interpreter
 
 RECIPES = REPOSITORY / "template/training/recipes"
 FIRST, SECOND, THIRD = "2025-07-20_net_first", "2025-07-25_net_second", "2025-08-01_net_third"
@@ -95,11 +94,10 @@ def ask(
     asked, status = ASKED[recipe]
     script = project / f"training/recipes/{recipe}.py"
     cut = asked.index("--") if "--" in asked else len(asked)
-    variables = environment(**environ)
     done = subprocess.run(
-        [interpreter(variables), script, *asked[:cut], *words, *asked[cut:]],
+        [sys.executable, script, *asked[:cut], *words, *asked[cut:]],
         cwd=project,
-        env=variables,
+        env=environment(**environ),
         check=False,
         capture_output=True,
     )
@@ -184,7 +182,7 @@ def test_a_mistake_is_one_line(tmp_path: Path, recipe: str) -> None:
     script = RECIPES / f"{recipe}.py"
     place = ("--project", str(tmp_path / "nowhere"))
     done = subprocess.run(
-        [interpreter(environment()), script, *place, *words],
+        [sys.executable, script, *place, *words],
         env=environment(),
         check=False,
         capture_output=True,
