@@ -1,5 +1,6 @@
 """The runs of the recipes: each has a folder with its plan, its journal and its quarantine."""
 
+import contextlib
 import json
 import os
 import re
@@ -118,7 +119,10 @@ def refuse_lost(project: Project, past: PastRun) -> None:
     if past.records:
         return
     waits = (past.folder / QUARANTINE).exists()
-    made = (action.dst for action in past.plan.changes if action.verb in _MAKING)
+    planned: tuple[plan.Action, ...] = ()
+    with contextlib.suppress(UserError):  # who needs the plan tells that it cannot be read
+        planned = past.plan.changes
+    made = (action.dst for action in planned if action.verb in _MAKING)
     if waits or any(os.path.lexists(project.root / str(path)) for path in made):
         raise UserError(
             f"{past.folder / JOURNAL}: has gone or is empty, and what the run did is there; "
