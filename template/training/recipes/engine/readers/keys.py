@@ -86,6 +86,7 @@ class _Place(NamedTuple):
     epoch: int | None = None
     best_epoch: int | None = None
     step: int | None = None
+    split: str | None = None  # that the mappings around say: `{"val": {"auc": 0.7}}`
 
 
 def collect(
@@ -119,7 +120,11 @@ def _walk(
         elif name in CONFIGS and nested is not None:
             _add_config(facts, nested, path)
         elif nested is not None and depth < MAX_DEPTH and _is_group(name):
-            inner = place._replace(path=f"{path}.", kind=_kind(name, place.kind))
+            inner = place._replace(
+                path=f"{path}.",
+                kind=_kind(name, place.kind),
+                split=metrics.split(name) or place.split,
+            )
             _walk(facts, nested, inner, resolve, depth + 1)
         elif nested is None:
             _take_scalar(facts, key, path, resolve(raw) if metrics.plausible(key) else raw, place)
@@ -190,6 +195,8 @@ def _measured(key: str, value: object, where: str, place: _Place) -> Measurement
     if not math.isfinite(read[0]):
         where = f"{where} ({value})"[:LONGEST_TEXT]
     step = None if kind == "best" else place.step
+    if place.split and metrics.split(key) is None:
+        key = f"{place.split}_{key}"
     return Measurement(key, read[0], where, kind, epoch, step, digits=read[1])
 
 
