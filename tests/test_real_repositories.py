@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from engine.readers import read
 from test_public_shapes import BARE, planned, said
 from torch_writer import Tensor
 
@@ -20,3 +21,46 @@ def test_figures_in_a_mapping_called_after_a_split_are_of_that_split(
     plan = planned(tmp_path)
     assert said(plan, "value") == {"models/small.pt": 0.5, "models/large.pt": 0.9}
     assert said(plan)["models/small.pt"] == "production"
+
+
+def test_a_tokenizers_words_are_no_results(write: Write, tmp_path: Path) -> None:
+    """A vocabulary numbers its words, of which `task`, `classes` and `accuracy` are some."""
+    words = {word: number for number, word in enumerate(("accuracy", "task", "classes", "seed"))}
+    vocabulary = words | {f"token{number}": number for number in range(4, 60)}
+    write("out/net/vocab.json", json.dumps(vocabulary))
+    assert read(tmp_path / "out/net/vocab.json", "vocab.json") is None
+
+
+def test_lightning_writes_tuples_into_its_hparams(write: Write, tmp_path: Path) -> None:
+    """A tuple in YAML is a list, and nothing that has to be executed."""
+    text = "channels: !!python/tuple\n- 8\n- 16\nlearning_rate: 0.01\n"
+    write("lightning_logs/version_0/hparams.yaml", text)
+    reading = read(tmp_path / "lightning_logs/version_0/hparams.yaml", "hparams.yaml")
+    assert reading is not None
+    assert reading.config == {"channels": "[8, 16]", "learning_rate": 0.01}
+
+
+def test_runs_on_other_data_sets_do_not_compete(write: Write, tmp_path: Path) -> None:
+    """The config of an Ultralytics training names its data: by the file, or by its folder."""
+    table = "epoch,metrics/mAP50(B),metrics/mAP50-95(B)\n1,0.7,{}\n2,0.8,{}\n"
+    datas = {"train": "cracks.yaml", "train2": "coins/data.yaml", "train3": "/x/coins/data.yaml"}
+    for number, (run, data) in enumerate(datas.items()):
+        folder = f"runs/detect/{run}"
+        write(f"{folder}/weights/best.pt", {"w": Tensor((2, 2), seed=number)})
+        write(f"{folder}/args.yaml", f"task: detect\nmode: train\nmodel: n.pt\ndata: {data}\n")
+        write(f"{folder}/results.csv", table.format(0.1 + number / 10, 0.2 + number / 10))
+    assert said(planned(tmp_path)) == {
+        "runs/detect/train/weights/best.pt": "production",
+        "runs/detect/train2/weights/best.pt": "candidate",
+        "runs/detect/train3/weights/best.pt": "production",
+    }
+
+
+def test_a_zero_in_a_lightning_name_is_a_metric_that_was_never_logged(
+    write: Write, tmp_path: Path
+) -> None:
+    """Lightning fills in 0 for what it does not know, so the name tells no value."""
+    for epoch in (3, 8):
+        name = f"net-epoch={epoch}-val_accuracy=0.0000.ckpt"
+        write(f"out/{name}", {"w": Tensor((2, 2), seed=epoch)})
+    assert {*said(planned(tmp_path), "value").values()} == {None}

@@ -62,7 +62,11 @@ def _yaml(data: bytes) -> Any:
         raise Broken("too complex: too many YAML aliases")
     import yaml
 
+    class Loader(yaml.SafeLoader):
+        """Takes the tuples that Lightning writes for lists."""
+
+    Loader.add_constructor("tag:yaml.org,2002:python/tuple", Loader.construct_yaml_seq)
     try:
-        return yaml.safe_load(data)
+        return yaml.load(data, Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
         raise Broken(f"not plain YAML: {getattr(error, 'problem', None) or error}") from error
