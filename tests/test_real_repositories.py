@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.readers import read
-from test_public_shapes import BARE, planned, said
+from test_public_shapes import BARE, EPOCHS, planned, said, touched
 from torch_writer import Tensor
 
 Write = Callable[..., None]
@@ -64,3 +64,21 @@ def test_a_zero_in_a_lightning_name_is_a_metric_that_was_never_logged(
         name = f"net-epoch={epoch}-val_accuracy=0.0000.ckpt"
         write(f"out/{name}", {"w": Tensor((2, 2), seed=epoch)})
     assert {*said(planned(tmp_path), "value").values()} == {None}
+
+
+def test_a_run_whose_checkpoints_git_lfs_has_yet_to_bring_is_not_torn(
+    write: Write, tmp_path: Path
+) -> None:
+    """Its table, its log and its pointers stay together, and one line tells of all pointers."""
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+    for moment in ("checkpoints_20260507_203149", "checkpoints_20260508_172800"):
+        for name in ("best_model.pt", "final_model.pt"):
+            write(f"nets/unet/{moment}/{name}", pointer)
+        write(f"nets/unet/{moment}/training_log.csv", "epoch,val_loss\n1,0.7\n2,0.6\n")
+        write(f"nets/unet/{moment}/train.log", EPOCHS)
+    plan = planned(tmp_path)
+    assert touched(plan) == set()
+    assert [note for note in plan.notes if "git-lfs" in note] == [
+        "nets/unet/checkpoints_20260507_203149/best_model.pt and 3 more: git-lfs pointer, "
+        "content not here (`git lfs pull` brings it)"
+    ]

@@ -16,7 +16,7 @@ from engine.recognition import identity, metrics, origins
 from engine.recognition.attribution import Checkpoint
 from engine.recognition.evidence import Reading
 from engine.recognition.left_in_place import is_shipped
-from engine.recognition.runs import Run, is_pointer, output_folders, under
+from engine.recognition.runs import Run, is_pointer, output_folders, under, waiting_folders
 from engine.recognition.scan import Inventory
 from engine.recognition.selection import Group, groups
 from engine.reports.curves import ways
@@ -74,6 +74,7 @@ class _Planner:
         self.notes: list[str] = []
         self.by_path = {c.path: c for c in mess.checkpoints}
         self.outputs = output_folders(self.by_path)
+        self.waiting = waiting_folders(mess.readings)
         self.run_of = {path: run for run in reversed(mess.runs) for path in run.files}
         self.folder_of = {f: folder for folder, files in mess.folders.items() for f in files}
         self.picks = (*project.conventions.production.pick, *options.picks)
@@ -239,7 +240,7 @@ class _Planner:
         about = {"name": "old logs", "before": cutoff.isoformat()}
         for path in logs:
             run, reading = self.run_of.get(path), self.mess.readings[path]
-            if run and run.whole and run.holds(path):
+            if self._waits(path) or (run and run.whole and run.holds(path)):
                 continue
             written = last_written(reading, path)
             if written is None or written.date() < cutoff:
@@ -322,8 +323,17 @@ class _Planner:
         return f"{known.metric} {known.value:.4f} {said}"
 
     def _remark(self) -> None:
-        problems = ((path, reading.problem) for path, reading in self.mess.readings.items())
-        self.notes += [f"{path}: {problem}" for path, problem in sorted(problems) if problem]
+        found = sorted(self.mess.readings.items())
+        pointers = [path for path, reading in found if is_pointer(reading)]
+        if pointers:
+            more = f" and {len(pointers) - 1} more" if pointers[1:] else ""
+            problem = self.mess.readings[pointers[0]].problem
+            self.notes.append(f"{pointers[0]}{more}: {problem} (`git lfs pull` brings it)")
+        self.notes += [
+            f"{path}: {reading.problem}"
+            for path, reading in found
+            if reading.problem and path not in pointers
+        ]
         self.notes += [
             f"{entry.path}: is no file, folder or link; it stays where it is"
             for entry in self.mess.inventory.entries.values()
@@ -393,6 +403,8 @@ class _Planner:
             return False
         if path not in self.mess.inventory.entries:  # in a tracker's store
             return False
+        if self._waits(path):
+            return False
         if self._is_loaded_by_a_program(run):
             return False
         if path in run.checkpoints or path in self.folder_of or (run.whole and run.holds(path)):
@@ -400,6 +412,9 @@ class _Planner:
         if reading and reading.role == "results":
             return run.is_beside(path) or under(path, self.outputs)
         return self._is_log(path)
+
+    def _waits(self, path: str) -> bool:
+        return path.rpartition("/")[0] in self.waiting
 
     def _is_loaded_by_a_program(self, run: Run) -> bool:
         """Return whether nothing tells of a training of these models, which programs ship."""

@@ -353,6 +353,17 @@ def output_folders(weights: Iterable[str]) -> frozenset[str]:
     return frozenset(str(PurePosixPath(path).parent) for path in weights) - {"."}
 
 
+def waiting_folders(readings: Mapping[str, Reading]) -> frozenset[str]:
+    """Return the folders of runs of which git-lfs has every checkpoint: these wait for them."""
+    folders: dict[bool, set[str]] = {True: set(), False: set()}
+    for path, reading in readings.items():
+        if is_weights(path, reading):
+            folder = PurePosixPath(path).parent
+            homes = {str(folder), str(folder.parent if _is_container(folder) else folder)}
+            folders[is_pointer(reading)] |= homes
+    return frozenset(folders[True] - folders[False]) - {"."}
+
+
 def under(path: str, folders: Collection[str]) -> bool:
     """Return whether a path lies in one of the folders, or deeper."""
     return any(str(parent) in folders for parent in PurePosixPath(path).parents)
