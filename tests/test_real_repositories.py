@@ -24,8 +24,8 @@ def test_figures_in_a_mapping_called_after_a_split_are_of_that_split(
 
 
 def test_a_tokenizers_words_are_no_results(write: Write, tmp_path: Path) -> None:
-    """A vocabulary numbers its words, of which `task`, `classes` and `accuracy` are some."""
-    words = {word: number for number, word in enumerate(("accuracy", "task", "classes", "seed"))}
+    """A vocabulary numbers its words, of which `task`, `model` and `accuracy` are some."""
+    words = {word: number for number, word in enumerate(("accuracy", "task", "model", "epoch"))}
     vocabulary = words | {f"token{number}": number for number in range(4, 60)}
     write("out/net/vocab.json", json.dumps(vocabulary))
     assert read(tmp_path / "out/net/vocab.json", "vocab.json") is None
@@ -82,3 +82,19 @@ def test_a_run_whose_checkpoints_git_lfs_has_yet_to_bring_is_not_torn(
         "nets/unet/checkpoints_20260507_203149/best_model.pt and 3 more: git-lfs pointer, "
         "content not here (`git lfs pull` brings it)"
     ]
+
+
+def test_a_checkpoint_that_is_a_folder_and_tracked_is_called_after_its_runs_folder(
+    write: Write, tmp_path: Path
+) -> None:
+    """TensorFlow's `best_model/` is of the run in whose folder it lies, as `best_model.h5` is."""
+    for name in ("gru", "lstm"):
+        for inner in ("saved_model.pb", "fingerprint.pb", "variables/variables.data-00000-of-00001"):
+            write(f"models/city/12/{name}/best_model/{inner}", f"\0{name}{inner}".encode())
+        write(f"models/city/12/{name}/best_model/variables/variables.index", b"\0index")
+    plan = planned(tmp_path, tracked=True)
+    assert said(plan, "model_type") == {
+        "models/city/12/gru/best_model": "gru",
+        "models/city/12/lstm/best_model": "lstm",
+    }
+    assert len(touched(plan)) == 8

@@ -91,7 +91,7 @@ def group(
     places = _Places(folders or {})
     own = _own_folders(inventory, readings, weights, places)
     runs = [
-        *_folder_runs(inventory, readings, weights, own),
+        *_folder_runs(inventory, readings, weights, own, places),
         *_file_runs(readings, weights, own, places),
     ]
     members = {path for run in runs for path in (*run.checkpoints, *run.others)}
@@ -171,13 +171,17 @@ def _own_folders(
     return {
         path: home
         for home, paths in by_home.items()
-        if home and _is_own(inventory, readings, home, paths)
+        if home and _is_own(inventory, readings, home, paths, places)
         for path in paths
     }
 
 
 def _is_own(
-    inventory: Inventory, readings: Mapping[str, Reading], home: str, paths: list[str]
+    inventory: Inventory,
+    readings: Mapping[str, Reading],
+    home: str,
+    paths: list[str],
+    places: _Places,
 ) -> bool:
     models = [path for path in paths if readings[path].role != "training_state"]
     if all(is_pointer(readings[path]) for path in models):
@@ -187,7 +191,8 @@ def _is_own(
     if PurePosixPath(home).name.lower() in CONTAINERS | COLLECTIONS | identity.NOUNS:
         return False
     # Who has git track checkpoints has it track whatever else a training wrote.
-    chosen = frozenset() if inventory.tracked & {*paths} else inventory.tracked
+    written = {file for path in paths for file in places.folders.get(path, (path,))}
+    chosen = frozenset() if inventory.tracked & written else inventory.tracked
     return not any(
         _is_written_by_hand(chosen, entry, home)
         for entry in inventory.below(home)
@@ -213,9 +218,11 @@ def _folder_runs(
     readings: Mapping[str, Reading],
     weights: list[str],
     own: dict[str, str],
+    places: _Places,
 ) -> Iterator[Run]:
     """Yield the runs with folders of their own, without what git tracks there and nobody reads."""
-    staying = inventory.tracked - readings.keys()
+    read = {*readings, *(path for files in places.folders.values() for path in files)}
+    staying = inventory.tracked - read
     homes = sorted(set(own.values()))
     for home in homes:
         inner = [other + "/" for other in homes if other.startswith(home + "/")]
