@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.readers import read
+from mess import attributed, measured, model, results
 from test_public_shapes import BARE, EPOCHS, planned, said, touched
 from torch_writer import Tensor
 
@@ -89,7 +90,7 @@ def test_a_checkpoint_that_is_a_folder_and_tracked_is_called_after_its_runs_fold
 ) -> None:
     """TensorFlow's `best_model/` is of the run in whose folder it lies, as `best_model.h5` is."""
     for name in ("gru", "lstm"):
-        for inner in ("saved_model.pb", "fingerprint.pb", "variables/variables.data-00000-of-00001"):
+        for inner in ("saved_model.pb", "fingerprint.pb", "variables/variables.data-00000-of-1"):
             write(f"models/city/12/{name}/best_model/{inner}", f"\0{name}{inner}".encode())
         write(f"models/city/12/{name}/best_model/variables/variables.index", b"\0index")
     plan = planned(tmp_path, tracked=True)
@@ -98,3 +99,24 @@ def test_a_checkpoint_that_is_a_folder_and_tracked_is_called_after_its_runs_fold
         "models/city/12/lstm/best_model": "lstm",
     }
     assert len(touched(plan)) == 8
+
+
+def test_what_keras_writes_of_training_and_validation_is_one_run(
+    write: Write, tmp_path: Path
+) -> None:
+    """TensorBoard's `train/` and `validation/` lie side by side, and are packed together."""
+    event = next((Path(__file__).parent / "samples").rglob("events.out.*")).read_bytes()
+    write("out/net_best.pth", BARE | {"val_auc": 0.9})
+    for split in ("train", "validation"):
+        write(f"out/baseline/{split}/events.out.tfevents.1778001.box.1.0", event)
+    archives = {a.dst for a in planned(tmp_path).actions if a.src and "tfevents" in a.src}
+    assert len(archives) == 1
+    assert "baseline" in str(archives)
+
+
+def test_a_version_of_an_artifact_is_not_its_runs_last_checkpoint() -> None:
+    """W&B's `model-ID:v8` was logged at some epoch: the run's last value need not be its own."""
+    for folder, value in (("artifacts/model-k3v9x2ab:v8", None), ("artifacts/model_a", 0.9)):
+        weights, told = f"{folder}/model.ckpt", f"{folder}/metrics.json"
+        files = {weights: model(), told: results(measured("val_auc", 0.9, "final"))}
+        assert attributed(files)[weights].value == value

@@ -65,7 +65,9 @@ def _yaml(data: bytes) -> Any:
     class Loader(yaml.SafeLoader):
         """Takes the tuples that Lightning writes for lists."""
 
-    Loader.add_constructor("tag:yaml.org,2002:python/tuple", Loader.construct_yaml_seq)
+    Loader.add_constructor(
+        "tag:yaml.org,2002:python/tuple", lambda loader, node: loader.construct_sequence(node)
+    )
     try:
         return yaml.load(data, Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:

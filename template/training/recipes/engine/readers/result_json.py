@@ -57,7 +57,7 @@ def of_value(value: Any, *, is_named: bool) -> Reading | None:
 
 
 def _is_vocabulary(value: Any) -> bool:
-    """Return whether words are numbered, as in a tokenizer's `vocab.json`: "loss" is one of them."""
+    """Return whether words are numbered, as in a tokenizer's `vocab.json`: "loss" is one."""
     numbers = value.values() if isinstance(value, dict) and len(value) >= _FEWEST_TOKENS else ()
     return bool(numbers) and all(type(n) is int for n in numbers) and len({*numbers}) == len(value)
 

@@ -1,6 +1,7 @@
 """Say of each checkpoint what it is: model type, metric, value and date, each with its evidence."""
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -246,7 +247,8 @@ def _claims(path: str, run: Run, readings: Mapping[str, Reading], aim: _Aim) -> 
     inside, named = readings[path].measurements, read_name(path)
     yield from (_Claim("inside", path, m) for m in inside if m.kind == "own")
     models = [p for p in run.checkpoints if readings[p].role == "model"]
-    which = _which(path) or ("only" if len(models) == 1 else None)
+    is_alone = len(models) == 1 and not _OF_SEVERAL.search(run.folder)
+    which = _which(path) or ("only" if is_alone else None)
     rivals = [p for p in models if p == path or not identity.is_copy(p)]
     alone = sum(_which(p) == which for p in rivals) <= 1
     if which in _BEST:
@@ -260,6 +262,9 @@ def _claims(path: str, run: Run, readings: Mapping[str, Reading], aim: _Aim) -> 
                 yield _Claim(source, record, measurement)
     for measurement in named.measurements:
         yield _Claim("name", path, _on_its_scale(measurement))
+
+
+_OF_SEVERAL = re.compile(r":v\d+\Z")  # a version of a W&B artifact; its run logged others, too
 
 
 def _which(path: str) -> str | None:

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from engine.readers import WEIGHTS
-from engine.recognition import identity
+from engine.recognition import identity, metrics
 from engine.recognition.evidence import Reading
 from engine.recognition.scan import Entry, Inventory
 
@@ -106,6 +106,8 @@ def group(
         if readings[path].role == "results" and under(path, outputs):
             folder = PurePosixPath(path).parent
             is_event = "event" in readings[path].format  # their names tell of hosts and moments
+            if is_event and metrics.split(folder.name):
+                folder = folder.parent  # Keras writes a run to `train` and to `validation`
             variants = identity.variants(identity.stem(path))
             key = identity.folder_key(folder.name) if is_event else variants[-1]
             scattered[str(folder), key].append(path)
