@@ -65,9 +65,10 @@ def _yaml(data: bytes) -> Any:
     class Loader(yaml.SafeLoader):
         """Takes the tuples that Lightning writes for lists."""
 
-    Loader.add_constructor(
-        "tag:yaml.org,2002:python/tuple", lambda loader, node: loader.construct_sequence(node)
-    )
+    def as_list(loader: Loader, node: yaml.SequenceNode) -> list[Any]:
+        return loader.construct_sequence(node)
+
+    Loader.add_constructor("tag:yaml.org,2002:python/tuple", as_list)
     try:
         return yaml.load(data, Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
