@@ -120,3 +120,22 @@ def test_a_version_of_an_artifact_is_not_its_runs_last_checkpoint() -> None:
         weights, told = f"{folder}/model.ckpt", f"{folder}/metrics.json"
         files = {weights: model(), told: results(measured("val_auc", 0.9, "final"))}
         assert attributed(files)[weights].value == value
+
+
+def test_a_config_that_tells_the_best_value_is_a_result_and_no_log(
+    write: Write, tmp_path: Path
+) -> None:
+    """It says what the best was saved at, and becomes nobody's canonical log."""
+    folder = "nets/unet/checkpoints_20260430_203333"
+    write(f"{folder}/best_model.pt", BARE)
+    write(f"{folder}/final_model.pt", {"w": Tensor((2, 2), seed=5)})
+    said_once = "epochs: 9\nbatch_size: 8\nlearning_rate: 0.1\nbest_val_loss: 0.31\nbest_epoch: 1\n"
+    write(f"{folder}/config.txt", said_once)
+    write(f"{folder}/training_log.csv", "epoch,val_loss\n1,0.31\n2,0.27\n3,0.29\n")
+    plan = planned(tmp_path)
+    assert said(plan, "value") == {
+        f"{folder}/best_model.pt": 0.31,
+        f"{folder}/final_model.pt": 0.29,
+    }
+    kept = {a.src: a.verb for a in plan.actions if a.src and a.src.endswith(".txt")}
+    assert kept == {f"{folder}/config.txt": "pack"}
