@@ -17,7 +17,7 @@ from engine.recognition import identity, metrics, origins
 from engine.recognition.attribution import Checkpoint
 from engine.recognition.evidence import Reading
 from engine.recognition.left_in_place import is_shipped
-from engine.recognition.runs import Run, is_pointer, output_folders, under
+from engine.recognition.runs import Run, is_pointer, output_folders, under, waiting_folders
 from engine.recognition.scan import Inventory
 from engine.recognition.selection import Group, groups
 from engine.reports.curves import ways
@@ -75,6 +75,7 @@ class _Planner:
         self.notes: list[str] = []
         self.by_path = {c.path: c for c in mess.checkpoints}
         self.outputs = output_folders(self.by_path)
+        self.waiting = waiting_folders(mess.readings)
         self.run_of = {path: run for run in reversed(mess.runs) for path in run.files}
         self.folder_of = {f: folder for folder, files in mess.folders.items() for f in files}
         self.picks = (*project.conventions.production.pick, *options.picks)
@@ -240,7 +241,7 @@ class _Planner:
         about = {"name": "old logs", "before": cutoff.isoformat()}
         for path in logs:
             run, reading = self.run_of.get(path), self.mess.readings[path]
-            if run and run.whole and run.holds(path):
+            if self._waits(path) or (run and run.whole and run.holds(path)):
                 continue
             written = last_written(reading, path)
             if written is None or written.date() < cutoff:
@@ -346,12 +347,14 @@ class _Planner:
         alike: dict[tuple[str, str], list[str]] = {}
         for path, reading in sorted(self.mess.readings.items()):
             if reading.problem:
-                checkpoint = path if path in self.by_path else ""
-                alike.setdefault((checkpoint, reading.problem), []).append(path)
+                is_named = path in self.by_path and not is_pointer(reading)
+                alike.setdefault((path if is_named else "", reading.problem), []).append(path)
         for (_, problem), paths in alike.items():
-            more = len(paths) - 1 if len(paths) > MANY else 0
+            is_away = is_pointer(self.mess.readings[paths[0]])
+            more = len(paths) - 1 if is_away or len(paths) > MANY else 0
+            fix = " (`git lfs pull` brings it)" if is_away else ""
             for path in paths[:1] if more else paths:
-                yield f"{path}{f' and {more} more' if more else ''}: {problem}"
+                yield f"{path}{f' and {more} more' if more else ''}: {problem}{fix}"
 
     def _undecided(self) -> Iterator[str]:
         """Yield a line for the only models of runs that tell of epochs, but not of which it is."""
@@ -426,6 +429,8 @@ class _Planner:
             return False
         if path not in self.mess.inventory.entries:  # in a tracker's store
             return False
+        if self._waits(path):
+            return False
         if self._is_loaded_by_a_program(run):
             return False
         if path in run.checkpoints or path in self.folder_of or (run.whole and run.holds(path)):
@@ -433,6 +438,9 @@ class _Planner:
         if reading and reading.role == "results":
             return run.is_beside(path) or under(path, self.outputs)
         return self._is_log(path)
+
+    def _waits(self, path: str) -> bool:
+        return path.rpartition("/")[0] in self.waiting
 
     def _is_loaded_by_a_program(self, run: Run) -> bool:
         """Return whether nothing tells of a training of these models, which programs ship."""

@@ -59,7 +59,8 @@ def _measurements(path: PurePosixPath) -> list[Measurement]:
         name = _metric_before(stem[: match.start()]) or _assigned(stem, match)
         is_value = match["assigned"] or "." in match["number"] or "," in match["number"]
         read = parse(match["number"])
-        if name and is_value and read:
+        is_filled_in = match["assigned"] and read and read[0] == 0  # by Lightning: not logged
+        if name and is_value and read and not is_filled_in:
             where = "file name" if "," not in match["number"] else f"file name ({match['number']})"
             found.append(Measurement(name, read[0], where, "own", epoch, step, digits=read[1]))
     return found

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from itertools import islice
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from engine.readers import dates
@@ -86,6 +87,7 @@ class _Place(NamedTuple):
     epoch: int | None = None
     best_epoch: int | None = None
     step: int | None = None
+    split: str | None = None  # that the mappings around say: `{"val": {"auc": 0.7}}`
 
 
 def collect(
@@ -119,7 +121,11 @@ def _walk(
         elif name in CONFIGS and nested is not None:
             _add_config(facts, nested, path)
         elif nested is not None and depth < MAX_DEPTH and _is_group(name):
-            inner = place._replace(path=f"{path}.", kind=_kind(name, place.kind))
+            inner = place._replace(
+                path=f"{path}.",
+                kind=_kind(name, place.kind),
+                split=metrics.split(name) or place.split,
+            )
             _walk(facts, nested, inner, resolve, depth + 1)
         elif nested is None:
             _take_scalar(facts, key, path, resolve(raw) if metrics.plausible(key) else raw, place)
@@ -190,6 +196,8 @@ def _measured(key: str, value: object, where: str, place: _Place) -> Measurement
     if not math.isfinite(read[0]):
         where = f"{where} ({value})"[:LONGEST_TEXT]
     step = None if kind == "best" else place.step
+    if place.split and metrics.split(key) is None:
+        key = f"{place.split}_{key}"
     return Measurement(key, read[0], where, kind, epoch, step, digits=read[1])
 
 
@@ -212,6 +220,8 @@ def _add_config(facts: Facts, nested: Mapping[Any, object], path: str) -> None:
         if _MODEL_NAME.search(key.lower()) and isinstance(value, str) and value:
             name = value.rpartition(".")[2] if key.endswith(_CLASS_PATHS) else value
             facts.notes.append(Noted("model_type", name, f"key {path}.{key}"))
+        if key == "data" and (dataset := _described_in(value)):
+            facts.notes.append(Noted("dataset", dataset, f"key {path}.{key}"))
         fact = _FACTS.get(key.rpartition(".")[2].lower())
         if (
             fact
@@ -219,6 +229,17 @@ def _add_config(facts: Facts, nested: Mapping[Any, object], path: str) -> None:
             and (noted := _noted(key.rpartition(".")[2], value, f"key {path}.{key}"))
         ):
             facts.notes.append(noted)
+
+
+def _described_in(value: object) -> str | None:
+    """Return the data set that YOLO's `data` names: `coins` of coins.yaml and of coins/data.yaml.
+
+    None for what is no such file, or is called so in any folder.
+    """
+    if not isinstance(value, str) or not value.endswith((".yaml", ".yml")):
+        return None
+    path = PurePosixPath(value.replace("\\", "/"))
+    return (path.parent.name if path.stem in ("data", "dataset") else path.stem) or None
 
 
 def _limited(config: Mapping[str, Scalar], key: str, value: object) -> dict[str, Scalar]:

@@ -18,6 +18,7 @@ _RUN_KEYS = frozenset(
     "optimizer batch_size learning_rate lr train_samples val_samples total_params "
     "performance".split()
 )
+_FEWEST_TOKENS = 50
 
 
 def read(path: Path, name: str) -> Reading | None:
@@ -40,6 +41,8 @@ def of_value(value: Any, *, is_named: bool) -> Reading | None:
     """Return the results that a value tells; None if it is anything else."""
     if isinstance(value, dict) and value.keys() >= hf_trainer.MARKS:
         return hf_trainer.reading(value)
+    if _is_vocabulary(value):
+        return None
     rows = list(_history(value))
     mapping = value if isinstance(value, dict) and not rows else {}
     facts = keys.collect(mapping, "final")
@@ -51,6 +54,12 @@ def of_value(value: Any, *, is_named: bool) -> Reading | None:
     return Reading(
         "result JSON", "results", tuple(facts.measurements), tuple(facts.notes), facts.config
     )
+
+
+def _is_vocabulary(value: Any) -> bool:
+    """Return whether words are numbered, as in a tokenizer's `vocab.json`: "loss" is one."""
+    numbers = value.values() if isinstance(value, dict) and len(value) >= _FEWEST_TOKENS else ()
+    return bool(numbers) and all(type(n) is int for n in numbers) and len({*numbers}) == len(value)
 
 
 def _load(path: Path) -> Any:

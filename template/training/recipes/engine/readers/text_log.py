@@ -4,7 +4,7 @@ import math
 import re
 from collections import defaultdict, deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import count, groupby, islice
 from operator import itemgetter
@@ -89,7 +89,15 @@ def read(path: Path, name: str) -> Reading | None:
                 log.pass_over(shape)
     log.catch_up()
     log.close_session()
-    return log.reading() if log.is_training() else None
+    if not log.is_training():
+        return None
+    reading = log.reading()
+    is_log = _SETTINGS.fullmatch(name.lower()) is None
+    return reading if is_log else replace(reading, format="settings and results", role="results")
+
+
+# Written once, at the start or the end of a training, and no log of it.
+_SETTINGS = re.compile(r"(?:(?:train(?:ing)?_)?(?:config|args|options?|params)|hparams)\.txt")
 
 
 class _Lines(NamedTuple):

@@ -1,6 +1,7 @@
 """Say of each checkpoint what it is: model type, metric, value and date, each with its evidence."""
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -212,7 +213,7 @@ def _claims(path: str, run: Run, readings: Mapping[str, Reading], aim: _Aim) -> 
     yield from (_Claim("inside", path, m) for m in inside if m.kind == "own")
     models = [p for p in run.checkpoints if readings[p].role == "model"]
     rivals = [p for p in models if p == path or not identity.is_copy(p)]
-    is_sole = len(models) == 1
+    is_sole = len(models) == 1 and not _OF_SEVERAL.search(run.folder)
     which = _which(path) or ("only" if is_sole else None)
     alike = [p for p in rivals if _which(p) == which]
     if not identity.is_averaged(path):  # what a record says is of these, if there are some
@@ -233,6 +234,9 @@ def _claims(path: str, run: Run, readings: Mapping[str, Reading], aim: _Aim) -> 
                     yield _Claim(source, record, measurement)
     for measurement in named.measurements:
         yield _Claim("name", path, on_its_scale(measurement))
+
+
+_OF_SEVERAL = re.compile(r":v\d+\Z")  # a version of a W&B artifact; its run logged others, too
 
 
 def _which(path: str) -> str | None:

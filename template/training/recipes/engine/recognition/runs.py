@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from engine.readers import WEIGHTS
-from engine.recognition import identity
+from engine.recognition import identity, metrics
 from engine.recognition.evidence import Reading
 from engine.recognition.scan import Entry, Inventory
 
@@ -91,7 +91,7 @@ def group(
     places = _Places(folders or {})
     own = _own_folders(inventory, readings, weights, places)
     runs = [
-        *_folder_runs(inventory, readings, weights, own),
+        *_folder_runs(inventory, readings, weights, own, places),
         *_file_runs(readings, weights, own, places),
     ]
     members = {path for run in runs for path in (*run.checkpoints, *run.others)}
@@ -106,6 +106,8 @@ def group(
         if readings[path].role == "results" and under(path, outputs):
             folder = PurePosixPath(path).parent
             is_event = "event" in readings[path].format  # their names tell of hosts and moments
+            if is_event and metrics.split(folder.name):
+                folder = folder.parent  # Keras writes a run to `train` and to `validation`
             variants = identity.variants(identity.stem(path))
             key = identity.folder_key(folder.name) if is_event else variants[-1]
             scattered[str(folder), key].append(path)
@@ -171,13 +173,17 @@ def _own_folders(
     return {
         path: home
         for home, paths in by_home.items()
-        if home and _is_own(inventory, readings, home, paths)
+        if home and _is_own(inventory, readings, home, paths, places)
         for path in paths
     }
 
 
 def _is_own(
-    inventory: Inventory, readings: Mapping[str, Reading], home: str, paths: list[str]
+    inventory: Inventory,
+    readings: Mapping[str, Reading],
+    home: str,
+    paths: list[str],
+    places: _Places,
 ) -> bool:
     models = [path for path in paths if readings[path].role != "training_state"]
     if all(is_pointer(readings[path]) for path in models):
@@ -189,7 +195,8 @@ def _is_own(
     if folder.lower() in CONTAINERS | COLLECTIONS | identity.NOUNS:
         return False
     # Who has git track checkpoints has it track whatever else a training wrote.
-    chosen = frozenset() if inventory.tracked & {*paths} else inventory.tracked
+    written = {file for path in paths for file in places.folders.get(path, (path,))}
+    chosen = frozenset() if inventory.tracked & written else inventory.tracked
     return not any(
         _is_written_by_hand(chosen, entry, home)
         for entry in inventory.below(home)
@@ -215,9 +222,11 @@ def _folder_runs(
     readings: Mapping[str, Reading],
     weights: list[str],
     own: dict[str, str],
+    places: _Places,
 ) -> Iterator[Run]:
     """Yield the runs with folders of their own, without what git tracks there and nobody reads."""
-    staying = inventory.tracked - readings.keys()
+    read = {*readings, *(path for files in places.folders.values() for path in files)}
+    staying = inventory.tracked - read
     homes = sorted(set(own.values()))
     for home in homes:
         inner = [other + "/" for other in homes if other.startswith(home + "/")]
@@ -353,6 +362,17 @@ def _with_records(
 def output_folders(weights: Iterable[str]) -> frozenset[str]:
     """Return the folders that checkpoints lie in. The root of a project holds other things, too."""
     return frozenset(str(PurePosixPath(path).parent) for path in weights) - {"."}
+
+
+def waiting_folders(readings: Mapping[str, Reading]) -> frozenset[str]:
+    """Return the folders of runs of which git-lfs has every checkpoint: these wait for them."""
+    folders: dict[bool, set[str]] = {True: set(), False: set()}
+    for path, reading in readings.items():
+        if is_weights(path, reading):
+            folder = PurePosixPath(path).parent
+            homes = {str(folder), str(folder.parent if _is_container(folder) else folder)}
+            folders[is_pointer(reading)] |= homes
+    return frozenset(folders[True] - folders[False]) - {"."}
 
 
 def under(path: str, folders: Collection[str]) -> bool:

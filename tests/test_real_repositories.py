@@ -1,0 +1,141 @@
+"""What public repositories of many kinds were seen to hold, written anew in small."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from engine.readers import read
+from mess import attributed, measured, model, results
+from test_public_shapes import BARE, EPOCHS, planned, said, touched
+from torch_writer import Tensor
+
+Write = Callable[..., None]
+
+
+def test_figures_in_a_mapping_called_after_a_split_are_of_that_split(
+    write: Write, tmp_path: Path
+) -> None:
+    """The lower error on training data does not win: what `val` holds is of validation."""
+    for name, train, val in (("small", 0.3, 0.5), ("large", 0.1, 0.9)):
+        figures = {"train": {"rmse": train}, "val": {"rmse": val}, "test": {"rmse": 0.2}}
+        write(f"models/{name}.pt", {"w": Tensor((2, 2), seed=len(name)), "metrics": figures})
+    plan = planned(tmp_path)
+    assert said(plan, "value") == {"models/small.pt": 0.5, "models/large.pt": 0.9}
+    assert said(plan)["models/small.pt"] == "production"
+
+
+def test_a_tokenizers_words_are_no_results(write: Write, tmp_path: Path) -> None:
+    """A vocabulary numbers its words, of which `task`, `model` and `accuracy` are some."""
+    words = {word: number for number, word in enumerate(("accuracy", "task", "model", "epoch"))}
+    vocabulary = words | {f"token{number}": number for number in range(4, 60)}
+    write("out/net/vocab.json", json.dumps(vocabulary))
+    assert read(tmp_path / "out/net/vocab.json", "vocab.json") is None
+
+
+def test_lightning_writes_tuples_into_its_hparams(write: Write, tmp_path: Path) -> None:
+    """A tuple in YAML is a list, and nothing that has to be executed."""
+    text = "channels: !!python/tuple\n- 8\n- 16\nlearning_rate: 0.01\n"
+    write("lightning_logs/version_0/hparams.yaml", text)
+    reading = read(tmp_path / "lightning_logs/version_0/hparams.yaml", "hparams.yaml")
+    assert reading is not None
+    assert reading.config == {"channels": "[8, 16]", "learning_rate": 0.01}
+
+
+def test_runs_on_other_data_sets_do_not_compete(write: Write, tmp_path: Path) -> None:
+    """The config of an Ultralytics training names its data: by the file, or by its folder."""
+    table = "epoch,metrics/mAP50(B),metrics/mAP50-95(B)\n1,0.7,{}\n2,0.8,{}\n"
+    datas = {"train": "cracks.yaml", "train2": "coins/data.yaml", "train3": "/x/coins/data.yaml"}
+    for number, (run, data) in enumerate(datas.items()):
+        folder = f"runs/detect/{run}"
+        write(f"{folder}/weights/best.pt", {"w": Tensor((2, 2), seed=number)})
+        write(f"{folder}/args.yaml", f"task: detect\nmode: train\nmodel: n.pt\ndata: {data}\n")
+        write(f"{folder}/results.csv", table.format(0.1 + number / 10, 0.2 + number / 10))
+    assert said(planned(tmp_path)) == {
+        "runs/detect/train/weights/best.pt": "production",
+        "runs/detect/train2/weights/best.pt": "candidate",
+        "runs/detect/train3/weights/best.pt": "production",
+    }
+
+
+def test_a_zero_in_a_lightning_name_is_a_metric_that_was_never_logged(
+    write: Write, tmp_path: Path
+) -> None:
+    """Lightning fills in 0 for what it does not know, so the name tells no value."""
+    for epoch in (3, 8):
+        name = f"net-epoch={epoch}-val_accuracy=0.0000.ckpt"
+        write(f"out/{name}", {"w": Tensor((2, 2), seed=epoch)})
+    assert {*said(planned(tmp_path), "value").values()} == {None}
+
+
+def test_a_run_whose_checkpoints_git_lfs_has_yet_to_bring_is_not_torn(
+    write: Write, tmp_path: Path
+) -> None:
+    """Its table, its log and its pointers stay together, and one line tells of all pointers."""
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+    for moment in ("checkpoints_20260507_203149", "checkpoints_20260508_172800"):
+        for name in ("best_model.pt", "final_model.pt"):
+            write(f"nets/unet/{moment}/{name}", pointer)
+        write(f"nets/unet/{moment}/training_log.csv", "epoch,val_loss\n1,0.7\n2,0.6\n")
+        write(f"nets/unet/{moment}/train.log", EPOCHS)
+    plan = planned(tmp_path)
+    assert touched(plan) == set()
+    assert [note for note in plan.notes if "git-lfs" in note] == [
+        "nets/unet/checkpoints_20260507_203149/best_model.pt and 3 more: git-lfs pointer, "
+        "content not here (`git lfs pull` brings it)"
+    ]
+
+
+def test_a_checkpoint_that_is_a_folder_and_tracked_is_called_after_its_runs_folder(
+    write: Write, tmp_path: Path
+) -> None:
+    """TensorFlow's `best_model/` is of the run in whose folder it lies, as `best_model.h5` is."""
+    for name in ("gru", "lstm"):
+        for inner in ("saved_model.pb", "fingerprint.pb", "variables/variables.data-00000-of-1"):
+            write(f"models/city/12/{name}/best_model/{inner}", f"\0{name}{inner}".encode())
+        write(f"models/city/12/{name}/best_model/variables/variables.index", b"\0index")
+    plan = planned(tmp_path, tracked=True)
+    assert said(plan, "model_type") == {
+        "models/city/12/gru/best_model": "gru",
+        "models/city/12/lstm/best_model": "lstm",
+    }
+    assert len(touched(plan)) == 8
+
+
+def test_what_keras_writes_of_training_and_validation_is_one_run(
+    write: Write, tmp_path: Path
+) -> None:
+    """TensorBoard's `train/` and `validation/` lie side by side, and are packed together."""
+    event = next((Path(__file__).parent / "samples").rglob("events.out.*")).read_bytes()
+    write("out/net_best.pth", BARE | {"val_auc": 0.9})
+    for split in ("train", "validation"):
+        write(f"out/baseline/{split}/events.out.tfevents.1778001.box.1.0", event)
+    archives = {a.dst for a in planned(tmp_path).actions if a.src and "tfevents" in a.src}
+    assert len(archives) == 1
+    assert "baseline" in str(archives)
+
+
+def test_a_version_of_an_artifact_is_not_its_runs_last_checkpoint() -> None:
+    """W&B's `model-ID:v8` was logged at some epoch: the run's last value need not be its own."""
+    for folder, value in (("artifacts/model-k3v9x2ab:v8", None), ("artifacts/model_a", 0.9)):
+        weights, told = f"{folder}/model.ckpt", f"{folder}/metrics.json"
+        files = {weights: model(), told: results(measured("val_auc", 0.9, "final"))}
+        assert attributed(files)[weights].value == value
+
+
+def test_a_config_that_tells_the_best_value_is_a_result_and_no_log(
+    write: Write, tmp_path: Path
+) -> None:
+    """It says what the best was saved at, and becomes nobody's canonical log."""
+    folder = "nets/unet/checkpoints_20260430_203333"
+    write(f"{folder}/best_model.pt", BARE)
+    write(f"{folder}/final_model.pt", {"w": Tensor((2, 2), seed=5)})
+    said_once = "epochs: 9\nbatch_size: 8\nlearning_rate: 0.1\nbest_val_loss: 0.31\nbest_epoch: 1\n"
+    write(f"{folder}/config.txt", said_once)
+    write(f"{folder}/training_log.csv", "epoch,val_loss\n1,0.31\n2,0.27\n3,0.29\n")
+    plan = planned(tmp_path)
+    assert said(plan, "value") == {
+        f"{folder}/best_model.pt": 0.31,
+        f"{folder}/final_model.pt": 0.29,
+    }
+    kept = {a.src: a.verb for a in plan.actions if a.src and a.src.endswith(".txt")}
+    assert kept == {f"{folder}/config.txt": "pack"}
