@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -239,6 +240,7 @@ def _claims(path: str, run: Run, readings: Mapping[str, Reading], aim: _Aim) -> 
 _OF_SEVERAL = re.compile(r":v\d+\Z")  # a version of a W&B artifact; its run logged others, too
 
 
+@lru_cache(maxsize=1 << 14)
 def _which(path: str) -> str | None:
     """Return which checkpoint of its run a path says it is: `best_weights/after-epoch-9`, too."""
     own, folder = identity.selector(identity.stem(path)), PurePosixPath(path).parent.name

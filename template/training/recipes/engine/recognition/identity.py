@@ -31,6 +31,8 @@ VALUE = re.compile(r"\d[\d.e+-]*|(epoch|step|iter|ep|e|s)\d+|\d+[a-z]{0,2}steps?
 EPOCH = re.compile(r"epoch|step|iter|iteration|(epoch|step|iter|ep)\d+")
 COUNTED = "stage|fold|run|exp|experiment|version|trial|seed|job|split|phase"
 COUNTER = re.compile(rf"({COUNTED})?\d*")
+UNCOUNTED = re.compile(f"v|best|top|{COUNTED}")
+ENDS_COUNTED = re.compile(r"(.*[A-Za-z])[_-]?(\d{1,6})")
 FOLD = re.compile(r"(?:\A|[^a-z])fold[ =_-]?(\d{1,3}|all)(?![a-z\d])")  # nnU-Net has a "fold_all"
 # What is trained together and saved apart.
 PARTS = frozenset(
@@ -135,6 +137,7 @@ def selector(name: str) -> str | None:
     return "epoch" if any(EPOCH.fullmatch(word) for word in words) else None
 
 
+@lru_cache(maxsize=1 << 14)
 def judged_by(name: str) -> str | None:
     """Return the metric by which a checkpoint of this name is a best: `loss` of "best_loss_model".
 
@@ -154,12 +157,18 @@ def counted(path: str, siblings: Iterable[str]) -> tuple[int, ...]:
 
     Of "net_3.pt" beside "net_1.pt" that is (3, 1, 3). That of a fold, a version or a best is none.
     """
-    ends = {p: re.fullmatch(r"(.*[A-Za-z])[_-]?(\d{1,6})", stem(p)) for p in (path, *siblings)}
-    own = ends.pop(path, None)
-    if own and re.fullmatch(f"v|best|top|{COUNTED}", tokens(own[1])[-1]):
+    own = _counted(path)
+    if own is None or UNCOUNTED.fullmatch(tokens(own[0])[-1]):
         return ()
-    alike = [int(end[2]) for end in ends.values() if end and own and end[1] == own[1]]
-    return (int(own[2]), *alike, int(own[2])) if own and alike else ()
+    ends = (_counted(sibling) for sibling in siblings if sibling != path)
+    alike = [end[1] for end in ends if end and end[0] == own[0]]
+    return (own[1], *alike, own[1]) if alike else ()
+
+
+@lru_cache(maxsize=1 << 14)
+def _counted(path: str) -> tuple[str, int] | None:
+    match = ENDS_COUNTED.fullmatch(stem(path))
+    return (match[1], int(match[2])) if match else None
 
 
 def fold(path: str) -> str | None:
@@ -170,11 +179,13 @@ def fold(path: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=1 << 14)
 def is_averaged(path: str) -> bool:
     """Return whether a checkpoint's name says that its weights are averages: `best_ema.pt`."""
     return not AVERAGED.isdisjoint(tokens(stem(path)))
 
 
+@lru_cache(maxsize=1 << 14)
 def is_copy(path: str) -> bool:
     """Return whether a file's name says that it is a copy."""
     return "copy" in tokens(PurePosixPath(path).name)
