@@ -77,7 +77,9 @@ def read(path: Path, name: str) -> Reading | None:
         log.recent.append(lines)
         if log.is_hopeless(lines.first):
             return None
-        for number, line, shape in () if log.all_repeat(lines) else lines.each():
+        if log.all_repeat(lines):
+            continue
+        for (number, line), shape in zip(lines.numbered(), lines.shapes, strict=True):
             if log.repeats(number, line, shape):
                 continue
             lower = _text(line).lower()
@@ -107,9 +109,9 @@ class _Lines(NamedTuple):
     raw: bytes  # UTF-8, without the last newline
     shapes: list[bytes]  # each line without its digits
 
-    def each(self) -> Iterator[tuple[int, bytes, bytes]]:
-        """Return the number, the text and the shape of each line."""
-        return zip(count(self.first), self.raw.split(b"\n"), self.shapes)
+    def numbered(self) -> Iterator[tuple[int, bytes]]:
+        """Return the number and the text of each line."""
+        return zip(count(self.first), self.raw.split(b"\n"))
 
 
 def _text(line: bytes) -> str:
@@ -210,7 +212,7 @@ class _Log:
             alike = sum(lines.shapes.count(s) for s in told if self._shapes[s] == said)
             if said is None or (said and lines.raw.count(said) != alike):
                 return False
-        last = {shape: (number, line) for number, line, shape in lines.each()}
+        last = dict(zip(lines.shapes, lines.numbered(), strict=True))
         for shape in told:
             self._put_off(*last[shape], shape, names_epoch=bool(self._shapes[shape]))
         return True
@@ -309,7 +311,7 @@ class _Log:
         above = (
             (number, text)
             for lines in reversed(self.recent)
-            for number, text, _ in reversed([*lines.each()])
+            for number, text in reversed([*lines.numbered()])
             if self._session.begins <= number < before
         )
         for number, text in islice(above, BLOCK):
