@@ -57,7 +57,7 @@ class Moment(NamedTuple):
         """Return the epoch as these rows count: that whose value the name has, if it has one."""
         if self.epoch is None or not rows:
             return self.epoch
-        for epoch in (self.epoch, self.epoch - 1):
+        for epoch in (self.epoch, self.epoch - 1) if self.named else ():
             if any(m.epoch == epoch and self._is_named(m) for m in rows):
                 return epoch
         from_zero = any(m.epoch == 0 for m in rows)
