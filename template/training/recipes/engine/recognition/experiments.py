@@ -23,7 +23,7 @@ from engine.recognition.attribution import Checkpoint, attribute
 from engine.recognition.evidence import Reading
 from engine.recognition.identity import folder_key
 from engine.recognition.production import read_metadata
-from engine.recognition.runs import Run, is_weights
+from engine.recognition.runs import Run, is_pointer, is_weights
 from engine.recognition.scan import Entry, Inventory, matches
 from engine.recognition.selection import groups, task_of
 from engine.reports.curves import ways
@@ -248,7 +248,7 @@ def _reasons_to_stay(
         if entry.kind == "special":
             yield f"{entry.path}: neither a file nor a folder"
     for path, reading in readings.items():
-        if "git-lfs pointer" in (reading.problem or ""):
+        if is_pointer(reading):
             yield f"{path}: {reading.problem}"
     if not files:
         yield "it holds no files"
