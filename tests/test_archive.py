@@ -19,6 +19,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import pairwise, product
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -27,7 +28,7 @@ from hypothesis import strategies as st
 import engine
 from engine.archives import archive, manifest, tar_format
 from engine.archives import gzip_members as parts
-from engine.archives.archive import extract, pack, verify
+from engine.archives.archive import extract, verify
 from engine.archives.manifest import (
     Damaged,
     Member,
@@ -60,6 +61,19 @@ def make(root: Path, files: dict[str, bytes]) -> list[str]:
         path.write_bytes(data)
         os.utime(path, ns=(0, 1_700_000_000_123_456_789))
     return list(files)
+
+
+def pack(root: Path, names: list[str], path: Path, **how: Any) -> tuple[Member, ...]:
+    """Pack what there is now."""
+    return archive.pack(root, {name: seen(root / name) for name in names}, path, **how)
+
+
+def seen(path: Path) -> disk.Seen:
+    """What a plan knows of a file, be it there or not."""
+    try:
+        return disk.identity(path).seen
+    except (OSError, ValueError):
+        return 0, 0
 
 
 def gzip_members(data: bytes) -> bytes:
@@ -487,10 +501,41 @@ def test_names_outside_the_project_are_not_packed(name: str, tmp_path: Path) -> 
 
 
 def test_special_files_are_not_packed(tmp_path: Path) -> None:
-    """A FIFO is refused and never opened."""
+    """A FIFO is refused, and its writer is not waited for."""
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(UserError, match="fifo"):
         pack(tmp_path, ["fifo"], tmp_path / "x.tar.gz")
+
+
+@pytest.mark.parametrize("size", [10, archive.ONCE])
+def test_what_is_refused_when_it_is_open_is_not_packed(size: int, tmp_path: Path) -> None:
+    """Nothing of it was read by then, and the error names the file."""
+    names = make(tmp_path, {"a": b"x" * size})
+    told: list[int] = []
+
+    def refuse(descriptor: int) -> None:
+        assert os.fstat(descriptor).st_size == size
+        raise disk.Changed("is kept")
+
+    with pytest.raises(disk.Changed, match=r"^a: is kept$"):
+        pack(tmp_path, names, tmp_path / "x.tar.gz", on_open=refuse, on_bytes=told.append)
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert not told
+
+
+@pytest.mark.parametrize("name", ["a", "link"])
+@pytest.mark.parametrize("size", [10, archive.ONCE])
+def test_what_is_not_as_it_was_planned_is_not_packed(size: int, name: str, tmp_path: Path) -> None:
+    """One byte less, another time, or gone: the error names the path."""
+    make(tmp_path, {"a": b"x" * size})
+    (tmp_path / "link").symlink_to("a")
+    as_planned = seen(tmp_path / name)
+    for other in ((as_planned[0] - 1, as_planned[1]), (as_planned[0], as_planned[1] - 1)):
+        with pytest.raises(disk.Changed, match=f"^{name}: changed since it was planned$"):
+            archive.pack(tmp_path, {name: other}, tmp_path / "x.tar.gz")
+    (tmp_path / name).unlink()
+    with pytest.raises(disk.Changed, match=f"^{name}: cannot be found"):
+        archive.pack(tmp_path, {name: as_planned}, tmp_path / "x.tar.gz")
 
 
 @pytest.mark.parametrize("size", [0, 1, 0xFFFF, 0x10000, disk.BLOCK, disk.BLOCK + 70_000])
@@ -665,7 +710,9 @@ from engine.archives import archive, gzip_members
 fast = gzip_members._deflated
 gzip_members._deflated = lambda block: (time.sleep(0.01), fast(block))[1]
 root = Path(sys.argv[2])
-members = archive.pack(root, ["big"], root / "x.tar.gz")
+status = (root / "big").stat()
+seen = {"big": (status.st_size, status.st_mtime_ns)}
+members = archive.pack(root, seen, root / "x.tar.gz")
 archive.extract(root / "x.tar.gz", {root / "back": "big"}, members)
 print(*(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """

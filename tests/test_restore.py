@@ -238,7 +238,8 @@ def test_a_manifest_from_elsewhere_cannot_plant_code(
     source.parent.mkdir(parents=True)
     source.write_text("evil")
     target = project / ARCHIVED / "evil.tar.gz"
-    members = archive.pack(tmp_path / "source", [path], target)
+    seen = {path: disk.identity(source).seen}
+    members = archive.pack(tmp_path / "source", seen, target)
     (project / ARCHIVED / "evil.json").write_bytes(manifest_bytes(members, {}))
     assert "no place for a training output" in just(project, "restore", "evil", status=2).stderr
     assert not (project / path).exists()

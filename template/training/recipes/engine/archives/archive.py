@@ -9,7 +9,7 @@ import hashlib
 import os
 import stat
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import InitVar, dataclass
 from pathlib import Path
@@ -43,31 +43,34 @@ class Verified:
 
 def pack(
     root: Path,
-    paths: Sequence[str],
+    seen: Mapping[str, disk.Seen],
     dst: Path,
     *,
-    on_found: Callable[[str, disk.Identity], None] | None = None,
+    on_open: Callable[[int], None] | None = None,
+    on_read: Callable[[str, disk.Identity], None] | None = None,
     on_bytes: Callable[[int], None] | None = None,
     on_verified: Callable[[Verified], None] | None = None,
     fast: bool = False,
 ) -> tuple[Member, ...]:
     """Packs files and symlinks of `root` into the new archive `dst`; returns its members.
 
-    Of large files with the same bytes the first is packed, and the others refer to it. With `fast`
-    what hardly compresses, as weights do, is stored as it is.
+    `seen` has what each was when it was planned. Of large files with the same bytes the first is
+    packed, and the others refer to it. With `fast` what hardly compresses, as weights do, is stored
+    as it is.
 
-    `on_found` is told what each is before it is read, and may raise; `on_bytes` how many more bytes
-    were read. The archive is verified before it gets its name, and `on_verified` is called between
-    the two. What a path names after it was read is for the caller to ask.
+    `on_open` is told the descriptor of each file before it is read, and may raise; `on_read` what
+    each path was, and `on_bytes` how many more bytes were read. The archive is verified before it
+    gets its name, and `on_verified` is called between the two. What a path names after it was read
+    is for the caller to ask.
 
-    Raises Changed if a file was written to meanwhile or has gone, UserError for what cannot be
+    Raises Changed if a file was written to since or has gone, UserError for what cannot be
     packed, FileExistsError if `dst` is taken, and OSError; then there is no archive.
     """
-    if problem := problem_of_names(paths):
+    if problem := problem_of_names(list(seen)):
         raise UserError(f"{problem}: cannot be packed; leave it out")
-    packing = _Packing(root, on_found or _ignore, on_bytes or _ignore)
+    packing = _Packing(root, on_open or _ignore, on_read or _ignore, on_bytes or _ignore)
     with disk.new_file(dst) as (descriptor, partial):
-        plain = packing.stream(paths)
+        plain = packing.stream(seen)
         with closing(gzip_members.compressed(plain, fast=fast)) as zipped:
             sha256 = read_back.write(partial, descriptor, zipped)
         (on_verified or _ignore)(Verified(partial, sha256, _by_path(packing.members), _PROOF))
@@ -88,50 +91,62 @@ class _Packing:
     def __init__(
         self,
         root: Path,
-        on_found: Callable[[str, disk.Identity], None],
+        on_open: Callable[[int], None],
+        on_read: Callable[[str, disk.Identity], None],
         on_bytes: Callable[[int], None],
     ) -> None:
         self.members: list[Member] = []
-        self._root, self._on_found, self._on_bytes = f"{root}/", on_found, on_bytes
+        self._root = f"{root}/"
+        self._on_open, self._on_read, self._on_bytes = on_open, on_read, on_bytes
         self._alike: dict[tuple[int, bytes], Member] = {}  # the first of each size and sample
 
-    def stream(self, paths: Iterable[str]) -> Iterator[bytes]:
+    def stream(self, seen: Mapping[str, disk.Seen]) -> Iterator[bytes]:
         """Yield the bytes of the tar."""
         size = 0
-        for path in paths:
-            for piece in self._add(path):
-                size += len(piece)
-                yield piece
+        for path, before in seen.items():
+            try:
+                for piece in self._add(path, before):
+                    size += len(piece)
+                    yield piece
+            except disk.Changed as problem:
+                raise disk.Changed(f"{path}: {problem}") from None
         yield tar_format.end_after(size)
 
-    def _add(self, name: str) -> Iterable[bytes]:
+    def _add(self, name: str, seen: disk.Seen) -> Iterable[bytes]:
         path = self._root + name
+        if seen[0] >= ONCE:
+            return self._large(name, path, _found(path, seen))
         try:
-            found = disk.identity(path)
-        except OSError as problem:
-            raise disk.Changed(f"{name}: cannot be found: {problem.strerror}") from None
-        self._on_found(name, found)
-        if stat.S_ISLNK(found.mode):
-            target = os.readlink(path)  # noqa: PTH115 - Path would rewrite it
-            link = Member(name, "link", 0, 0o777, found.mtime_ns, None, target)
-            self.members.append(link)
-            return (tar_format.header(link),)
-        if not stat.S_ISREG(found.mode):
-            raise UserError(f"{name!r}: is neither a file nor a symlink; leave it out")
-        mode = found.mode & 0o777
-        if found.size >= ONCE:
-            member = Member(name, "file", found.size, mode, found.mtime_ns, None, None)
-            return self._large(path, found, member)
-        data = disk.read_small(path, found)
+            data, found = disk.read_small(path, seen, self._on_open)
+        except disk.Unreadable as problem:
+            return self._link(name, path, _found(path, seen), problem)
+        self._on_read(name, found)
         self._on_bytes(len(data))
         sha256 = hashlib.sha256(data).hexdigest()
-        member = Member(name, "file", found.size, mode, found.mtime_ns, sha256, None)
+        member = Member(name, "file", found.size, found.mode & 0o777, found.mtime_ns, sha256, None)
         self.members.append(member)
         return (b"".join((tar_format.header(member), data, tar_format.padding(member))),)
 
-    def _large(self, path: str, found: disk.Identity, member: Member) -> Iterator[bytes]:
+    def _link(
+        self, name: str, path: str, found: disk.Identity, problem: disk.Unreadable
+    ) -> Iterable[bytes]:
+        """Add what could not be opened. Raises `problem` if it is a file."""
+        if stat.S_ISREG(found.mode):
+            raise problem
+        if not stat.S_ISLNK(found.mode):
+            raise UserError(f"{name!r}: is neither a file nor a symlink; leave it out")
+        target = os.readlink(path)  # noqa: PTH115 - Path would rewrite it
+        link = Member(name, "link", 0, 0o777, found.mtime_ns, None, target)
+        self._on_read(name, found)
+        self.members.append(link)
+        return (tar_format.header(link),)
+
+    def _large(self, name: str, path: str, found: disk.Identity) -> Iterator[bytes]:
+        member = Member(name, "file", found.size, found.mode & 0o777, found.mtime_ns, None, None)
         with disk.reading(path) as descriptor:
+            self._on_open(descriptor)
             sample = found.size, hashlib.sha256(disk.sample(descriptor, found.size)).digest()
+        self._on_read(name, found)
         if (first := self._alike.get(sample)) and first.sha256 == self._hash(path, found):
             copy = member._replace(sha256=first.sha256, copy_of=first.path)
             self.members.append(copy)
@@ -154,6 +169,16 @@ class _Packing:
             digest.update(block)
             self._on_bytes(len(block))
         return digest.hexdigest()
+
+
+def _found(path: str, seen: disk.Seen) -> disk.Identity:
+    try:
+        found = disk.identity(path)
+    except OSError as problem:
+        raise disk.Changed(f"cannot be found: {problem.strerror}") from None
+    if found.seen != seen:
+        raise disk.Changed(disk.CHANGED)
+    return found
 
 
 def verify(archive: Path, members: Iterable[Member]) -> Verified:

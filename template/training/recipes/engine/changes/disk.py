@@ -40,11 +40,14 @@ FULL = {errno.ENOSPC, errno.EDQUOT}
 _LONGEST_NAME = 255  # bytes, on every common file system
 
 
+CHANGED = "changed since it was planned"
+
+Seen = tuple[int, int]  # size and mtime_ns of a file when it was planned
 Name = str | Path  # of many thousands of files: making a Path of each takes longer than reading it
 
 
 class Changed(Exception):
-    """A file changed while it was read, so what was read of it is worth nothing."""
+    """A file is not as it was, so what was read of it is worth nothing."""
 
 
 class Unreadable(OSError):
@@ -59,6 +62,11 @@ class Identity(NamedTuple):
     size: int
     mtime_ns: int
     mode: int  # type and permissions, as in `st_mode`
+
+    @property
+    def seen(self) -> Seen:
+        """What a plan knows of it."""
+        return self.size, self.mtime_ns
 
 
 def identity(path: Name) -> Identity:
@@ -125,7 +133,8 @@ def read(descriptor: int, size: int) -> bytes:
 def read_stable(path: Name, before: Identity, size: int = BLOCK) -> Iterator[bytes]:
     """The file's content, `size` bytes at a time. Raises Changed if it was not `before` throughout.
 
-    No more is read than was there at first: the end of a file that grows may never come.
+    No more is read than was there at first: the end of a file that grows may never come. Here and
+    in `read_small` it is for the caller to say which file it was.
     """
     left = before.size
     with reading(path) as descriptor:
@@ -134,26 +143,30 @@ def read_stable(path: Name, before: Identity, size: int = BLOCK) -> Iterator[byt
             yield block
         after = identity_of(os.fstat(descriptor))
     if left or not before == after == identity(path):
-        raise Changed(str(path))
+        raise Changed("was written to while it was read")
 
 
-def read_small(path: Name, before: Identity) -> bytes:
-    """The content of a file that fits into memory. What `path` names afterwards is not asked.
+def read_small(path: Name, seen: Seen, on_open: Callable[[int], None]) -> tuple[bytes, Identity]:
+    """The content of a file that fits into memory, and what was read.
 
-    Raises Changed if the file was not `before` throughout.
+    `on_open` is told the descriptor, and may raise. Raises Changed if the file is not as it was
+    seen, also after it was read; what `path` names afterwards is not asked.
     """
     try:
         descriptor = open_seen(path)
         try:
-            data = os.read(descriptor, before.size)
-            after = identity_of(os.fstat(descriptor))  # type and inode are part of it
+            on_open(descriptor)
+            data = os.read(descriptor, seen[0])
+            after = identity_of(os.fstat(descriptor))
         finally:
             os.close(descriptor)
-        if len(data) == before.size and before == after:
-            return data
+        if not stat.S_ISREG(after.mode):
+            raise OSError(errno.EINVAL, "is not a regular file", str(path))
     except OSError as problem:
         raise Unreadable(problem.errno, problem.strerror, str(path)) from problem
-    raise Changed(str(path))
+    if len(data) != seen[0] or after.seen != seen:
+        raise Changed(CHANGED)
+    return data, after
 
 
 def sample(descriptor: int, size: int) -> bytes:
@@ -491,9 +504,12 @@ def copy_new(src: Path, dst: Path, *, chunk: int = BLOCK) -> str:
     before = identity(src)
     digest = hashlib.sha256()
     with new_file(dst, 0o600) as (descriptor, partial):
-        for block in read_stable(src, before, chunk):
-            digest.update(block)
-            write_all(descriptor, block)
+        try:
+            for block in read_stable(src, before, chunk):
+                digest.update(block)
+                write_all(descriptor, block)
+        except Changed as problem:
+            raise Changed(f"{src}: {problem}") from None
         stamp(descriptor, partial, before.mode, before.mtime_ns)
         sync(descriptor)
         if sha256_of(partial) != digest.hexdigest():

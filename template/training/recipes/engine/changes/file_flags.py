@@ -10,32 +10,37 @@ from collections.abc import Callable
 _KEEPS = 0x10 | 0x20
 # macOS and the BSDs: chflags(2).
 _FLAGS = stat.UF_IMMUTABLE | stat.UF_APPEND | stat.SF_IMMUTABLE | stat.SF_APPEND
-_AT_FDCWD, _AT_SYMLINK_NOFOLLOW = -100, 0x100
+_AT_FDCWD, _AT_SYMLINK_NOFOLLOW, _AT_EMPTY_PATH = -100, 0x100, 0x1000
 
 
-def is_protected(path: str) -> bool:
-    """Return whether a file or folder can be read, but neither renamed nor removed.
+def is_protected(place: str | int) -> bool:
+    """Return whether a path or an open file can be read, but neither renamed nor removed.
 
     False where the system does not tell. A symlink is not followed.
     """
     if sys.platform == "linux":
         attributes = _attributes()
-        return attributes is not None and bool(attributes(path) & _KEEPS)
-    return bool(getattr(os.lstat(path), "st_flags", 0) & _FLAGS)
+        return attributes is not None and bool(attributes(place) & _KEEPS)
+    status = os.fstat(place) if isinstance(place, int) else os.lstat(place)
+    return bool(getattr(status, "st_flags", 0) & _FLAGS)
 
 
 @functools.cache
-def _attributes() -> Callable[[str], int] | None:
+def _attributes() -> Callable[[str | int], int] | None:
     """Return what asks statx(2) for the attributes of a file; 0 where that fails."""
     import ctypes  # who only reads calls nothing of it
 
     call = getattr(ctypes.CDLL(None), "statx", None)
     if call is None:
         return None
-    told = ctypes.create_string_buffer(256)  # struct statx; its attributes are bytes 8 to 15
+    told = ctypes.create_string_buffer(256)  # struct statx
+    found = ctypes.c_uint64.from_buffer(told, 8)  # its attributes
 
-    def attributes(path: str) -> int:
-        failed = call(_AT_FDCWD, os.fsencode(path), _AT_SYMLINK_NOFOLLOW, 0, told)
-        return 0 if failed else int.from_bytes(told.raw[8:16], sys.byteorder)
+    def attributes(place: str | int) -> int:
+        if isinstance(place, int):
+            failed = call(place, b"", _AT_EMPTY_PATH, 0, told)
+        else:
+            failed = call(_AT_FDCWD, os.fsencode(place), _AT_SYMLINK_NOFOLLOW, 0, told)
+        return 0 if failed else found.value
 
     return attributes

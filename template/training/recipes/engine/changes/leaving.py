@@ -12,7 +12,7 @@ from engine.changes.journal import Record
 from engine.changes.steps import Steps
 from engine.plans.plan import Action
 
-CHANGED = "changed since it was planned"
+PROTECTED = "is protected by a flag (chattr or chflags), so it cannot be moved"
 LONGEST_PATH = 4096  # bytes with the closing zero: PATH_MAX of Linux
 
 
@@ -45,13 +45,13 @@ class Leaving:
     def ready(self, actions: Sequence[Action], *, asked_later: bool = False) -> bool:
         """Return whether all are as they were planned; else leave them all alone.
 
-        With `asked_later` only of their folders: whoever reads the files asks whether they changed.
+        With `asked_later` only of their folders: whoever reads the files asks the rest of each.
         """
         room, is_sticky = functools.cache(self._room), functools.cache(self._is_sticky)
         for action in actions:
             why = None if asked_later else self._change(action)
             if why is None and action.verb != "copy":
-                why = self._hold(str(action.src), room, is_sticky)
+                why = self._hold(str(action.src), room, is_sticky, asked_later)
             if why:
                 self.leave(actions, f"{action.src}: {why}")
                 return False
@@ -62,15 +62,19 @@ class Leaving:
         return self._hold(path, self._room, self._is_sticky)
 
     def _hold(
-        self, path: str, room: Callable[[str], int | None], is_sticky: Callable[[str], bool]
+        self,
+        path: str,
+        room: Callable[[str], int | None],
+        is_sticky: Callable[[str], bool],
+        asked_later: bool = False,
     ) -> str | None:
         folder, _, name = path.rpartition("/")
         if (bytes_left := room(folder)) is None:
             return "its folder is write-protected"
         if _bytes(name) > bytes_left:
             return "its path is too long"
-        if is_protected(self.steps.place(path)):
-            return "is protected by a flag (chattr or chflags), so it cannot be moved"
+        if not asked_later and is_protected(self.steps.place(path)):
+            return PROTECTED
         if is_sticky(folder) and _is_others(self.steps.place(path)):
             return "is another user's, and its folder lets only owners take something away"
         return None
@@ -81,7 +85,7 @@ class Leaving:
         except OSError as error:
             return f"cannot be found: {error.strerror}"
         if (status.st_size, status.st_mtime_ns) != (action.bytes, action.mtime_ns):
-            return CHANGED
+            return disk.CHANGED
         return None
 
     def _room(self, folder: str) -> int | None:

@@ -1,7 +1,7 @@
 """Pack the files of a plan: an archive, verified, and only then its originals into quarantine."""
 
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from engine.archives import archive
 from engine.archives.manifest import (
@@ -13,8 +13,9 @@ from engine.archives.manifest import (
     read_manifest,
 )
 from engine.changes import disk, whole_folders
+from engine.changes.file_flags import is_protected
 from engine.changes.journal import Record
-from engine.changes.leaving import CHANGED, Leaving
+from engine.changes.leaving import PROTECTED, Leaving
 from engine.changes.steps import Steps, is_same, looks_same
 from engine.plans.plan import Action, Plan
 
@@ -40,9 +41,11 @@ class Packing:
             whole_folders.quarantine(self.steps, self.plan.emptied, records)
             # A writer that had a file open may have written to it after it was packed. Its time
             # and size tell; a purge, which deletes, reads it again.
-            changed = next((str(r.src) for r in records if not self._is_as_packed(r)), None)
+            now = whole_folders.found(self.steps, self.plan.emptied, records)
+            changed = next((r.id for r in records if not self._is_as_packed(r, now)), None)
             if changed is None:
-                whole_folders.return_strays(self.steps, self.plan.emptied, records)
+                if now.keys() - {record.dst for record in records}:
+                    whole_folders.return_strays(self.steps, self.plan.emptied, records)
                 self.journal.write([Record("checked", target, "done")])
                 return records
             self.leaving.leave(actions, f"{changed}: was written to while it was packed")
@@ -66,22 +69,15 @@ class Packing:
             record = record._replace(sha256=verified.sha256, size=size)
             self.journal.write([record])
 
-        planned = {str(action.src): action for action in actions}
         path = self.root / target
         self.packed.clear()
-
-        def look(name: str, found: disk.Identity) -> None:
-            action = planned[name]
-            if (found.size, found.mtime_ns) != (action.bytes, action.mtime_ns):
-                raise disk.Changed(f"{name}: {CHANGED}")
-            self.packed[name] = found
-
         try:
             members = archive.pack(
                 self.root,
-                list(planned),
+                {str(action.src): (action.bytes, action.mtime_ns) for action in actions},
                 path,
-                on_found=look,
+                on_open=_refuse_protected,
+                on_read=self.packed.__setitem__,
                 on_bytes=self.on_bytes,
                 on_verified=note,
                 fast=self.plan.fast,
@@ -117,9 +113,15 @@ class Packing:
             kept,
         )
 
-    def _is_as_packed(self, record: Record) -> bool:
-        """Return whether what lies in quarantine is what was packed, and was not written to."""
-        there, packed = self.steps.place(record.dst), self.packed.get(record.id)
+    def _is_as_packed(self, record: Record, now: Mapping[str, disk.Identity]) -> bool:
+        """Return whether what lies in quarantine is what was packed, and was not written to.
+
+        `now` has what was found of those whose folder was renamed as one.
+        """
+        packed = self.packed.get(record.id)
+        if packed and packed == now.get(str(record.dst)):
+            return True
+        there = self.steps.place(record.dst)
         try:
             if packed is None:  # before an interruption
                 return looks_same(record, there)
@@ -139,3 +141,8 @@ class Packing:
 
     def _remove(self, target: str) -> None:
         self.steps.take_back(target, manifest_of(target), checksum_of(target))
+
+
+def _refuse_protected(descriptor: int) -> None:
+    if is_protected(descriptor):
+        raise disk.Changed(PROTECTED)

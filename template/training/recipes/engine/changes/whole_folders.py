@@ -7,7 +7,7 @@ file by file, and a purge deletes file by file.
 import errno
 import os
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence, Set
 from pathlib import Path
 
 from engine.changes import disk
@@ -45,18 +45,40 @@ def put_back(steps: Steps, emptied: Collection[str], records: Sequence[Record]) 
     return back
 
 
+def found(
+    steps: Steps, emptied: Collection[str], records: Sequence[Record]
+) -> dict[str, disk.Identity]:
+    """Return all files in the quarantine's folders that were renamed as one."""
+    files: dict[str, disk.Identity] = {}
+    for there, _ in _renamed(steps, emptied, records):
+        for path, entry in _inside(steps, there)[0].items():
+            try:
+                files[path] = disk.identity_of(entry.stat(follow_symlinks=False))
+            except FileNotFoundError:  # it went meanwhile
+                continue
+    return files
+
+
 def return_strays(steps: Steps, emptied: Collection[str], records: Sequence[Record]) -> None:
     """Put back what came into a folder while it was renamed as one."""
     known = {str(record.dst) for record in records}
+    for there, folder in _renamed(steps, emptied, records):
+        return_others(steps, there, folder, known)
+
+
+def _renamed(
+    steps: Steps, emptied: Collection[str], records: Sequence[Record]
+) -> Iterator[tuple[str, str]]:
+    """Yield where each folder that was renamed as one is, and where it was."""
     for folder, _ in _wholes(emptied, records):
         there = steps.quarantine_path(folder)
         if _was_renamed(steps, there):
-            return_others(steps, there, folder, known)
+            yield there, folder
 
 
-def return_others(steps: Steps, there: str, folder: str, known: Collection[str]) -> None:
+def return_others(steps: Steps, there: str, folder: str, known: Set[str]) -> None:
     """Put back to `folder` what lies `there`, where it was renamed to, and is not `known`."""
-    others = _inside(steps, there)[0].difference(known)
+    others = _inside(steps, there)[0].keys() - known
     for path in sorted(others):
         place, back = Path(steps.place(path)), Path(steps.place(folder + path[len(there) :]))
         disk.make_folders(back.parent, steps.root)
@@ -87,7 +109,7 @@ def _rename(steps: Steps, folder: str, records: Sequence[Record]) -> None:
     """Rename a folder, journaled, if these are all its files and nothing is in the way."""
     there = steps.quarantine_path(folder)
     files, folders = _inside(steps, folder)
-    if files != {record.src for record in records} or os.path.lexists(steps.place(there)):
+    if files.keys() != {record.src for record in records} or os.path.lexists(steps.place(there)):
         return
     if any(record.dst != there + record.id[len(folder) :] for record in records):
         return  # part of it waits elsewhere, on another volume
@@ -127,9 +149,9 @@ def _rename_synced(steps: Steps, src: str, dst: str) -> None:
     disk.sync_folders([place.parent for place in places])
 
 
-def _inside(steps: Steps, folder: str) -> tuple[set[str], set[str]]:
+def _inside(steps: Steps, folder: str) -> tuple[dict[str, os.DirEntry[str]], set[str]]:
     """Return the files, of whatever kind, and the folders that lie in a folder, however deep."""
-    files, folders, left = set(), set(), [folder]
+    files, folders, left = {}, set(), [folder]
     while left:
         here = left.pop()
         with os.scandir(steps.place(here)) as entries:
@@ -139,5 +161,5 @@ def _inside(steps: Steps, folder: str) -> tuple[set[str], set[str]]:
                     folders.add(path)
                     left.append(path)
                 else:
-                    files.add(path)
+                    files[path] = entry
     return files, folders
