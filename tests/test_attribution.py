@@ -1,7 +1,10 @@
 """What is said of each checkpoint, by which evidence."""
 
 import math
+import sys
 from datetime import datetime
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -582,3 +585,38 @@ def test_evidence_reads_as_a_sentence() -> None:
     """Fact, value and place stand in it."""
     (typed, *_) = only({"w/u_best.pt": model()}).evidence
     assert str(typed) == "model_type u (w/u_best.pt: file name)"
+
+
+# --- many ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["epoch_{}.pt", "net_{}.pt", "best_epoch{}.pt", "best_loss_{}.pt"])
+def test_the_work_grows_with_the_checkpoints_of_a_run(name: str) -> None:
+    """Twice as many epochs, kept in twice as many files, are twice the work, not four times it."""
+    assert _lines_run(name, 120) < 2.4 * _lines_run(name, 60)
+
+
+def _lines_run(name: str, count: int) -> int:
+    """Return how many lines of the attribution run for so many checkpoints and epochs."""
+    files: dict[str, Reading | None] = {
+        f"runs/u/{name.format(epoch)}": model() for epoch in range(count)
+    }
+    rows = [
+        measured("val_loss", 1 / (2 + epoch), "epoch", epoch=epoch, digits=5)
+        for epoch in range(count)
+    ]
+    files["runs/u/metrics.csv"], files["runs/u/train.log"] = results(*rows), log(*rows)
+    lines = 0
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal lines
+        lines += event == "line"
+        return trace if "recognition" in frame.f_code.co_filename else None
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        assert len(attributed(files)) == count
+    finally:
+        sys.settrace(before)
+    return lines

@@ -79,6 +79,7 @@ class _Planner:
         self.run_of = {path: run for run in reversed(mess.runs) for path in run.files}
         self.folder_of = {f: folder for folder, files in mess.folders.items() for f in files}
         self.picks = (*project.conventions.production.pick, *options.picks)
+        self.of_programs = {run for run in mess.runs if self._is_loaded_by_a_program(run)}
         self.origins = origins.find(mess.readings, project.conventions.pretrained.patterns)
         self.roles = {c.path: self._role(c) for c in mess.checkpoints}
         self.busy = self._busy()
@@ -132,7 +133,7 @@ class _Planner:
             return "training_state" if checkpoint.role == "training_state" else "ignored"
         if path in self.picks:
             return "candidate"
-        if checkpoint.run and self._is_loaded_by_a_program(checkpoint.run):
+        if checkpoint.run in self.of_programs:
             return "ignored"
         return "pretrained" if path in self.origins else "candidate"
 
@@ -431,7 +432,7 @@ class _Planner:
             return False
         if self._waits(path):
             return False
-        if self._is_loaded_by_a_program(run):
+        if run in self.of_programs:
             return False
         if path in run.checkpoints or path in self.folder_of or (run.whole and run.holds(path)):
             return True

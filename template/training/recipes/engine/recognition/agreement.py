@@ -63,6 +63,12 @@ def same_metric(one: Measurement, other: Measurement) -> bool:
     return len(splits) == 1 or max(splits) < TEST
 
 
+def farthest(one: Measurement, digits: int | None) -> float:
+    """Return how far a value of so many digits or more may be from one that it rounds to."""
+    said = [_FLOAT32, *(d for d in (one.digits, digits) if d is not None)]
+    return max(0.5 * 10.0 ** -min(said) * 1.0001, 1.1e-6 * abs(one.value) + 1e-9)
+
+
 def rounds_to(one: Measurement, other: Measurement) -> bool:
     """Return whether two values are one, but for rounding: to so many digits, or to a float32."""
     digits = [d for d in (one.digits, other.digits) if d is not None]

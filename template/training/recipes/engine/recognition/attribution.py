@@ -1,11 +1,9 @@
 """Say of each checkpoint what it is: model type, metric, value and date, each with its evidence."""
 
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -23,8 +21,9 @@ from engine.recognition.agreement import (
     split_rank,
 )
 from engine.recognition.evidence import Measurement, Noted, Reading, Scalar
-from engine.recognition.moments import Moment, numbered, settled
-from engine.recognition.runs import COLLECTIONS, CONTAINERS, TRAININGS, Run
+from engine.recognition.moments import Moment, Table, settled
+from engine.recognition.runs import COLLECTIONS, TRAININGS, Run
+from engine.recognition.training import Training
 
 # Which source is believed first; two that disagree are both shown.
 PRECEDENCE = ("inside", "results", "log", "name")
@@ -92,12 +91,10 @@ class _Aim(NamedTuple):
         monitors = tuple(dict.fromkeys(filter(None, said)))
         return cls(name, rule.direction, monitors, next(directions, None))
 
-    def among(self, path: str, bests: Iterable[str]) -> "_Aim":
+    def among(self, path: str, bests: Iterable[str | None]) -> "_Aim":
         """Return the aim for one checkpoint: a run may keep a best by each of several metrics."""
-        judges = {p: identity.judged_by(identity.stem(p)) for p in (path, *bests)}
-        kept_by = judges.pop(path)
-        taken = frozenset(metrics.plausible(judge or "") for judge in judges.values())
-        return self._replace(kept_by=kept_by, taken=taken)
+        taken = frozenset(metrics.plausible(judge or "") for judge in bests)
+        return self._replace(kept_by=identity.judged_by(identity.stem(path)), taken=taken)
 
     def is_judge(self, m: Measurement) -> bool:
         """Return whether the checkpoint may have been kept by this metric."""
@@ -141,10 +138,9 @@ def attribute(
     readings = {path: as_compared(path, settled(reading)) for path, reading in readings.items()}
     vocabulary = _vocabulary(readings.values(), conventions)
     found = [
-        _checkpoint(path, run, told, conventions, vocabulary)
-        for run in runs
-        for told in [numbered(run, readings)]
-        for path in run.checkpoints
+        _checkpoint(path, training, conventions, vocabulary)
+        for training in (Training(run, readings) for run in runs)
+        for path in training.run.checkpoints
     ]
     return tuple(sorted(found, key=lambda checkpoint: checkpoint.path))
 
@@ -157,22 +153,19 @@ def _vocabulary(readings: Iterable[Reading], conventions: Conventions) -> tuple[
 
 
 def _checkpoint(
-    path: str,
-    run: Run,
-    readings: Mapping[str, Reading],
-    conventions: Conventions,
-    vocabulary: tuple[str, ...],
+    path: str, training: Training, conventions: Conventions, vocabulary: tuple[str, ...]
 ) -> Checkpoint:
+    run, readings = training.run, training.readings
     reading = readings[path]
-    model_type, typed = _model_type(path, run, readings, conventions, vocabulary)
+    model_type, typed = _model_type(path, training, conventions, vocabulary)
     model_type = conventions.project.renamed.get(model_type or "", model_type)
     rule = conventions.metric.of(model_type)
     aim = _Aim.of(rule, (n for source in (path, *run.records) for n in readings[source].notes))
-    claims = sorted(_judging(path, run, readings, aim), key=lambda claim: claim.rank)
+    claims = sorted(_judging(path, training, aim), key=lambda claim: claim.rank)
     chosen = _choose(claims, aim) if reading.role == "model" else None
     metric = chosen.metric if chosen else None
     logs = [record for record in run.records if readings[record].role == "log"]
-    told = _told(path, chosen, run, readings)
+    told = _told(path, chosen, training)
     date, dated = _date(path, run, readings, told)
     return Checkpoint(
         path,
@@ -188,7 +181,7 @@ def _checkpoint(
         date is not None and (date.hour, date.minute, date.second) != (0, 0, 0),
         chosen is not None and split_rank(chosen.measurement) == TEST,
         _facts(path, run, readings, told),
-        _config(path, run, readings, told),
+        _config(path, training, told),
         (*typed, *_metric_evidence(chosen, claims), *dated),
         told.path if told else (logs[0] if len(logs) == 1 else None),
         reading.problem,
@@ -198,9 +191,9 @@ def _checkpoint(
 # --- which measurements may be this checkpoint's -------------------------------------------------
 
 
-def _judging(path: str, run: Run, readings: Mapping[str, Reading], aim: _Aim) -> list[_Claim]:
+def _judging(path: str, training: Training, aim: _Aim) -> list[_Claim]:
     """Return the claims but for figures of training: `acc` is one where `val_acc` stands beside."""
-    found = list(_claims(path, run, readings, aim))
+    found = list(_claims(path, training, aim))
     validated = {_stands(c) for c in found if metrics.split(c.measurement.name) == "val"}
     return [c for c in found if metrics.split(c.measurement.name) or _stands(c) not in validated]
 
@@ -209,64 +202,39 @@ def _stands(claim: _Claim) -> tuple[str, str, str | None, str]:
     return claim.source, claim.path, claim.metric, claim.measurement.kind
 
 
-def _claims(path: str, run: Run, readings: Mapping[str, Reading], aim: _Aim) -> Iterator[_Claim]:
-    inside, named = readings[path].measurements, read_name(path)
+def _claims(path: str, training: Training, aim: _Aim) -> Iterator[_Claim]:
+    inside = training.readings[path].measurements
     yield from (_Claim("inside", path, m) for m in inside if m.kind == "own")
-    models = [p for p in run.checkpoints if readings[p].role == "model"]
-    rivals = [p for p in models if p == path or not identity.is_copy(p)]
-    is_sole = len(models) == 1 and not _OF_SEVERAL.search(run.folder)
-    which = _which(path) or ("only" if is_sole else None)
-    alike = [p for p in rivals if _which(p) == which]
-    if not identity.is_averaged(path):  # what a record says is of these, if there are some
-        alike = [p for p in alike if not identity.is_averaged(p)]
-    aim = aim.among(path, alike if which == "best" else ())
-    alone = sum(identity.judged_by(identity.stem(p)) == aim.kept_by for p in alike) <= 1
+    which, rivals = training.which(path), training.rivals(path)
+    aim = aim.among(path, rivals if which == "best" else ())
     if which in _BEST:
         best = (m for m in inside if m.kind == "best" and aim.is_judge(m))
         yield from (_Claim("inside", path, m) for m in best)
-    moment = Moment.of(readings[path], path, run.checkpoints)
-    for record in run.records:
-        reading = readings[record]
-        source = {"results": "results", "log": "log"}.get(reading.role)
-        if source:
-            said = _of_checkpoint(reading, path, which if alone else None, moment, aim)
-            for measurement in said:
-                if is_sole or not _is_after_training(measurement):
-                    yield _Claim(source, record, measurement)
-    for measurement in named.measurements:
+    if rivals[aim.kept_by]:
+        which = None
+    moment = training.moment(path)
+    for record, table in training.tables.items():
+        for measurement in _of_checkpoint(table, path, which, moment, aim):
+            if training.is_sole or not _is_after_training(measurement):
+                yield _Claim(training.readings[record].role, record, measurement)
+    for measurement in read_name(path).measurements:
         yield _Claim("name", path, on_its_scale(measurement))
 
 
-_OF_SEVERAL = re.compile(r":v\d+\Z")  # a version of a W&B artifact; its run logged others, too
-
-
-@lru_cache(maxsize=1 << 14)
-def _which(path: str) -> str | None:
-    """Return which checkpoint of its run a path says it is: `best_weights/after-epoch-9`, too."""
-    own, folder = identity.selector(identity.stem(path)), PurePosixPath(path).parent.name
-    if own is None and identity.OVERWRITTEN & {folder, PurePosixPath(path).name}:
-        return "last"
-    is_told = own == "epoch" and folder in CONTAINERS
-    return identity.selector(folder) or own if is_told else own
-
-
 def _of_checkpoint(
-    reading: Reading, path: str, which: str | None, moment: Moment, aim: _Aim
+    table: Table, path: str, which: str | None, moment: Moment, aim: _Aim
 ) -> Iterator[Measurement]:
     """Yield what a record of the run says of this one checkpoint."""
-    name = PurePosixPath(path).name
-    named = [m for m in reading.measurements if m.checkpoint == name]
-    if not named and which in _BEST:  # a table of models need not tell their files' whole names
-        said = {m.checkpoint for m in reading.measurements if m.checkpoint}
-        called = {each for each in said if identity.is_called(path, each)}
-        named = [m for m in reading.measurements if m.checkpoint in called]
-    if named:  # the last run that wrote the file owns it
+    called = [name for name in [PurePosixPath(path).name] if name in table.of_file]
+    if not called and which in _BEST:  # a table of models need not tell their files' whole names
+        called = [name for name in table.of_file if identity.is_called(path, name)]
+    if called:  # the last run that wrote the file owns it
+        named = [m for name in called for m in table.of_file[name]]
         last = max(m.session for m in named)
         yield from _latest(m for m in named if m.session == last)
         return
-    last = max((m.session for m in reading.measurements), default=0)
-    ours = [m for m in reading.measurements if m.session == last and not m.checkpoint]
-    yield from moment.rows(ours)
+    yield from moment.rows(table)
+    ours = table.last
     if which in _BEST:
         saved = _latest(m for m in ours if m.kind == "saved" and (not aim.taken or aim.is_judge(m)))
         yield from saved
@@ -396,15 +364,12 @@ def _metric_evidence(chosen: _Claim | None, claims: list[_Claim]) -> Iterator[Ev
 
 
 def _model_type(
-    path: str,
-    run: Run,
-    readings: Mapping[str, Reading],
-    conventions: Conventions,
-    vocabulary: tuple[str, ...],
+    path: str, training: Training, conventions: Conventions, vocabulary: tuple[str, ...]
 ) -> tuple[str | None, tuple[Evidence, ...]]:
     """Return the model type: the user's own if a name starts with one, else what a file says."""
+    run, reading = training.run, training.readings[path]
     names = [(source, "folder name", words) for source, words in _folder_names(run)]
-    if readings[path].role != "training_state":
+    if reading.role != "training_state":
         words = identity.run_key(identity.without_hash(path))
         words = run.key if words[:-1] == run.key else words  # whose number counts epochs, after all
         names.insert(0, (path, "file name", words))
@@ -412,7 +377,8 @@ def _model_type(
         for source, where, words in names:
             if match := _starts_with(words, known):
                 return match, (Evidence("model_type", match, source, where),)
-        for note_path, note in _notes(path, run, readings, "model_type"):
+        own = ((path, note) for note in reading.notes if note.fact == "model_type")
+        for note_path, note in (*own, *training.model_types):
             slug = _slug_of(note)
             if slug in known:
                 return slug, (Evidence("model_type", slug, note_path, note.where),)
@@ -449,26 +415,11 @@ def _starts_with(words: identity.Tokens, known: Iterable[str]) -> str | None:
     return max((k for k in known if text.startswith(k + "_")), key=len, default=None)
 
 
-def _notes(
-    path: str, run: Run, readings: Mapping[str, Reading], fact: str
-) -> Iterator[tuple[str, Noted]]:
-    for source in dict.fromkeys((path, *run.records, *run.checkpoints)):
-        yield from ((source, note) for note in readings[source].notes if note.fact == fact)
-
-
-def _told(
-    path: str, chosen: _Claim | None, run: Run, readings: Mapping[str, Reading]
-) -> _Claim | None:
+def _told(path: str, chosen: _Claim | None, training: Training) -> _Claim | None:
     """Return the log line at which a checkpoint with the chosen value was saved or scored."""
     if chosen is None:
         return None
-    lines = [
-        _Claim("log", record, m)
-        for record in run.records
-        if readings[record].role == "log"
-        for m in readings[record].measurements
-        if m.checkpoint in (None, PurePosixPath(path).name)
-    ]
+    lines = (_Claim("log", *line) for line in training.lines(path, chosen.measurement))
     order, value = ("saved", "epoch", "best", "final", "own"), chosen.measurement.value
 
     def distance(claim: _Claim) -> tuple[float, int, int]:
@@ -530,15 +481,13 @@ def _facts(
     return facts | ({"fold": fold} if fold else {})
 
 
-def _config(
-    path: str, run: Run, readings: Mapping[str, Reading], told: _Claim | None
-) -> dict[str, Scalar]:
+def _config(path: str, training: Training, told: _Claim | None) -> dict[str, Scalar]:
     """Return the hyper-parameters. A log has those of its last run; no other's file gets them."""
+    sources = (path, *training.run.records)
+    if told and told.measurement.session != training.tables[told.path].session:
+        sources = tuple(source for source in sources if source != told.path)
     config: dict[str, Scalar] = {}
-    for source in (path, *run.records):
-        last = max((m.session for m in readings[source].measurements), default=0)
-        if told and source == told.path and told.measurement.session != last:
-            continue
-        for key, value in readings[source].config.items():
+    for source in sources:
+        for key, value in training.readings[source].config.items():
             config.setdefault(key, value)
     return config

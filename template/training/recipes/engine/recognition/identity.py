@@ -1,6 +1,7 @@
 """What a file or folder name says about whose it is, once words that name no run are taken off."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import PurePosixPath
@@ -152,23 +153,25 @@ def judged_by(name: str) -> str | None:
     return None
 
 
-def counted(path: str, siblings: Iterable[str]) -> tuple[int, ...]:
-    """Return the number that ends a name, and all by which alone siblings differ; () if none do.
+def series(paths: Iterable[str]) -> dict[str, frozenset[int]]:
+    """Return the numbers in which alone the ends of names differ, by what stands before them.
 
-    Of "net_3.pt" beside "net_1.pt" that is (3, 1, 3). That of a fold, a version or a best is none.
+    Of "net_3.pt" and "net_1.pt" that is {"net": {1, 3}}.
     """
-    own = _counted(path)
-    if own is None or UNCOUNTED.fullmatch(tokens(own[0])[-1]):
-        return ()
-    ends = (_counted(sibling) for sibling in siblings if sibling != path)
-    alike = [end[1] for end in ends if end and end[0] == own[0]]
-    return (own[1], *alike, own[1]) if alike else ()
+    found = defaultdict(list)
+    for path in paths:
+        if end := counted(path):
+            found[end[0]].append(end[1])
+    return {name: frozenset(numbers) for name, numbers in found.items() if len(numbers) > 1}
 
 
 @lru_cache(maxsize=1 << 14)
-def _counted(path: str) -> tuple[str, int] | None:
+def counted(path: str) -> tuple[str, int] | None:
+    """Return the number that ends a name, and what stands before it; None of a fold or a best."""
     match = ENDS_COUNTED.fullmatch(stem(path))
-    return (match[1], int(match[2])) if match else None
+    if match is None or UNCOUNTED.fullmatch(tokens(match[1])[-1]):
+        return None
+    return match[1], int(match[2])
 
 
 def fold(path: str) -> str | None:

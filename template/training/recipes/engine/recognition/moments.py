@@ -1,9 +1,9 @@
 """When in its training a checkpoint was written, and which rows of a record are of that moment."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from engine.readers.file_name import read_name
 from engine.recognition import identity
@@ -16,6 +16,8 @@ _FROM_ZERO = ("XGBoost", "CatBoost")
 _FROM_ONE = ("Keras", "HDF5 (Keras)", "HDF5", "TensorFlow checkpoint")
 _WHEN = ("epoch", "step")
 
+Key = TypeVar("Key")
+
 
 class Moment(NamedTuple):
     """When in its training a checkpoint was written."""
@@ -24,11 +26,11 @@ class Moment(NamedTuple):
     step: int | None
     named: tuple[Measurement, ...] = ()  # in the file's name
     from_one: bool = False  # names count epochs from 1, whatever tables do
-    # Where no step is said: the bare number of this one, then those of all of its run.
-    counted: tuple[int, ...] = ()
+    number: int | None = None  # that ends the name, where no step is said
+    series: frozenset[int] = frozenset()  # all such numbers of its run
 
     @classmethod
-    def of(cls, reading: Reading, path: str, siblings: Iterable[str]) -> "Moment":
+    def of(cls, reading: Reading, path: str, series: Mapping[str, frozenset[int]]) -> "Moment":
         """Return what the checkpoint's name, inside and, for a bare number, siblings tell of it."""
         named = read_name(path)
         own = (m.epoch for m in reading.measurements if m.kind == "own" and m.epoch is not None)
@@ -38,33 +40,62 @@ class Moment(NamedTuple):
         said = {**in_name, **inside}
         values = tuple(map(on_its_scale, named.measurements))
         from_one = reading.format in _FROM_ONE
-        counted = () if "step" in said else identity.counted(path, siblings)
-        return cls(next(own, said.get("epoch")), said.get("step"), values, from_one, counted)
+        start, number = (None if "step" in said else identity.counted(path)) or ("", None)
+        if start not in series:
+            number = None
+        numbers = frozenset[int]() if number is None else series[start]
+        epoch = next(own, said.get("epoch"))
+        return cls(epoch, said.get("step"), values, from_one, number, numbers)
 
-    def rows(self, measurements: Iterable[Measurement]) -> list[Measurement]:
+    def rows(self, table: "Table") -> list[Measurement]:
         """Return what was measured then: in that epoch, or where none is known, at that step."""
-        rows = [m for m in measurements if m.kind == "epoch"]
-        epoch = self._as_counted_in(rows)
-        of_epoch = [m for m in rows if epoch is not None and m.epoch == epoch]
-        if not any(map(self._is_named, of_epoch)):  # else its name tells which row it is
-            of_epoch = [m for m in of_epoch if not m.is_counted]
-            rows = [m for m in rows if not m.is_counted]
-        at_step = [m for m in rows if self.step is not None and m.step == self.step]
-        is_counted = bool(self.counted) and {*self.counted} <= {m.epoch for m in rows}
-        return of_epoch or at_step or [m for m in rows if is_counted and m.epoch == self.counted[0]]
+        epoch = self._as_counted_in(table)
+        of_epoch = table.of_epoch.get(epoch, []) if epoch is not None else []
+        if any(map(self._is_named, of_epoch)):  # its name tells which row it is
+            return of_epoch
+        at_step = table.at_step.get(self.step, []) if self.step is not None else []
+        of_number = table.of_epoch.get(self.number, []) if self.series <= table.epochs else []
+        for found in (of_epoch, at_step, of_number if self.series else []):
+            if rows := [m for m in found if not m.is_counted]:
+                return rows
+        return []
 
-    def _as_counted_in(self, rows: list[Measurement]) -> int | None:
+    def _as_counted_in(self, table: "Table") -> int | None:
         """Return the epoch as these rows count: that whose value the name has, if it has one."""
-        if self.epoch is None or not rows:
-            return self.epoch
+        if self.epoch is None:
+            return None
         for epoch in (self.epoch, self.epoch - 1) if self.named else ():
-            if any(m.epoch == epoch and self._is_named(m) for m in rows):
+            if any(map(self._is_named, table.of_epoch.get(epoch, []))):
                 return epoch
-        from_zero = any(m.epoch == 0 for m in rows)
-        return self.epoch - 1 if self.from_one and from_zero else self.epoch
+        return self.epoch - 1 if self.from_one and 0 in table.of_epoch else self.epoch
 
     def _is_named(self, row: Measurement) -> bool:
         return any(same_metric(m, row) and rounds_to(m, row) for m in self.named)
+
+
+class Table:
+    """What a record says, in such order that a checkpoint need not look at all of it.
+
+    `last` is what it says of its last `session` and of no checkpoint by name, `of_file` what of
+    each by name. `of_epoch` and `at_step` are the rows of `last` by their epochs and steps;
+    `epochs` are those that the rows themselves name.
+    """
+
+    def __init__(self, measurements: Sequence[Measurement]) -> None:
+        self.session = max((m.session for m in measurements), default=0)
+        self.last = [m for m in measurements if m.session == self.session and not m.checkpoint]
+        self.of_file = _by((m.checkpoint, m) for m in measurements if m.checkpoint)
+        rows = [m for m in self.last if m.kind == "epoch"]
+        self.of_epoch = _by((m.epoch, m) for m in rows)
+        self.at_step = _by((m.step, m) for m in rows)
+        self.epochs = frozenset(m.epoch for m in rows if not m.is_counted)
+
+
+def _by(pairs: Iterable[tuple[Key, Measurement]]) -> dict[Key, list[Measurement]]:
+    found: dict[Key, list[Measurement]] = {}
+    for key, measurement in pairs:
+        found.setdefault(key, []).append(measurement)
+    return found
 
 
 def _when(notes: tuple[Noted, ...]) -> dict[str, int]:
@@ -103,7 +134,9 @@ _Column = tuple[int, str]  # session, name
 _When = tuple[int | None, int | None]  # epoch, step
 
 
-def numbered(run: Run, readings: Mapping[str, Reading]) -> Mapping[str, Reading]:
+def numbered(
+    run: Run, readings: Mapping[str, Reading], series: Mapping[str, frozenset[int]]
+) -> Mapping[str, Reading]:
     """Return the readings, with the epochs of rows that name none as the run's checkpoints count.
 
     These count from 0 if one says so, or if the last is one less than there are rows; from 1 if the
@@ -111,8 +144,9 @@ def numbered(run: Run, readings: Mapping[str, Reading]) -> Mapping[str, Reading]
     which row is whose.
     """
     counting = [r for r in run.records if any(m.is_counted for m in readings[r].measurements)]
-    moments = [Moment.of(readings[p], p, run.checkpoints) for p in run.checkpoints if counting]
-    said = {n for m in moments for n in (m.epoch, *m.counted) if n is not None}
+    moments = [Moment.of(readings[path], path, series) for path in run.checkpoints if counting]
+    said = {m.epoch for m in moments if m.epoch is not None}
+    said = said.union(*{moment.series for moment in moments})
     from_one = any(moment.from_one for moment in moments)
     from_zero = any(readings[path].format.startswith(_FROM_ZERO) for path in run.checkpoints)
     told = dict(readings) if said else {}

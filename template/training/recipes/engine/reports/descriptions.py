@@ -1,11 +1,15 @@
 """What is known of a checkpoint, in plain values for JSON, manifests and documents."""
 
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import PurePosixPath
 from typing import Any
 
 from engine.recognition import identity, metrics
 from engine.recognition.attribution import Checkpoint
 from engine.recognition.evidence import Measurement, Reading
+from engine.recognition.runs import Run
 
 
 def describe(checkpoint: Checkpoint, role: str) -> dict[str, Any]:
@@ -56,11 +60,20 @@ def related(checkpoint: Checkpoint) -> list[str]:
     run, path = checkpoint.run, checkpoint.path
     if run is None:
         return []
-    folders = [f"{p}/" for p in run.checkpoints if p != path and not path.startswith(f"{p}/")]
-    records = (record for record in run.records if not record.startswith(tuple(folders)))
-    return sorted(
-        {*records, *(file for file in run.files if file.startswith((f"{path}/", f"{path}.")))}
-    )
+    others = {*run.checkpoints}.difference([path], _above(path))
+    records = {record for record in run.records if others.isdisjoint(_above(record))}
+    files = _files(run)  # "." and "/" are neighbours, and "0" is behind them
+    own = files[bisect_left(files, f"{path}.") : bisect_left(files, f"{path}0")]
+    return sorted(records.union(own))
+
+
+def _above(path: str) -> Iterator[str]:
+    return map(str, PurePosixPath(path).parents)
+
+
+@lru_cache(maxsize=1)
+def _files(run: Run) -> tuple[str, ...]:
+    return run.files
 
 
 def epochs(checkpoint: Checkpoint, readings: Mapping[str, Reading]) -> list[dict[str, Any]]:
