@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
-import promote
+import promote as script
 from engine.archives import archive
 from engine.changes import disk
 from engine.changes.apply import apply
@@ -47,7 +47,7 @@ def project(tmp_path: Path) -> Path:
 def run(project: Path, *words: str) -> int:
     """Run the recipe in this process, which is much faster; return its status."""
     conventions = project / "training/conventions.toml"
-    return promote.main([*words, "--project", str(project), "--conventions", str(conventions)])
+    return script.main([*words, "--project", str(project), "--conventions", str(conventions)])
 
 
 def refusal(project: Path, *words: str) -> str:

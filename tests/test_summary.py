@@ -14,7 +14,7 @@ from huggingface_hub import ModelCard
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-import promote
+import promote as script
 from engine.errors import UserError
 from engine.plans.destinations import curve_beside
 from engine.reports.additions import carried
@@ -44,7 +44,7 @@ def project(tmp_path: Path) -> Path:
 def run(project: Path, *words: str) -> int:
     conventions = project / "training/conventions.toml"
     of = ("--project", str(project), "--conventions", str(conventions))
-    return promote.main([*words, *NOW, *of])
+    return script.main([*words, *NOW, *of])
 
 
 def edit(path: Path, *replacements: tuple[str, str]) -> None:
