@@ -29,6 +29,12 @@ OLD_LOGS = ARCHIVED + "logs_before_20250725.tar.gz"
 CHECKPOINT = re.compile(r"\.(pth|pt|h5)$")
 
 
+@pytest.fixture(scope="module")
+def plan(legacy: Path) -> dict[str, Any]:
+    """What a clean-up would do, for programs."""
+    return recipe_json(legacy, "cleanup")
+
+
 @pytest.fixture
 def project(legacy: Path, tmp_path: Path) -> Path:
     return twin(legacy, tmp_path)
@@ -55,18 +61,17 @@ def members(project: Path) -> dict[str, str]:
     return found
 
 
-def test_every_checkpoint_gets_the_value_that_stands_anywhere(legacy: Path) -> None:
+def test_every_checkpoint_gets_the_value_that_stands_anywhere(plan: dict[str, Any]) -> None:
     """Each checkpoint's metric is the documented one; unknown stays null."""
-    found = {c["path"]: c for c in recipe_json(legacy, "cleanup")["checkpoints"]}
+    found = {c["path"]: c for c in plan["checkpoints"]}
     assert {path: found[path]["value"] for path in EXPECTED} == EXPECTED
     for checkpoint in found.values():
         told = [e for e in checkpoint["evidence"] if e["fact"] == "metric" and e["used"]]
         assert bool(told) == (checkpoint["value"] is not None)
 
 
-def test_json_has_the_documented_shape(legacy: Path) -> None:
+def test_json_has_the_documented_shape(plan: dict[str, Any]) -> None:
     """Programs find runs, checkpoints, actions and totals under the documented names."""
-    plan = recipe_json(legacy, "cleanup")
     assert {"run", "checkpoints", "actions", "totals"} <= plan.keys()
     roles = {"production", "candidate", "pretrained", "duplicate", "training_state", "ignored"}
     keys = {"path", "role", "model_type", "metric", "value", "date", "related", "evidence"}
@@ -156,10 +161,10 @@ def test_old_logs_are_packed_and_their_runs_tell_where(legacy: Path, cleaned: Pa
     assert {"path": log, "now": OLD_LOGS} in manifest["elsewhere"]
 
 
-def test_everything_else_is_untouched(legacy: Path, cleaned: Path) -> None:
+def test_everything_else_is_untouched(legacy: Path, cleaned: Path, plan: dict[str, Any]) -> None:
     """Sources, documents, data, the other study's models and application logs keep each byte."""
     before, after = tree(legacy), tree(cleaned)
-    planned = {a["src"] for a in recipe_json(legacy, "cleanup")["actions"] if a["src"]}
+    planned = {a["src"] for a in plan["actions"] if a["src"]}
     kept = {path for path, (digest, _, _) in before.items() if digest != "folder"} - planned
     assert not {path for path in kept if before[path] != after.get(path)}
     assert {path for path in planned if re.search(r"xgboost|^src/|^tests/|^data/", path)} == set()
@@ -176,13 +181,15 @@ def test_archives_are_read_by_the_usual_programs(cleaned: Path, tmp_path: Path) 
     assert (tmp_path / PYTORCH / "pat_l_lp_best.pth").is_file()
 
 
-def test_the_report_accounts_for_every_original(legacy: Path, cleaned: Path) -> None:
+def test_the_report_accounts_for_every_original(
+    legacy: Path, cleaned: Path, plan: dict[str, Any]
+) -> None:
     """Each original file stands in the report once, and the sums of bytes agree."""
     (report,) = (cleaned / "training/results").glob("cleanup_*.md")
     text = report.read_text()
     account = text.split("## Account")[1].split("## Sums")[0]
     rows = [line.split(" | ") for line in account.splitlines() if line.startswith("| ")][2:]
-    planned = {a["src"] for a in recipe_json(legacy, "cleanup")["actions"] if a["src"]}
+    planned = {a["src"] for a in plan["actions"] if a["src"]}
     assert {row[0].removeprefix("| ") for row in rows} == planned
     total = sum((legacy / path).stat().st_size for path in planned)
     assert f"| all | {len(planned):,} | {total:,} |" in text
