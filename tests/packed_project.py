@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from engine.project import Project, open_project
-from projects import just, twin
+from projects import recipe, twin
 from template_fixture import copy_of_template, generate
 
 NOW = "2025-07-25T12:00:00"
@@ -66,7 +66,7 @@ def untidy(base: Path) -> Path:
 def packed(base: Path) -> Path:
     """Return such a project, cleaned up, made once below that base, to be copied."""
     root = twin(untidy(base), base / "packed")
-    just(root, "cleanup", "--apply", "--now", NOW)
+    recipe(root, "cleanup", "--apply", "--now", NOW)
     return root
 
 

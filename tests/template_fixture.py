@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import copier
+from copier._main import Worker
 from jinja2 import Environment
 from plumbum import local
 
@@ -45,6 +46,10 @@ def compile_once(self: Environment, source: Any, *where: Any, **how: Any) -> Any
 
 
 Environment.compile = compile_once  # type: ignore[method-assign]
+
+# It also asks git about each file whether the disk keeps modes, which only Windows does not.
+if os.name != "nt":
+    Worker._sync_git_index_executable_bit = lambda *_: None  # type: ignore[method-assign]
 
 
 def copy_of_template(folder: Path) -> Path:

@@ -16,7 +16,7 @@ from engine.changes.lock import project_lock
 from engine.plans.plan import Plan, from_json
 from engine.plans.retention import Experiment, Policy, decide
 from engine.project import open_project
-from projects import changed, just, just_json, tree
+from projects import changed, just, recipe, recipe_json, tree
 from trained_project import ACTIVE, age, new_project, train
 
 TODAY = date(2025, 7, 25)
@@ -51,7 +51,7 @@ def setting(project: Path, line: str) -> None:
 
 def packed(project: Path, *words: str) -> dict[str, str]:
     """What a plan packs: the last part of each experiment's folder, or a log's name, and why."""
-    plan = just_json(project, "archive", *NOW, *words)
+    plan = recipe_json(project, "archive", *NOW, *words)
     found = [action for action in plan["actions"] if action["verb"] == "pack"]
     return {
         a["src"].removeprefix(f"{ACTIVE}/").partition("/")[0]
@@ -63,7 +63,7 @@ def packed(project: Path, *words: str) -> dict[str, str]:
 
 def staying(project: Path, *words: str) -> dict[str, str]:
     """What a plan keeps, and why."""
-    notes = just_json(project, "archive", *NOW, *words)["notes"]
+    notes = recipe_json(project, "archive", *NOW, *words)["notes"]
     return dict(note.split(" stays: ", 1) for note in notes if " stays: " in note)
 
 
@@ -196,7 +196,7 @@ def test_a_plan_names_the_rule_for_each_experiment_and_changes_nothing(project: 
         GOOD: "one of the best 1 by auc",
         YOUNG: "one of the last 1",
     }
-    shown = just(project, "archive", *NOW).stdout
+    shown = recipe(project, "archive", *NOW).stdout
     assert f"note: {GOOD} stays: one of the best 1 by auc" in shown
     assert shown.splitlines()[-1].endswith("just archive --now 2025-07-25 --apply")
     assert not changed(before, tree(project, without=()))
@@ -209,7 +209,7 @@ def test_the_config_of_an_experiment_tells_its_model_type(tmp_path: Path) -> Non
     for name, aucs in ((GOOD, [0.5, 0.7]), (OLD, [0.5, 0.6]), (YOUNG, [0.5, 0.55])):
         train(project, name, aucs, config="model_type: net\n")
     assert packed(project) == {OLD: OLD_RULE}
-    shown = just_json(project, "status", *NOW)["experiments"]
+    shown = recipe_json(project, "status", *NOW)["experiments"]
     assert [each["model_type"] for each in shown] == ["net"] * 3
 
 
@@ -237,14 +237,14 @@ def test_archive_and_undo_are_a_round_trip(project: Path) -> None:
 @pytest.mark.parametrize("how", [("--apply",), ("--auto",)])
 def test_fast_is_kept_in_the_plan(project: Path, how: tuple[str, ...]) -> None:
     """A run that is resumed goes on as it began."""
-    just(project, "archive", "--older-than", "30d", "--fast", *how, *NOW)
+    recipe(project, "archive", "--older-than", "30d", "--fast", *how, *NOW)
     (plan,) = (project / "training/.history").glob("*_archive/plan.json")
     assert json.loads(plan.read_bytes())["fast"] is True
 
 
 def test_the_manifest_carries_the_metric_and_its_evidence(project: Path) -> None:
     """What is known of an experiment can be read without opening its archive."""
-    just(project, "archive", *NOW, "--apply")
+    recipe(project, "archive", *NOW, "--apply")
     manifest = json.loads((project / ARCHIVED / f"{OLD}.json").read_bytes())
     expected = {
         "name": OLD,
@@ -278,7 +278,7 @@ def test_the_log_tells_the_metric_of_weights_that_cannot_be_read(
         f"Saved {home}/checkpoints/epoch_002.pth (Val auc=0.5200)\n"
     )
     age(home)
-    just(project, "archive", *NOW, "--apply")
+    recipe(project, "archive", *NOW, "--apply")
     manifest = json.loads((project / ARCHIVED / f"{home.name}.json").read_bytes())
     assert (manifest["metric"], manifest["value"]) == ("auc", 0.52)
     (told,) = (e for e in manifest["evidence"] if e["fact"] == "metric")
@@ -307,7 +307,7 @@ def test_an_unfinished_experiment_stays_even_if_it_is_named(
     rule = f"unfinished: {ACTIVE}/{OLD}/run.json tells of no end"
     assert staying(project)[OLD] == rule
     before = tree(project)
-    done = just(project, "archive", *NOW, OLD, "--apply", status=1)
+    done = recipe(project, "archive", *NOW, OLD, "--apply", status=1)
     assert "run.json tells of no end" in " ".join(done.stdout.split())
     assert not changed(before, tree(project))
 
@@ -363,7 +363,7 @@ def test_experiments_are_kept_by_name_or_by_tag(project: Path) -> None:
     age(config.parent)
     assert staying(project)[OLD] == "kept by tag: paper*"
     assert staying(project)[GOOD] == "kept by name: *_good"
-    just(project, "archive", *NOW, OLD, "--apply", status=1)
+    recipe(project, "archive", *NOW, OLD, "--apply", status=1)
     config.write_text("seed: 1\ntags: &a [*a")
     age(config.parent)
     assert staying(project)[OLD] == "its tags cannot be read"
@@ -410,7 +410,7 @@ def test_a_named_experiment_goes_alone(project: Path) -> None:
 )
 def test_mistakes_are_refused_in_one_line(project: Path, words: list[str], says: str) -> None:
     """Nothing is changed, the status is 2 and the message says what to write."""
-    done = just(project, "archive", *words, status=2)
+    done = recipe(project, "archive", *words, status=2)
     assert says in done.stderr.splitlines()[-1]
     assert done.stdout == ""
 
@@ -464,12 +464,12 @@ def test_old_raw_logs_are_packed_together(project: Path) -> None:
     assert kept[f"training/logs/{undated.name}"] == "its age is unknown"
     assert kept[f"training/logs/{busy.name}"].startswith("in use (changed ")
     before = tree(project)
-    just(project, "archive", *NOW, "--apply")
+    recipe(project, "archive", *NOW, "--apply")
     manifest = json.loads((project / ARCHIVED / "logs_before_20250625.json").read_bytes())
     names = {Path(member["path"]).name for member in manifest["members"]}
     assert names == {old.name, own.name}
     assert long.exists()
-    just(project, "undo")
+    recipe(project, "undo")
     assert not changed(before, tree(project))
 
 
@@ -506,31 +506,31 @@ def test_auto_applies_and_is_quiet_when_there_is_nothing_to_do(project: Path) ->
 def test_auto_purges_what_waited_long_enough(project: Path) -> None:
     """Originals are freed after the days of the conventions, never before; undo still works."""
     before = tree(project)
-    just(project, "archive", "--auto", *NOW)
-    just(project, "archive", "--auto", "--older-than", "99999", *later(29))
+    recipe(project, "archive", "--auto", *NOW)
+    recipe(project, "archive", "--auto", "--older-than", "99999", *later(29))
     assert waiting(project)
-    done = just(project, "archive", "--auto", "--older-than", "99999", *later(31))
+    done = recipe(project, "archive", "--auto", "--older-than", "99999", *later(31))
     assert "freed" in done.stdout
     assert not waiting(project)
-    just(project, "undo")
+    recipe(project, "undo")
     assert not changed(before, tree(project))
 
 
 def test_auto_purges_nothing_where_that_is_turned_off(project: Path) -> None:
     """With purge_after_days = 0 originals wait for `just purge`."""
-    just(project, "archive", "--auto", *NOW)
+    recipe(project, "archive", "--auto", *NOW)
     setting(project, "purge_after_days = 0")
-    assert just(project, "archive", "--auto", "--older-than", "99999", *later(999)).stdout == ""
+    assert recipe(project, "archive", "--auto", "--older-than", "99999", *later(999)).stdout == ""
     assert waiting(project)
 
 
 def test_auto_purges_only_what_is_verified(project: Path) -> None:
     """A damaged archive keeps its originals in quarantine, aloud, with status 1."""
-    just(project, "archive", "--auto", *NOW)
+    recipe(project, "archive", "--auto", *NOW)
     archive = project / ARCHIVED / f"{OLD}.tar.gz"
     archive.write_bytes(archive.read_bytes()[:-9])
     originals = waiting(project)
-    done = just(project, "archive", "--auto", "--older-than", "99999", *later(31), status=1)
+    done = recipe(project, "archive", "--auto", "--older-than", "99999", *later(31), status=1)
     assert waiting(project) == originals
     assert "stays in the quarantine" in done.stderr
     assert any("stays in the quarantine" in line for line in lines(project))
@@ -551,7 +551,7 @@ def test_auto_fails_while_a_run_is_unfinished(project: Path) -> None:
     run = project / HISTORY / "20250101T000000_cleanup"
     run.mkdir(parents=True)
     (run / "plan.json").write_text("{}")
-    done = just(project, "archive", "--auto", *NOW, status=1)
+    done = recipe(project, "archive", "--auto", *NOW, status=1)
     assert "20250101T000000_cleanup was interrupted" in done.stderr
     assert "20250101T000000_cleanup was interrupted" in lines(project)[0]
 
@@ -574,26 +574,26 @@ def test_auto_changes_nothing_on_a_full_disk(
 
 def _recipe_plan(project: Path) -> Plan:
     """The plan of a real run, taken back again."""
-    just(project, "archive", *NOW, "--apply")
+    recipe(project, "archive", *NOW, "--apply")
     (path,) = (project / HISTORY).glob("*/plan.json")
     plan = from_json(path.read_bytes())
-    just(project, "undo")
+    recipe(project, "undo")
     return plan
 
 
 def test_auto_speaks_json_in_one_document_or_not_at_all(project: Path) -> None:
     """Programs get what was done and what failed; nothing when there was nothing to do."""
-    answer = just_json(project, "archive", "--auto", *NOW)
+    answer = recipe_json(project, "archive", "--auto", *NOW)
     assert answer["failed"] == []
     assert len(answer["done"]) == 1
-    assert just(project, "archive", "--auto", "--json", *NOW).stdout == ""
+    assert recipe(project, "archive", "--auto", "--json", *NOW).stdout == ""
 
 
 def test_the_log_of_automatic_runs_is_bounded(project: Path) -> None:
     """Its older half goes when it has grown; whole lines are left, the newest among them."""
     (project / HISTORY).mkdir()
     (project / LOG).write_text("2025-01-01 00:00:00 some line\n" * 50_000)
-    just(project, "archive", "--auto", *NOW)
+    recipe(project, "archive", "--auto", *NOW)
     assert (project / LOG).stat().st_size < unattended.LOG_LIMIT
     assert lines(project)[0] == "some line"
     assert lines(project)[-1].endswith("just undo takes it back")

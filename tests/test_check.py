@@ -22,7 +22,7 @@ import check
 import torch_writer
 from engine.checks.source import Mention, mentions
 from engine.checks.subject import Violation
-from projects import changed, just, just_json, tree, twin
+from projects import changed, just, just_json, recipe, recipe_json, tree, twin
 from template_fixture import (
     GIT_ENVIRONMENT,
     JUST,
@@ -118,7 +118,7 @@ def production(project: Path) -> None:
 def packed(project: Path) -> None:
     """Pack an experiment."""
     checkpoint(project / EXPERIMENT / "checkpoints/best.pth")
-    just(project, "archive", Path(EXPERIMENT).name, "--apply")
+    recipe(project, "archive", Path(EXPERIMENT).name, "--apply")
 
 
 # --- a project in order ---------------------------------------------------------------------------
@@ -182,7 +182,7 @@ def test_a_folder_of_the_layout_that_is_a_link_is_reported(
     shutil.rmtree(folder)
     (tmp_path / "somewhere").mkdir()
     folder.symlink_to(tmp_path / leads)
-    (one,) = just_json(project, "check", status=3)["violations"]
+    (one,) = recipe_json(project, "check", status=3)["violations"]
     assert (one["path"], one["rule"]) == (CONVENTIONS, "layout")
     assert "experiments/archived is a link, and recipes follow none" in one["message"]
     assert "in .env" in one["message"]
@@ -191,7 +191,7 @@ def test_a_folder_of_the_layout_that_is_a_link_is_reported(
 def test_a_link_among_production_models_that_leads_nowhere_is_reported(project: Path) -> None:
     """It looks like a model to whoever lists the folder."""
     (project / "model_weights/production/pat_conv_l_v0.5929.pth").symlink_to("gone.pth")
-    (one,) = just_json(project, "check", status=3)["violations"]
+    (one,) = recipe_json(project, "check", status=3)["violations"]
     assert (one["path"], one["rule"]) == (
         "model_weights/production/pat_conv_l_v0.5929.pth",
         "metadata",
@@ -341,7 +341,7 @@ def test_what_is_in_use_is_left_out_unless_git_tracks_it(project: Path) -> None:
 
 def test_the_check_knows_what_a_clean_up_knows(legacy: Path, cleaned: Path) -> None:
     """In a mess it names each checkpoint and log that a clean-up would take; after it, none."""
-    plan = just_json(legacy, "cleanup")
+    plan = recipe_json(legacy, "cleanup")
     taken = {a["src"] for a in plan["actions"] if a["src"] and a["verb"] != "skip"}
     outside = {path for path, _, rule in found(legacy) if rule == "outside"}
     weights = {c["path"] for c in plan["checkpoints"]} & taken
@@ -378,7 +378,7 @@ def test_paths_that_a_clean_up_moved_are_reported(cleaned: Path, tmp_path: Path)
     lines = [line for path, line, _ in found(project, "train.py") if path == "train.py"]
     assert lines == [4, 5, 6, 7, 8, 9, 10]
     assert NOW in checked(project, "train.py")[1]
-    just(project, "undo")
+    recipe(project, "undo")
     assert is_in_order(project, "train.py")
 
 
@@ -615,7 +615,7 @@ def test_a_restricted_check_reads_no_weights_that_were_not_named(project: Path) 
 def test_wrong_usage_is_status_2(project: Path, words: list[str]) -> None:
     """What cannot be meant is refused in one line, and nothing is checked."""
     make_files(project, {"a.py": ""})
-    done = just(project, "check", *words, status=2)
+    done = recipe(project, "check", *words, status=2)
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
     assert done.stderr
@@ -646,7 +646,7 @@ def test_hostile_names_stay_on_their_line(project: Path) -> None:
     name = "\x1b[31m\n::error file=x::y.log"
     make_files(project, {f"training/logs/{name.replace('/', '')}": ""})
     for words in ([], ["--format", "github"]):
-        done = just(project, "check", *words, status=3)
+        done = recipe(project, "check", *words, status=3)
         assert len(done.stdout.splitlines()) == 1
         assert "\x1b" not in done.stdout
 
@@ -686,7 +686,7 @@ def test_a_model_that_is_a_folder_is_mended_too(project: Path) -> None:
         (folder, "metadata"),
         (folder, "summary"),
     }
-    just(project, "check", "--fix", "--apply")
+    recipe(project, "check", "--fix", "--apply")
     assert is_in_order(project)
     (project / folder / "config.json").write_text("{ }")
     assert found(project) == [(folder + ".json", 1, "metadata")]
@@ -696,7 +696,7 @@ def test_what_needs_a_decision_remains(project: Path) -> None:
     """After a fix, what only its owner can mend is reported, with status 3."""
     checkpoint(project / "best.pth")
     make_files(project, {"training/logs/train.log": ""})
-    done = just(project, "check", "--fix", "--apply", status=3)
+    done = recipe(project, "check", "--fix", "--apply", status=3)
     assert "training/logs/train.log:1: name: " in done.stdout
     assert "best.pth:1: outside" not in done.stdout
     assert not (project / "best.pth").exists()
@@ -708,7 +708,7 @@ def test_a_damaged_archive_gets_no_checksum(project: Path) -> None:
     Path(f"{project / PACKED}.sha256").unlink()
     archive = Path(f"{project / PACKED}.tar.gz")
     archive.write_bytes(archive.read_bytes()[:-1])
-    done = just(project, "check", "--fix", "--apply", status=3)
+    done = recipe(project, "check", "--fix", "--apply", status=3)
     assert "gets no checksum" in " ".join(done.stdout.split())
     assert not Path(f"{project / PACKED}.sha256").exists()
 
@@ -719,7 +719,7 @@ def test_a_fix_waits_for_an_interrupted_run(project: Path) -> None:
     run.mkdir(parents=True)
     plan = {"recipe": "cleanup", "created": "", "actions": [], "emptied": [], "checkpoints": []}
     (run / "plan.json").write_text(json.dumps(plan | {"notes": []}))
-    assert "was interrupted" in just(project, "check", "--fix", status=2).stderr
+    assert "was interrupted" in recipe(project, "check", "--fix", status=2).stderr
     assert is_in_order(project)
 
 

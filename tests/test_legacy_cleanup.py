@@ -17,7 +17,7 @@ from engine.plans.cleanup_plan import Options, cleanup
 from engine.project import open_project
 from engine.recognition import findings
 from legacy_tree import EXPECTED
-from projects import changed, contents, just, just_json, tree, twin
+from projects import changed, contents, just, just_json, recipe, recipe_json, tree, twin
 
 PYTORCH = "model_weights/pat/pytorch/"
 BEST = PYTORCH + "pat_conv_l_simple_best.pth"
@@ -27,6 +27,12 @@ CANONICAL_LOG = "training/logs/pat_conv_l_v0.5929_20250725.log"
 ARCHIVED = "training/experiments/archived/"
 OLD_LOGS = ARCHIVED + "logs_before_20250725.tar.gz"
 CHECKPOINT = re.compile(r"\.(pth|pt|h5)$")
+
+
+@pytest.fixture(scope="module")
+def plan(legacy: Path) -> dict[str, Any]:
+    """What a clean-up would do, for programs."""
+    return recipe_json(legacy, "cleanup")
 
 
 @pytest.fixture
@@ -55,18 +61,17 @@ def members(project: Path) -> dict[str, str]:
     return found
 
 
-def test_every_checkpoint_gets_the_value_that_stands_anywhere(legacy: Path) -> None:
+def test_every_checkpoint_gets_the_value_that_stands_anywhere(plan: dict[str, Any]) -> None:
     """Each checkpoint's metric is the documented one; unknown stays null."""
-    found = {c["path"]: c for c in just_json(legacy, "cleanup")["checkpoints"]}
+    found = {c["path"]: c for c in plan["checkpoints"]}
     assert {path: found[path]["value"] for path in EXPECTED} == EXPECTED
     for checkpoint in found.values():
         told = [e for e in checkpoint["evidence"] if e["fact"] == "metric" and e["used"]]
         assert bool(told) == (checkpoint["value"] is not None)
 
 
-def test_json_has_the_documented_shape(legacy: Path) -> None:
+def test_json_has_the_documented_shape(plan: dict[str, Any]) -> None:
     """Programs find runs, checkpoints, actions and totals under the documented names."""
-    plan = just_json(legacy, "cleanup")
     assert {"run", "checkpoints", "actions", "totals"} <= plan.keys()
     roles = {"production", "candidate", "pretrained", "duplicate", "training_state", "ignored"}
     keys = {"path", "role", "model_type", "metric", "value", "date", "related", "evidence"}
@@ -156,10 +161,10 @@ def test_old_logs_are_packed_and_their_runs_tell_where(legacy: Path, cleaned: Pa
     assert {"path": log, "now": OLD_LOGS} in manifest["elsewhere"]
 
 
-def test_everything_else_is_untouched(legacy: Path, cleaned: Path) -> None:
+def test_everything_else_is_untouched(legacy: Path, cleaned: Path, plan: dict[str, Any]) -> None:
     """Sources, documents, data, the other study's models and application logs keep each byte."""
     before, after = tree(legacy), tree(cleaned)
-    planned = {a["src"] for a in just_json(legacy, "cleanup")["actions"] if a["src"]}
+    planned = {a["src"] for a in plan["actions"] if a["src"]}
     kept = {path for path, (digest, _, _) in before.items() if digest != "folder"} - planned
     assert not {path for path in kept if before[path] != after.get(path)}
     assert {path for path in planned if re.search(r"xgboost|^src/|^tests/|^data/", path)} == set()
@@ -176,13 +181,15 @@ def test_archives_are_read_by_the_usual_programs(cleaned: Path, tmp_path: Path) 
     assert (tmp_path / PYTORCH / "pat_l_lp_best.pth").is_file()
 
 
-def test_the_report_accounts_for_every_original(legacy: Path, cleaned: Path) -> None:
+def test_the_report_accounts_for_every_original(
+    legacy: Path, cleaned: Path, plan: dict[str, Any]
+) -> None:
     """Each original file stands in the report once, and the sums of bytes agree."""
     (report,) = (cleaned / "training/results").glob("cleanup_*.md")
     text = report.read_text()
     account = text.split("## Account")[1].split("## Sums")[0]
     rows = [line.split(" | ") for line in account.splitlines() if line.startswith("| ")][2:]
-    planned = {a["src"] for a in just_json(legacy, "cleanup")["actions"] if a["src"]}
+    planned = {a["src"] for a in plan["actions"] if a["src"]}
     assert {row[0].removeprefix("| ") for row in rows} == planned
     total = sum((legacy / path).stat().st_size for path in planned)
     assert f"| all | {len(planned):,} | {total:,} |" in text
@@ -198,9 +205,9 @@ def test_a_second_clean_up_plans_nothing(applied: Path) -> None:
 
 def test_undo_gives_the_original_tree_back(legacy: Path, applied: Path) -> None:
     """After undo every byte, mode and time is as it was before."""
-    just(applied, "undo")
+    recipe(applied, "undo")
     assert not changed(tree(legacy), tree(applied))
-    assert "Nothing to take back" in just(applied, "undo").stdout
+    assert "Nothing to take back" in recipe(applied, "undo").stdout
 
 
 def test_purge_frees_the_space_and_undo_still_works(legacy: Path, applied: Path) -> None:
@@ -218,8 +225,8 @@ def test_purge_frees_the_space_and_undo_still_works(legacy: Path, applied: Path)
 def test_cleanup_works_again_after_an_undo(legacy: Path, applied: Path) -> None:
     """Plan, apply, undo and apply once more end in the same layout."""
     done = {path: digest for path, (digest, _, _) in tree(applied).items()}
-    just(applied, "undo")
-    just(applied, "cleanup", "--apply")
+    recipe(applied, "undo")
+    recipe(applied, "cleanup", "--apply")
     again = {path: digest for path, (digest, _, _) in tree(applied).items()}
     assert done.keys() == again.keys()
     weights = {path for path in done if CHECKPOINT.search(path)}
@@ -228,7 +235,7 @@ def test_cleanup_works_again_after_an_undo(legacy: Path, applied: Path) -> None:
 
 def test_young_runs_stay_folders_when_asked(project: Path) -> None:
     """--keep-active keeps the runs of the last days in active/, as of the given day."""
-    just(project, "cleanup", "--apply", "--keep-active", "1", "--now", "2025-07-25T12:00:00")
+    recipe(project, "cleanup", "--apply", "--keep-active", "1", "--now", "2025-07-25T12:00:00")
     active = project / "training/experiments/active"
     names = {path.name for path in active.iterdir() if path.is_dir()}
     assert "2025-07-25_pat_conv_l" in names
@@ -241,21 +248,21 @@ def test_a_pick_wins_whatever_the_numbers_say(project: Path) -> None:
     """--pick makes the named checkpoint the production model."""
     pick = PYTORCH + "pat_l_corrected_best.pth"
     bytes_of_pick = sha256(project / pick)
-    just(project, "cleanup", "--apply", "--pick", pick)
+    recipe(project, "cleanup", "--apply", "--pick", pick)
     assert sha256(project / "model_weights/production/pat_l_v0.5888.pth") == bytes_of_pick
     assert not (project / PRODUCTION).exists()
 
 
 def test_what_is_kept_is_left_alone(project: Path) -> None:
     """--keep leaves the matching files where they are, whatever they are."""
-    plan = just_json(project, "cleanup", "--keep", "model_weights/pat/heads")
+    plan = recipe_json(project, "cleanup", "--keep", "model_weights/pat/heads")
     assert not [a for a in plan["actions"] if "heads" in (a["src"] or "")]
     assert any("pat_l_ft" in (a["src"] or "") for a in plan["actions"])
 
 
 def test_the_cut_off_decides_which_logs_are_old(project: Path) -> None:
     """With an earlier --cutoff the logs go with their runs instead."""
-    plan = just_json(project, "cleanup", "--cutoff", "2025-07-01")
+    plan = recipe_json(project, "cleanup", "--cutoff", "2025-07-01")
     logs = [a for a in plan["actions"] if (a["src"] or "").endswith(".log")]
     assert logs
     assert not [a for a in logs if "logs_before" in a["dst"]]
@@ -265,16 +272,16 @@ def test_redundant_checkpoints_are_deleted_only_on_request(legacy: Path, project
     """--delete-redundant names them; purge deletes them; undo says that they are gone for good."""
     redundant = PYTORCH + "pat_l_corrected_best.pth"
     unknown = PYTORCH + "pat_l_lp_best.pth"
-    plan = just_json(project, "cleanup", "--delete-redundant")
+    plan = recipe_json(project, "cleanup", "--delete-redundant")
     deleted = {a["src"] for a in plan["actions"] if a["verb"] == "delete"}
     assert redundant in deleted
     assert unknown not in deleted
-    shown = just(project, "cleanup", "--delete-redundant").stdout
+    shown = recipe(project, "cleanup", "--delete-redundant").stdout
     assert re.search(r"DELETE +pat_l_corrected_best\.pth", shown)
-    just(project, "cleanup", "--delete-redundant", "--apply")
+    recipe(project, "cleanup", "--delete-redundant", "--apply")
     assert sha256(legacy / redundant) in contents(project / "training/.history")
-    just(project, "purge", "--apply")
-    assert redundant in just(project, "undo", status=1).stderr
+    recipe(project, "purge", "--apply")
+    assert redundant in recipe(project, "undo", status=1).stderr
     assert sha256(project / BEST) == sha256(legacy / BEST)
     assert not (project / redundant).exists()
 

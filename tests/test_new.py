@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from engine.launch import start_facts
 from engine.plans.new_experiment import Wanted, config_text
 from engine.readers import read
-from projects import just, just_json, tree
+from projects import just, recipe, recipe_json, tree
 from template_fixture import commit_all, git
 
 ACTIVE = "training/experiments/active"
@@ -62,7 +62,7 @@ def test_what_is_uncommitted_is_noted(project: Path) -> None:
     """A new file counts: the commit does not have it."""
     commit_all(project)
     (project / "train.py").touch()
-    just(project, "new", "resnet50", "wide", *NOW)
+    recipe(project, "new", "resnet50", "wide", *NOW)
     assert config_of(project / HERE)["git_dirty"] is True
 
 
@@ -83,20 +83,20 @@ def test_undo_takes_a_new_experiment_back(project: Path) -> None:
 
 def test_undo_leaves_an_experiment_that_was_used(project: Path) -> None:
     """Once there is a checkpoint, its config is not taken from it."""
-    just(project, "new", "resnet50", "wide", *NOW)
+    recipe(project, "new", "resnet50", "wide", *NOW)
     (project / HERE / "checkpoints/last.pth").touch()
     before = tree(project)
-    done = just(project, "undo", status=2)
+    done = recipe(project, "undo", status=2)
     assert f"{HERE}/checkpoints/last.pth: came after" in done.stderr
     assert tree(project) == before
 
 
 def test_undo_leaves_a_config_that_was_filled_in(project: Path) -> None:
     """What somebody wrote is never removed."""
-    just(project, "new", "resnet50", "wide", *NOW)
+    recipe(project, "new", "resnet50", "wide", *NOW)
     with (project / HERE / "config.yaml").open("a") as file:
         file.write("lr: 0.1\n")
-    just(project, "undo", status=1)
+    recipe(project, "undo", status=1)
     assert config_of(project / HERE)["lr"] == 0.1
 
 
@@ -104,7 +104,7 @@ def test_a_second_experiment_of_a_name_has_its_own_folder(project: Path) -> None
     """So has one whose namesake is archived."""
     (project / "training/experiments/archived/2025-07-25_resnet50_wide_2.tar.gz").touch()
     for _ in range(2):
-        just(project, "new", "resnet50", "wide", *NOW)
+        recipe(project, "new", "resnet50", "wide", *NOW)
     names = {path.name for path in (project / ACTIVE).iterdir() if path.is_dir()}
     assert names == {"2025-07-25_resnet50_wide", "2025-07-25_resnet50_wide_3"}
 
@@ -112,12 +112,12 @@ def test_a_second_experiment_of_a_name_has_its_own_folder(project: Path) -> None
 def test_the_parent_is_an_experiment(project: Path) -> None:
     """By name or by folder, active or archived; what is none is refused."""
     (project / "training/experiments/archived/2025-07-20_resnet50.tar.gz").touch()
-    just(project, "new", "resnet50", *NOW, "--parent", "2025-07-20_resnet50")
+    recipe(project, "new", "resnet50", *NOW, "--parent", "2025-07-20_resnet50")
     parent = f"{ACTIVE}/2025-07-25_resnet50/"
-    just(project, "new", "resnet50", "wide", *NOW, "--parent", parent)
+    recipe(project, "new", "resnet50", "wide", *NOW, "--parent", parent)
     assert config_of(project / ACTIVE / "2025-07-25_resnet50")["parent"] == "2025-07-20_resnet50"
     assert config_of(project / HERE)["parent"] == "2025-07-25_resnet50"
-    done = just(project, "new", "resnet50", "--parent", "2025-07-01_resnet50", status=2)
+    done = recipe(project, "new", "resnet50", "--parent", "2025-07-01_resnet50", status=2)
     assert done.stderr == f"--parent 2025-07-01_resnet50: is no experiment; see {ACTIVE}\n"
 
 
@@ -127,7 +127,7 @@ def test_the_parent_is_an_experiment(project: Path) -> None:
 def test_a_mistake_is_refused_and_nothing_made(project: Path, words: list[str]) -> None:
     """A name that is no slug, or too many of them, is status 2."""
     before = tree(project, ())
-    done = just(project, "new", *words, status=2)
+    done = recipe(project, "new", *words, status=2)
     assert "Traceback" not in done.stderr
     assert tree(project, ()) == before
 
@@ -135,7 +135,7 @@ def test_a_mistake_is_refused_and_nothing_made(project: Path, words: list[str]) 
 def test_a_dry_run_makes_nothing(project: Path) -> None:
     """It shows what would be made, and the command that makes it."""
     before = tree(project, ())
-    done = just(project, "new", "resnet50", "wide", *NOW, "--dry-run")
+    done = recipe(project, "new", "resnet50", "wide", *NOW, "--dry-run")
     assert HERE in done.stdout
     assert "Next: just new resnet50 wide" in done.stdout
     assert tree(project, ()) == before
@@ -143,7 +143,7 @@ def test_a_dry_run_makes_nothing(project: Path) -> None:
 
 def test_json_names_what_was_made(project: Path) -> None:
     """The run, and each path that it made."""
-    made = just_json(project, "new", "resnet50", "wide", *NOW)
+    made = recipe_json(project, "new", "resnet50", "wide", *NOW)
     assert made["run"]
     assert [action["dst"] for action in made["actions"]] == [
         f"{HERE}/config.yaml",

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
-import promote as recipe
+import promote as script
 from engine.archives import archive
 from engine.changes import disk
 from engine.changes.apply import apply
@@ -28,7 +28,7 @@ from engine.plans.plan import Plan
 from engine.plans.promotion import Wish, promote
 from engine.project import Project, open_project
 from engine.reports import documents
-from projects import changed, just, just_json, tree
+from projects import changed, just, recipe, recipe_json, tree
 from template_fixture import commit_all
 from trained_project import ACTIVE, new_project, train
 
@@ -47,7 +47,7 @@ def project(tmp_path: Path) -> Path:
 def run(project: Path, *words: str) -> int:
     """Run the recipe in this process, which is much faster; return its status."""
     conventions = project / "training/conventions.toml"
-    return recipe.main([*words, "--project", str(project), "--conventions", str(conventions)])
+    return script.main([*words, "--project", str(project), "--conventions", str(conventions)])
 
 
 def refusal(project: Path, *words: str) -> str:
@@ -98,8 +98,8 @@ def test_a_promotion_is_taken_back_byte_for_byte(project: Path) -> None:
     for purge in (False, True):
         run(project, SECOND, *NOW)
         if purge:
-            just(project, "purge", "--apply")
-        just(project, "undo")
+            recipe(project, "purge", "--apply")
+        recipe(project, "undo")
         assert changed(before, tree(project)) == set()
 
 
@@ -128,7 +128,7 @@ def test_a_superseded_model_is_archived_and_its_summary_says_by_what(project: Pa
     assert news and news[1] == f"{PRODUCTION}/net_v0.6100.pth"
     assert set(old.splitlines()) <= set(new.splitlines())
     (back,) = re.findall("`(just restore [^`]+)`", new)
-    just(project, *shlex.split(back)[1:])
+    recipe(project, *shlex.split(back)[1:])
     assert (project / f"{PRODUCTION}/net_v0.5929.pth").exists()
     assert f"supersedes: `{PRODUCTION}/net_v0.5929.pth` (0.5929)" in summary(project, "0.6100")
     supersedes = metadata(project, "0.6100")["supersedes"]
@@ -236,14 +236,14 @@ def test_what_is_not_there_is_refused_in_one_line(
 
 def test_an_archived_experiment_is_to_be_restored_first(project: Path) -> None:
     """The refusal says how."""
-    just(project, "archive", FIRST, "--apply", *NOW)
+    recipe(project, "archive", FIRST, "--apply", *NOW)
     assert f"just restore {FIRST}" in refusal(project, FIRST)
 
 
 def test_a_dry_run_changes_nothing(project: Path) -> None:
     """It shows what would be done, and the command that does it."""
     before = tree(project, without=())
-    done = just(project, "promote", FIRST, "--dry-run")
+    done = recipe(project, "promote", FIRST, "--dry-run")
     assert "net_v0.5929.pth" in done.stdout
     assert done.stdout.rstrip().endswith(f"just promote {FIRST}")
     assert changed(before, tree(project, without=())) == set()
@@ -300,7 +300,7 @@ def test_the_source_of_a_production_model_is_not_archived(project: Path) -> None
     """The metadata names it, so the retention rules keep it."""
     run(project, FIRST, *NOW)
     train(project, SECOND, [0.5])
-    answer = just_json(project, "archive", "--older-than", "0d", "--keep-best", "0", *NOW)
+    answer = recipe_json(project, "archive", "--older-than", "0d", "--keep-best", "0", *NOW)
     assert any(FIRST in note and "source of" in note for note in answer["notes"])
 
 
@@ -309,7 +309,7 @@ def test_tracked_files_are_told_of(project: Path) -> None:
     run(project, FIRST, *NOW)
     commit_all(project, "v1")
     train(project, SECOND, [0.61])
-    assert "git tracks it" in just(project, "promote", SECOND, "--dry-run").stdout
+    assert "git tracks it" in recipe(project, "promote", SECOND, "--dry-run").stdout
 
 
 # --- interruptions and changes, in this process ---------------------------------------------------

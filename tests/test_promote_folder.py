@@ -8,7 +8,7 @@ import pytest
 
 from engine.changes.known_hashes import KnownHashes
 from packed_project import flip, opened
-from projects import changed, just, just_json, tree
+from projects import changed, just, just_json, recipe, recipe_json, tree
 from template_fixture import commit_all, make_files
 from trained_project import ACTIVE, age, new_project, train
 
@@ -33,7 +33,7 @@ def project(tmp_path: Path) -> Path:
 
 def promoted(project: Path) -> dict[str, bytes]:
     """Promote the first checkpoint; return its files by their inner paths."""
-    just(project, "promote", NAME, "--checkpoint", "checkpoints/checkpoint-2/", "--metric", "0.7")
+    recipe(project, "promote", NAME, "--checkpoint", "checkpoints/checkpoint-2/", "--metric", "0.7")
     folder = project / HOME / "checkpoints/checkpoint-2"
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
@@ -59,31 +59,31 @@ def test_the_folder_is_copied_whole_and_taken_back(project: Path) -> None:
 def test_one_changed_bit_in_the_folder_is_found(project: Path) -> None:
     """`verify` and `check` read each file of a folder in production."""
     promoted(project)
-    just(project, "verify")
+    recipe(project, "verify")
     assert KnownHashes(opened(project)).sha256_of(MODEL)
     flip(project / MODEL / "model.safetensors", -1)
-    just(project, "verify", "--quick", status=1)
-    just(project, "verify", status=1)
-    assert MODEL in just(project, "check", status=3).stdout
+    recipe(project, "verify", "--quick", status=1)
+    recipe(project, "verify", status=1)
+    assert MODEL in recipe(project, "check", status=3).stdout
 
 
 def test_a_better_model_sends_the_folder_into_the_archive(project: Path) -> None:
     """All its files are packed with their papers, and come back from there."""
     files = promoted(project)
     train(project, "2025-07-26_net_better", [0.5, 0.8])
-    just(project, "promote", "2025-07-26_net_better", *NOW)
+    recipe(project, "promote", "2025-07-26_net_better", *NOW)
     assert not (project / MODEL).exists()
     (archive,) = (project / "training/experiments/archived").glob("*_superseded.tar.gz")
-    just(project, "restore", archive.name, f"{MODEL}/*")
+    recipe(project, "restore", archive.name, f"{MODEL}/*")
     assert {path.name: path.read_bytes() for path in (project / MODEL).iterdir()} == files
 
 
 def test_an_experiment_with_folders_is_packed_and_comes_back(project: Path) -> None:
     """Each file of its checkpoints is a member, and `restore` brings it back exactly."""
     before = tree(project / HOME)
-    just(project, "archive", NAME, "--apply", *NOW)
+    recipe(project, "archive", NAME, "--apply", *NOW)
     assert not (project / HOME).exists()
-    just(project, "restore", NAME)
+    recipe(project, "restore", NAME)
     assert tree(project / HOME).keys() == before.keys()
     files = {path: facts for path, facts in before.items() if facts[0] != "folder"}
     assert not changed(files, {path: tree(project / HOME)[path] for path in files})
@@ -97,14 +97,14 @@ def test_a_folder_in_production_follows_changed_conventions(project: Path) -> No
     old = 'production = "{model_type}_v{metric}.{ext}"'
     assert old in text
     conventions.write_text(text.replace(old, 'production = "{model_type}-{metric}.{ext}"'))
-    just(project, "check", status=3)
-    just(project, "cleanup", "--apply")
+    recipe(project, "check", status=3)
+    recipe(project, "cleanup", "--apply")
     assert (project / "model_weights/production/net-0.7000/model.safetensors").is_file()
     assert not (project / MODEL).exists()
-    just(project, "check")
-    just(project, "verify")
+    recipe(project, "check")
+    recipe(project, "verify")
     (project / "use.py").write_text(f"M = '{MODEL}'\n")
-    just(project, "relink", "--apply")
+    recipe(project, "relink", "--apply")
     assert "net-0.7000" in (project / "use.py").read_text()
 
 
@@ -118,8 +118,8 @@ def test_what_status_proposes_can_be_promoted(project: Path) -> None:
         "2025-07-25 10:02:00 - INFO - Epoch 2: val_auc 0.6\n"
     )
     age(project / HOME)
-    just(project, "promote", NAME, "--dry-run", status=2)
-    assert "promote" not in str(just_json(project, "status")["next"])
+    recipe(project, "promote", NAME, "--dry-run", status=2)
+    assert "promote" not in str(recipe_json(project, "status")["next"])
 
 
 def test_a_saved_model_is_taken_and_a_set_of_files_is_not(project: Path) -> None:
@@ -129,7 +129,7 @@ def test_a_saved_model_is_taken_and_a_set_of_files_is_not(project: Path) -> None
     for name in ("ckpt-5.index", "ckpt-5.data-00000-of-00001"):
         make_files(project / ACTIVE / "2025-07-27_net_tf/checkpoints", {name: "y"})
     age(project / ACTIVE)
-    just(project, "promote", "2025-07-26_net_tf", "--metric", "0.7")
+    recipe(project, "promote", "2025-07-26_net_tf", "--metric", "0.7")
     assert (project / MODEL / "variables/variables.index").read_text() == "x"
-    refused = just(project, "promote", "2025-07-27_net_tf", "--metric", "0.9", status=2)
+    refused = recipe(project, "promote", "2025-07-27_net_tf", "--metric", "0.9", status=2)
     assert "ckpt-5: is a set of files; name a file or a folder" in refused.stderr

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from projects import changed, just, just_json, tree, twin
+from projects import changed, just, just_json, recipe, recipe_json, tree, twin
 from template_fixture import commit_all, make_files
 from trained_project import new_project, train
 
@@ -33,7 +33,7 @@ def renamed(base: Path) -> Path:
     """A project with a promoted model, whose name templates have changed since."""
     made = new_project(base / "renamed")
     train(made, "2025-07-25_net_first", [0.51, 0.5929])
-    just(made, "promote", "2025-07-25_net_first", "--now", "2025-08-02T12:00:00")
+    recipe(made, "promote", "2025-07-25_net_first", "--now", "2025-08-02T12:00:00")
     (made / "eval.py").write_text(f"M = '{OLD_MODEL}.pth'\n")
     conventions = made / "training/conventions.toml"
     text = conventions.read_text()
@@ -82,8 +82,8 @@ def test_a_changed_template_is_followed_by_model_and_papers(project: Path) -> No
 
 def test_what_follows_the_conventions_is_not_renamed(project: Path) -> None:
     """After the renames, and in a project whose templates never changed, there is nothing to do."""
-    just(project, "cleanup", "--apply")
-    moves = [a for a in just_json(project, "cleanup")["actions"] if a["verb"] != "write"]
+    recipe(project, "cleanup", "--apply")
+    moves = [a for a in recipe_json(project, "cleanup")["actions"] if a["verb"] != "write"]
     assert moves == []
 
 
@@ -100,7 +100,7 @@ def test_papers_follow_a_folder_that_changed(project: Path) -> None:
     conventions.write_text(text)
     for name in ("log", "notes"):
         (project / "training" / name).mkdir()
-    just(project, "cleanup", "--apply")
+    recipe(project, "cleanup", "--apply")
     assert (project / "training/log/net-0.5929-20250725.log").is_file()
     summary = (project / "training/notes/net-0.5929-notes.md").read_text()
     assert "`training/log/net-0.5929-20250725.log`" in summary
@@ -125,10 +125,10 @@ def lived_in(base: Path) -> Path:
     raw = made / "training/logs/net_training_20250728_101010.log"
     raw.write_text("2025-07-28 10:10:10 - INFO - Epoch 1: val_auc 0.5000\n")
     os.utime(raw, (1.75e9, 1.75e9))
-    just(made, "promote", FIRST, "--now", "2025-08-02T12:00:00")
-    just(made, "promote", SECOND, "--now", "2025-08-03T12:00:00")
-    just(made, "archive", FIRST, "--apply", "--now", "2025-08-04T12:00:00")
-    just(made, "new", "net", "fourth", "--now", "2025-08-05T12:00:00")
+    recipe(made, "promote", FIRST, "--now", "2025-08-02T12:00:00")
+    recipe(made, "promote", SECOND, "--now", "2025-08-03T12:00:00")
+    recipe(made, "archive", FIRST, "--apply", "--now", "2025-08-04T12:00:00")
+    recipe(made, "new", "net", "fourth", "--now", "2025-08-05T12:00:00")
     for path in (made / ACTIVE).rglob("*"):
         os.utime(path, (1.75e9, 1.75e9))
     commit_all(made)
@@ -161,16 +161,16 @@ def convene(project: Path, **lines: str) -> None:
 def realigned(project: Path, *gone: str) -> Iterator[None]:
     """Have check name what is `gone` afterwards, clean up, prove it, and take it back at last."""
     before, runs = tree(project, without=NOT_OURS), len(history(project))
-    violations = just_json(project, "check", status=3)["violations"]
+    violations = recipe_json(project, "check", status=3)["violations"]
     assert set(gone) <= {v["path"] for v in violations if v["rule"] == "changed"}
-    just(project, "cleanup", "--apply")
+    recipe(project, "cleanup", "--apply")
     assert not any(os.path.lexists(project / path) for path in gone)
-    assert just_json(project, "cleanup")["actions"] == []
-    just(project, "check")
-    just(project, "verify")
+    assert recipe_json(project, "cleanup")["actions"] == []
+    recipe(project, "check")
+    recipe(project, "verify")
     yield
     for _ in history(project)[runs:]:
-        just(project, "undo")
+        recipe(project, "undo")
     assert not changed(before, tree(project, without=NOT_OURS))
 
 
@@ -189,7 +189,7 @@ def test_a_production_folder_that_changed_is_followed(used: Path) -> None:
         assert "model_weights/production/net_v0.6112" not in summary
         (superseded,) = (used / ARCHIVED).glob("*_superseded.json")
         assert json.loads(superseded.read_text())["superseded_by"] == "models/live/net_v0.6112.pth"
-        (found,) = just_json(used, "where", "model_weights/production/net_v0.6112.pth")["found"]
+        (found,) = recipe_json(used, "where", "model_weights/production/net_v0.6112.pth")["found"]
         assert found["now"] == "at models/live/net_v0.6112.pth"
 
 
@@ -201,9 +201,9 @@ def test_experiment_folders_that_changed_are_followed(used: Path) -> None:
         assert (used / "experiments/now/2025-08-05_net_fourth/checkpoints").is_dir()
         packed = used / "training/experiments/packed"
         subprocess.run(["sha256sum", "-c", f"{FIRST}.sha256"], cwd=packed, check=True)
-        names = {e["name"] for e in just_json(used, "status")["experiments"]}
+        names = {e["name"] for e in recipe_json(used, "status")["experiments"]}
         assert names >= {FIRST, SECOND, THIRD}
-        just(used, "restore", FIRST)
+        recipe(used, "restore", FIRST)
         assert (used / f"experiments/now/{FIRST}/training.log").is_file()
 
 
@@ -225,9 +225,9 @@ def test_a_template_of_experiments_that_changed_is_followed(used: Path) -> None:
         assert (manifest["name"], manifest["archive"]) == (name, f"{name}.tar.gz")
         metadata = json.loads((used / "model_weights/production/net_v0.6112.json").read_text())
         assert metadata["source"].startswith(f"{ACTIVE}/net_20250726_second/ckpt/")
-        (found,) = just_json(used, "where", f"{ACTIVE}/{FIRST}/training.log")["found"]
+        (found,) = recipe_json(used, "where", f"{ACTIVE}/{FIRST}/training.log")["found"]
         assert found["command"] == f"just restore {name} {ACTIVE}/{FIRST}/training.log"
-        just(used, "restore", name)
+        recipe(used, "restore", name)
 
 
 def test_log_and_pretrained_folders_that_changed_are_followed(used: Path) -> None:
@@ -250,7 +250,7 @@ def test_log_and_pretrained_folders_that_changed_are_followed(used: Path) -> Non
 def test_a_model_type_that_was_renamed_is_followed(used: Path) -> None:
     """Check asks what it is called now; then names, metadata, summaries and manifests say that."""
     convene(used, project__model_types='["wide"]')
-    violations = just_json(used, "check", status=3)["violations"]
+    violations = recipe_json(used, "check", status=3)["violations"]
     assert {v["path"] for v in violations} == {
         "model_weights/production/net_v0.6112.pth",
         f"{ACTIVE}/{SECOND}",
@@ -258,7 +258,7 @@ def test_a_model_type_that_was_renamed_is_followed(used: Path) -> None:
         f"{ACTIVE}/2025-08-05_net_fourth",
     }
     assert {v["rule"] for v in violations} == {"type"}
-    assert just_json(used, "cleanup")["actions"] == []
+    assert recipe_json(used, "cleanup")["actions"] == []
     conventions = used / "training/conventions.toml"
     conventions.write_text(
         conventions.read_text().replace("[project.renamed]", '[project.renamed]\nnet = "wide"')
@@ -271,21 +271,21 @@ def test_a_model_type_that_was_renamed_is_followed(used: Path) -> None:
         assert "- model type: wide\n" in summary
         manifest = json.loads((used / ARCHIVED / "2025-07-25_wide_first.json").read_text())
         assert manifest["model_type"] == "wide"
-        assert {e["model_type"] for e in just_json(used, "status")["experiments"]} == {"wide"}
-        just(used, "promote", "2025-07-27_wide_third", "--even-if-worse")
+        assert {e["model_type"] for e in recipe_json(used, "status")["experiments"]} == {"wide"}
+        recipe(used, "promote", "2025-07-27_wide_third", "--even-if-worse")
         assert (used / "model_weights/production/wide_v0.5700.pth").is_file()
 
 
 def test_another_metric_is_followed_where_the_evidence_tells_it(used: Path) -> None:
     """A model is called by its value of the new metric, read in its log; metadata says the same."""
     convene(used, metric__name='"loss"', metric__direction='"min"')
-    (note,) = just_json(used, "cleanup")["notes"]
+    (note,) = recipe_json(used, "cleanup")["notes"]
     assert note.startswith("net_v0.5000: just promote net_v0.5000 --again writes its summary")
     with realigned(used, "model_weights/production/net_v0.6112.pth"):
         metadata = json.loads((used / "model_weights/production/net_v0.5000.json").read_text())
         assert (metadata["metric"], metadata["value"]) == ("loss", 0.5)
         assert metadata["direction"] == "min"
-        just(used, "promote", "net_v0.5000", "--again")
+        recipe(used, "promote", "net_v0.5000", "--again")
         summary = (used / "training/results/net_v0.5000_summary.md").read_text()
         assert "- loss: **0.5**" in summary
 
@@ -293,8 +293,8 @@ def test_another_metric_is_followed_where_the_evidence_tells_it(used: Path) -> N
 def test_another_metric_that_nothing_tells_is_reported(used: Path) -> None:
     """Nothing is renamed, and check says what to write where; then cleanup follows that."""
     convene(used, metric__name='"f1"')
-    assert just_json(used, "cleanup")["actions"] == []
-    (violation,) = just_json(used, "check", status=3)["violations"]
+    assert recipe_json(used, "cleanup")["actions"] == []
+    (violation,) = recipe_json(used, "check", status=3)["violations"]
     assert violation["rule"] == "metric"
     metadata = used / violation["path"]
     said = json.loads(metadata.read_text())
@@ -318,7 +318,7 @@ def test_check_fix_brings_the_layout_to_changed_conventions(used: Path) -> None:
         folders__production='"models/live"',
         names__experiment='"{model_type}_{date}[_{experiment_name}]"',
     )
-    just(used, "check", "--fix", "--apply")
+    recipe(used, "check", "--fix", "--apply")
     assert (used / "models/live/net_v0.6112.pth").is_file()
 
 
@@ -326,13 +326,13 @@ def test_what_is_in_use_stays_aloud(used: Path) -> None:
     """An experiment that was written to just now stays where it is, and the plan says so."""
     (used / ACTIVE / THIRD / "training.log").touch()
     convene(used, folders__active='"experiments/now"')
-    actions = just_json(used, "cleanup")["actions"]
+    actions = recipe_json(used, "cleanup")["actions"]
     assert f"{ACTIVE}/{SECOND}/config.yaml" in {action["src"] for action in actions}
     (skipped,) = [action for action in actions if THIRD in str(action["src"])]
     assert (skipped["verb"], skipped["reason"][:7]) == ("skip", "in use:")
-    just(used, "cleanup", "--apply", status=1)
-    assert f"{ACTIVE}/{THIRD}" in just(used, "check", status=3).stdout
-    (note,) = just_json(used, "cleanup")["notes"]
+    recipe(used, "cleanup", "--apply", status=1)
+    assert f"{ACTIVE}/{THIRD}" in recipe(used, "check", status=3).stdout
+    (note,) = recipe_json(used, "cleanup")["notes"]
     assert THIRD in note
 
 
@@ -348,13 +348,13 @@ def test_what_others_hold_by_name_or_way_stays_aloud(used: Path) -> None:
         names__production='"{model_type}-{metric}.{ext}"',
         names__experiment='"{model_type}_{date}[_{experiment_name}]"',
     )
-    actions = just_json(used, "cleanup")["actions"]
+    actions = recipe_json(used, "cleanup")["actions"]
     assert {a["reason"].partition(" ")[0] for a in actions if a["verb"] == "skip"} == {
         f"{ACTIVE}/{THIRD}/checkpoints/latest.pth",
         "a",
         f"{model}.dvc",
     }
-    just(used, "cleanup", "--apply", status=1)
+    recipe(used, "cleanup", "--apply", status=1)
     assert (used / ACTIVE / "net_20250726_second/checkpoints/latest.pth").is_file()
     assert (used / model).is_file()
 
@@ -362,7 +362,7 @@ def test_what_others_hold_by_name_or_way_stays_aloud(used: Path) -> None:
 def test_a_project_that_changed_before_any_run_keeps_what_metadata_tells(project: Path) -> None:
     """In a clone, which has no history, models and their papers follow by their metadata."""
     shutil.rmtree(project / "training/.history")
-    just(project, "cleanup", "--apply")
+    recipe(project, "cleanup", "--apply")
     assert (project / f"{NEW_MODEL}.pth").is_file()
     assert (project / "training/logs/net-0.5929-20250725.log").is_file()
     assert (project / "training/results/net-0.5929-notes.md").is_file()
@@ -381,11 +381,11 @@ def test_an_archive_that_only_a_store_has_follows_a_changed_folder(used: Path) -
     """Manifest, checksum and mark move; where and pull look for it in the new folder."""
     stored(used, FIRST).unlink()
     convene(used, in_training__archived='"experiments/packed"')
-    just(used, "cleanup", "--apply")
-    (found,) = just_json(used, "where", f"{ACTIVE}/{FIRST}/training.log")["found"]
+    recipe(used, "cleanup", "--apply")
+    (found,) = recipe_json(used, "where", f"{ACTIVE}/{FIRST}/training.log")["found"]
     packed = f"training/experiments/packed/{FIRST}.tar.gz"
     assert found["now"].startswith(f"in {packed}, at store:x")
-    assert not [v for v in just_json(used, "check")["violations"] if FIRST in v["path"]]
+    assert not [v for v in recipe_json(used, "check")["violations"] if FIRST in v["path"]]
 
 
 def test_a_training_alone_notes_where_things_lie(tmp_path: Path) -> None:
@@ -408,5 +408,5 @@ def test_a_mess_goes_by_the_new_name_of_its_type(tmp_path: Path) -> None:
     conventions = project / "training/conventions.toml"
     text = conventions.read_text().replace("[project.renamed]", '[project.renamed]\nnet = "wide"')
     conventions.write_text(text)
-    (checkpoint,) = just_json(project, "cleanup")["checkpoints"]
+    (checkpoint,) = recipe_json(project, "cleanup")["checkpoints"]
     assert checkpoint["model_type"] == "wide"

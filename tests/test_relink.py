@@ -21,7 +21,7 @@ from engine.relinking import relink_notebook, relink_python, relink_text
 from engine.relinking.moves import Moves, Reference
 from engine.relinking.relink_text import Finder
 from engine.relinking.written import WRITTEN
-from projects import Tree, changed, just, just_json, tree
+from projects import Tree, changed, just, just_json, recipe, recipe_json, tree
 from template_fixture import commit_all, git, make_files
 from trained_project import new_project
 
@@ -471,7 +471,7 @@ def test_the_recipe_shows_a_diff_and_changes_nothing(project: Path) -> None:
 
 def test_the_diff_is_coloured_on_a_terminal(project: Path) -> None:
     """Removed lines are red and added ones green, unless colour is not wanted."""
-    shown = just(project, "relink", FORCE_COLOR="1", TERM="xterm").stdout
+    shown = recipe(project, "relink", FORCE_COLOR="1", TERM="xterm").stdout
     assert "\x1b[32m+W = torch" in shown
     assert "\x1b[31m-W = torch" in shown
 
@@ -496,9 +496,9 @@ def test_it_rewrites_and_takes_back_byte_for_byte(project: Path) -> None:
 def test_a_text_that_git_has_given_back_comes_back_as_it_was(project: Path) -> None:
     """A checkout before undo is no change that someone made: nothing is set aside or remarked."""
     before, text = states(project), (project / "notes.md").read_bytes()
-    just(project, "relink", "--apply")
+    recipe(project, "relink", "--apply")
     (project / "notes.md").write_bytes(text)
-    assert just(project, "undo").stderr == ""
+    assert recipe(project, "undo").stderr == ""
     assert not changed(before, states(project))
 
 
@@ -507,35 +507,35 @@ def test_a_file_with_changes_is_refused_by_name(project: Path) -> None:
     with (project / "run.sh").open("a") as file:
         file.write("# mine\n")
     before = tree(project, without=())
-    refused = just(project, "relink", "--apply", status=2)
+    refused = recipe(project, "relink", "--apply", status=2)
     assert refused.stderr.startswith("run.sh: has changes that are not committed")
     assert refused.stderr.count("\n") == 1
-    assert "run.sh: has changes" in just(project, "relink").stdout
+    assert "run.sh: has changes" in recipe(project, "relink").stdout
     assert not changed(before, tree(project, without=()))
     git(project, "commit", "-aqm", "mine")
-    just(project, "relink", "--apply")
+    recipe(project, "relink", "--apply")
     assert "# mine" in (project / "run.sh").read_text()
 
 
 def test_an_interrupted_rewriting_is_resumed(project: Path) -> None:
     """With one file rewritten and one in quarantine alone, resume ends like an apply at once."""
     twin = Path(shutil.copytree(project, project.parent / "twin"))
-    just(twin, "relink", "--apply")
-    just(project, "relink", "--apply")
+    recipe(twin, "relink", "--apply")
+    recipe(project, "relink", "--apply")
     (run,) = (project / "training/.history").glob("*_relink")
     lines = (run / "journal.jsonl").read_bytes().splitlines(keepends=True)
     creates = [n for n, line in enumerate(lines) if b'"create"' in line and b'"intent"' in line]
     path = json.loads(lines[creates[-1]])["id"]
     (run / "journal.jsonl").write_bytes(b"".join(lines[: creates[-1]]))
     (project / path).unlink()
-    just(project, "resume")
+    recipe(project, "resume")
     ours, theirs = states(project), states(twin)
     assert {p: e[:2] for p, e in ours.items()} == {p: e[:2] for p, e in theirs.items()}
 
 
 def test_settings_inside_a_model_are_reported(project: Path) -> None:
     """A path that a checkpoint holds cannot be rewritten; who wrote it can save it again."""
-    notes = just_json(project, "relink")["notes"]
+    notes = recipe_json(project, "relink")["notes"]
     assert any("net_v0.9000.pth: says" in note and "inside" in note for note in notes), notes
 
 
@@ -554,7 +554,7 @@ def test_stores_of_trackers_are_reported_by_file_and_key(project: Path) -> None:
         database.execute("INSERT INTO params VALUES ('init', 'models/best.pth', 'abc')")
         database.commit()
     before = tree(project, without=())
-    notes = just_json(project, "relink")["notes"]
+    notes = recipe_json(project, "relink")["notes"]
     told = {note.partition("; it is")[0] for note in notes if "tracker's" in note}
     assert told == {
         "mlflow.db: params.value in row 1 names models/best.pth",
@@ -570,7 +570,7 @@ def test_stores_of_trackers_are_reported_by_file_and_key(project: Path) -> None:
 def test_a_database_that_is_none_is_no_error(project: Path) -> None:
     """What only bears the name of MLflow's is passed over."""
     (project / "mlflow.db").write_bytes(b"SQLite format 3\0 and no more")
-    assert "mlflow.db" not in just(project, "relink").stdout
+    assert "mlflow.db" not in recipe(project, "relink").stdout
 
 
 def test_a_symlinked_source_is_left_alone(project: Path) -> None:
@@ -579,7 +579,7 @@ def test_a_symlinked_source_is_left_alone(project: Path) -> None:
     (project / "linked.sh").symlink_to(outside / "run.sh")
     git(project, "add", "linked.sh")
     git(project, "commit", "-qm", "a link")
-    just(project, "relink", "--apply")
+    recipe(project, "relink", "--apply")
     assert (project / "linked.sh").is_symlink()
     assert (outside / "run.sh").read_text() == "cp models/best.pth x\n"
 
@@ -610,7 +610,7 @@ def test_each_kind_of_file_is_rewritten(project: Path, name: str, text: str) -> 
     """Docker, make, just, Slurm, shell, YAML, TOML, JSON, INI, Markdown, Python, Jupyter."""
     make_files(project, {name: text.format("models/best.pth", "models/best.pth")})
     commit_all(project)
-    actions = just_json(project, "relink", "--apply")["actions"]
+    actions = recipe_json(project, "relink", "--apply")["actions"]
     assert name in {action["src"] for action in actions}
     new = MOVED["models/best.pth"]
     assert (project / name).read_text() == text.format(new, new)
@@ -636,7 +636,7 @@ def test_a_name_of_another_file_is_followed(project: Path) -> None:
     }
     make_files(project, sources)
     commit_all(project)
-    notes = just_json(project, "relink", "--apply")["notes"]
+    notes = recipe_json(project, "relink", "--apply")["notes"]
     new = MOVED["models/best.pth"]
     for path in sources:
         written = [note for note in notes if note.startswith(path) and note.endswith(WRITTEN)]
@@ -653,7 +653,7 @@ def test_a_program_that_saves_does_not_overwrite_the_production_model(project: P
     saving = "with open('models/best.pth', 'wb') as f:\n    f.write(b'new')\n"
     make_files(project, {"save.py": saving})
     commit_all(project)
-    just(project, "relink", "--apply")
+    recipe(project, "relink", "--apply")
     model = project / MOVED["models/best.pth"]
     before = model.read_bytes()
     (project / "models").mkdir(exist_ok=True)
@@ -675,5 +675,5 @@ def test_a_file_that_could_not_be_parsed_afterwards_is_left(
 
 def test_a_project_without_runs_has_nothing_to_rewrite(tmp_path: Path) -> None:
     """Nothing was moved, so nothing is read and nothing said."""
-    assert just(new_project(tmp_path), "relink").stdout == "Nothing to rewrite.\n"
+    assert recipe(new_project(tmp_path), "relink").stdout == "Nothing to rewrite.\n"
     assert os.environ.get("TRAINING_DIR") is None

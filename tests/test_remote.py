@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from engine.changes.apply import apply
 from engine.changes.steps import Steps
 from engine.errors import RemoteError, UserError
 from packed_project import ARCHIVED, MESS, NOTES, ONE, WEIGHTS, flip, opened, packed
-from projects import Tree, changed, just, just_json, tree, twin
+from projects import Tree, changed, just, just_json, recipe, recipe_json, tree, twin
 from s3_store import Store, s3_store
 
 pytestmark = pytest.mark.skipif(
@@ -34,7 +34,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
     purged = base / "purged" / "my project"
     if not purged.exists():
         made = twin(packed(base), base / "purging")
-        just(made, "purge", "--apply")
+        recipe(made, "purge", "--apply")
         made.parent.rename(base / "purged")
     return twin(purged, tmp_path / "here")
 
@@ -60,10 +60,14 @@ def archives_here(project: Path) -> set[str]:
 
 
 def at(
-    environ: Mapping[str, str], project: Path, *words: str, status: int = 0
+    environ: Mapping[str, str],
+    project: Path,
+    *words: str,
+    status: int = 0,
+    by: Callable[..., subprocess.CompletedProcess[str]] = recipe,
 ) -> subprocess.CompletedProcess[str]:
     """Run a recipe with these variables."""
-    return just(project, *words, status=status, cwd=None, **environ)
+    return by(project, *words, status=status, cwd=None, **environ)
 
 
 def files(root: Path) -> Tree:
@@ -92,14 +96,14 @@ def lines(text: str) -> list[str]:
 
 def test_archives_go_to_a_bucket_and_come_back(project: Path, store: Store) -> None:
     """Pushed, dropped, purged; known by their manifests; restored byte for byte, logs included."""
-    at(store.environ, project, "push")
+    at(store.environ, project, "push", by=just)
     offload(project, **store.environ)
     assert archives_here(project) == set()
     status = just_json(project, "status")
     assert {a["remote"] for a in status["archives"]} == {store.remote}
     assert f"at {store.remote}" in just(project, "where", WEIGHTS).stdout
     assert f"just restore {NAME}" in just(project, "where", WEIGHTS).stdout
-    at(store.environ, project, "restore", NAME)
+    at(store.environ, project, "restore", NAME, by=just)
     assert (project / WEIGHTS).read_bytes() == MESS[WEIGHTS]
     assert archives_here(project) == {f"{NAME}.tar.gz", f"{LOGS}.tar.gz"}
 
@@ -135,7 +139,7 @@ def test_a_purge_asks_the_store_again(project: Path, store: Store) -> None:
     """Gone from the bucket, or no answer, or no store named: the dropped archive is not deleted."""
     at(store.environ, project, "archive", "--offload", NAME, "--apply")
     (dropped,) = (project / "training/.history").glob("*_archive")
-    assert "ARCHIVE_REMOTE is not set" in just(project, "purge", "--apply", status=1).stderr
+    assert "ARCHIVE_REMOTE is not set" in recipe(project, "purge", "--apply", status=1).stderr
     store.denies = "GET"
     at(store.environ, project, "purge", "--apply", status=1)
     store.denies = ""
@@ -143,7 +147,7 @@ def test_a_purge_asks_the_store_again(project: Path, store: Store) -> None:
     rclone(store, "deletefile", f"{remote.spec}/{NAME}.tar.gz")
     error = at(store.environ, project, "purge", "--apply", status=1).stderr
     assert "is not there" in error
-    just(project, "undo", dropped.name)
+    recipe(project, "undo", dropped.name)
     assert f"{NAME}.tar.gz" in archives_here(project)
 
 
@@ -156,8 +160,8 @@ def test_what_a_store_has_damaged_is_not_restored(project: Path, store: Store) -
     flip(rotten, 300)
     rclone(store, "copyto", rotten, f"{store.remote}/{rotten.name}")
     before = files(project)
-    for recipe in ("pull", "restore"):
-        failed = at(store.environ, project, recipe, NAME, status=1)
+    for name in ("pull", "restore"):
+        failed = at(store.environ, project, name, NAME, status=1)
         assert "is damaged at" in failed.stderr
         assert len(lines(failed.stderr)) == 1
     assert not changed(before, files(project))
@@ -182,8 +186,8 @@ def test_an_object_that_has_gone_is_one_line(project: Path, store: Store) -> Non
     offload(project, NAME, **store.environ)
     rclone(store, "deletefile", f"{store.remote}/{NAME}.tar.gz")
     before = files(project)
-    for recipe in ("pull", "restore"):
-        failed = at(store.environ, project, recipe, NAME, status=1).stderr
+    for name in ("pull", "restore"):
+        failed = at(store.environ, project, name, NAME, status=1).stderr
         assert failed.startswith(f"{NAME}.tar.gz: is not there")
         assert len(lines(failed)) == 1
     assert not changed(before, files(project))
@@ -196,20 +200,20 @@ def test_nothing_at_a_store_is_replaced(project: Path, away: Path) -> None:
     """Another file of that name is there: it stays, the others go, and the status is 1."""
     away.mkdir()
     (away / f"{NAME}.tar.gz").write_bytes(b"of another machine")
-    answer = just(project, "push", status=1, ARCHIVE_REMOTE=str(away))
+    answer = recipe(project, "push", status=1, ARCHIVE_REMOTE=str(away))
     assert f"{NAME}: {NAME}.tar.gz: is another file there" in answer.stderr
     assert len(lines(answer.stderr)) == 1
     assert (away / f"{NAME}.tar.gz").read_bytes() == b"of another machine"
     assert names(away) == ALL - {f"{NAME}.json", f"{NAME}.sha256"} | {f"{NAME}.sha256"}
-    just(project, "archive", "--offload", "--apply", status=1, ARCHIVE_REMOTE=str(away))
+    recipe(project, "archive", "--offload", "--apply", status=1, ARCHIVE_REMOTE=str(away))
     assert archives_here(project) == {f"{NAME}.tar.gz"}
 
 
 def test_a_dry_run_and_a_plan_send_nothing(project: Path, away: Path) -> None:
     """--dry-run and a plan without --apply leave project and store as they are."""
     before = tree(project, without=())
-    just(project, "push", "--dry-run", ARCHIVE_REMOTE=str(away))
-    shown = just(project, "archive", "--offload", ARCHIVE_REMOTE=str(away)).stdout
+    recipe(project, "push", "--dry-run", ARCHIVE_REMOTE=str(away))
+    shown = recipe(project, "archive", "--offload", ARCHIVE_REMOTE=str(away)).stdout
     assert shown.strip().endswith("just archive --offload --apply")
     assert not away.exists()
     assert not changed(before, tree(project, without=()))
@@ -223,7 +227,7 @@ def test_the_store_may_stand_in_dotenv_and_the_environment_wins(
         file.write('ARCHIVE_REMOTE="../../away"\n')
     assert remotes(opened(project), {})[0].spec == str(away)
     assert remotes(opened(project), {"ARCHIVE_REMOTE": "s3:b/c"})[0].spec == "s3:b/c"
-    just(project, "push", TWO)
+    recipe(project, "push", TWO)
     assert names(away) == {f"{TWO}{suffix}" for suffix in SUFFIXES}
 
 
@@ -260,10 +264,10 @@ def test_a_password_is_never_shown(project: Path) -> None:
 def test_an_offload_is_undone_while_the_archive_waits(project: Path, away: Path) -> None:
     """Before a purge the dropped archives come back byte for byte, and pull says how."""
     before = files(project)
-    just(project, "archive", "--offload", "--apply", ARCHIVE_REMOTE=str(away))
-    refused = just(project, "restore", NAME, status=2, ARCHIVE_REMOTE=str(away)).stderr
+    recipe(project, "archive", "--offload", "--apply", ARCHIVE_REMOTE=str(away))
+    refused = recipe(project, "restore", NAME, status=2, ARCHIVE_REMOTE=str(away)).stderr
     assert "waits in quarantine: just undo" in refused
-    just(project, "undo")
+    recipe(project, "undo")
     marks = {path for path in files(project) if path.endswith(".remote")}
     assert changed(before, files(project)) == marks
 
@@ -273,23 +277,23 @@ def test_an_undo_after_the_purge_names_what_to_pull(project: Path, away: Path) -
     before = files(project)
     offload(project, ARCHIVE_REMOTE=str(away))
     run = max(path.name for path in (project / "training/.history").glob("*_archive"))
-    refused = just(project, "undo", run, status=2).stderr
+    refused = recipe(project, "undo", run, status=2).stderr
     assert f"just pull {NAME} {LOGS} {TWO} first" in refused
-    just(project, "pull", NAME, LOGS, TWO, ARCHIVE_REMOTE=str(away))
-    just(project, "undo", run)
+    recipe(project, "pull", NAME, LOGS, TWO, ARCHIVE_REMOTE=str(away))
+    recipe(project, "undo", run)
     marks = {path for path in files(project) if path.endswith(".remote")}
     assert changed(before, files(project)) == marks
-    just(project, "undo")  # of the clean-up, from the archives that were away
+    recipe(project, "undo")  # of the clean-up, from the archives that were away
     assert (project / WEIGHTS).read_bytes() == MESS[WEIGHTS]
 
 
 def test_the_clean_up_is_not_undone_without_its_archives(project: Path, away: Path) -> None:
     """Even when the drop itself was forgotten: it names what to pull, and changes nothing."""
-    just(project, "push", ARCHIVE_REMOTE=str(away))
+    recipe(project, "push", ARCHIVE_REMOTE=str(away))
     for name in (NAME, LOGS, TWO):
         (project / ARCHIVED / f"{name}.tar.gz").unlink()
     before = files(project)
-    assert "just pull" in just(project, "undo", status=2).stderr
+    assert "just pull" in recipe(project, "undo", status=2).stderr
     assert not changed(before, files(project))
 
 
@@ -311,10 +315,10 @@ def test_another_machine_learns_what_a_store_has(project: Path, away: Path, tmp_
 def test_check_and_verify_know_that_an_archive_is_elsewhere(project: Path, away: Path) -> None:
     """Dropped by the recipe: nothing is damaged or missing. Deleted by hand, unpushed: it is."""
     offload(project, NAME, ARCHIVE_REMOTE=str(away))
-    just(project, "check")
-    assert just_json(project, "verify")["unknown"] == 1
+    recipe(project, "check")
+    assert recipe_json(project, "verify")["unknown"] == 1
     (project / ARCHIVED / f"{TWO}.tar.gz").unlink()
-    assert just_json(project, "verify", status=1)["damaged"] == 1
+    assert recipe_json(project, "verify", status=1)["damaged"] == 1
 
 
 def test_more_copies_than_stores_drop_nothing(project: Path, away: Path, tmp_path: Path) -> None:
@@ -322,7 +326,7 @@ def test_more_copies_than_stores_drop_nothing(project: Path, away: Path, tmp_pat
     conventions = project / "training/conventions.toml"
     text = conventions.read_text().replace("min_copies = 1", "min_copies = 2")
     conventions.write_text(text)
-    refused = just(project, "archive", "--offload", status=2, ARCHIVE_REMOTE=str(away)).stderr
+    refused = recipe(project, "archive", "--offload", status=2, ARCHIVE_REMOTE=str(away)).stderr
     assert "asks for 2 copies elsewhere" in refused
     both = {"ARCHIVE_REMOTE": f"{away}; {tmp_path / 'far'}"}
     at(both, project, "archive", "--offload", NAME, "--apply")
@@ -337,7 +341,7 @@ def test_what_keeps_waiting_originals_is_not_dropped(
     """Archives whose originals lie in quarantine stay, aloud: the purge will need them."""
     fresh = twin(packed(tmp_path_factory.getbasetemp()), tmp_path / "fresh")
     words = ("archive", "--offload", "--apply")
-    shown = just(fresh, *words, status=1, ARCHIVE_REMOTE=str(away)).stdout
+    shown = recipe(fresh, *words, status=1, ARCHIVE_REMOTE=str(away)).stdout
     assert "just purge" in shown
     assert len(archives_here(fresh)) == 3
 
@@ -345,7 +349,7 @@ def test_what_keeps_waiting_originals_is_not_dropped(
 def test_a_damaged_archive_is_not_sent(project: Path, away: Path) -> None:
     """What does not fit its checksum stays here and is named; a store never gets it."""
     flip(project / ARCHIVED / f"{NAME}.tar.gz", 300)
-    failed = just(project, "push", NAME, status=1, ARCHIVE_REMOTE=str(away)).stderr
+    failed = recipe(project, "push", NAME, status=1, ARCHIVE_REMOTE=str(away)).stderr
     assert "is not what its checksum says" in failed
     assert names(away) == set()
 
@@ -354,8 +358,8 @@ def test_a_missing_remote_file_is_one_line(project: Path, away: Path) -> None:
     """Gone from the store: pull and restore name it, with status 1."""
     offload(project, NAME, ARCHIVE_REMOTE=str(away))
     (away / f"{NAME}.tar.gz").unlink()
-    for recipe in ("pull", "restore"):
-        failed = just(project, recipe, NAME, status=1, ARCHIVE_REMOTE=str(away)).stderr
+    for name in ("pull", "restore"):
+        failed = recipe(project, name, NAME, status=1, ARCHIVE_REMOTE=str(away)).stderr
         assert failed.startswith(f"{NAME}.tar.gz: is not there")
         assert len(lines(failed)) == 1
 
@@ -404,10 +408,10 @@ def test_a_hostile_store_writes_nothing_but_archives(project: Path, away: Path) 
         (away / f"evil{suffix}").write_text("{}")
         (away / f".hidden{suffix}").write_text("{}")
     before = files(project)
-    failed = just(project, "pull", status=1, ARCHIVE_REMOTE=str(away)).stderr
+    failed = recipe(project, "pull", status=1, ARCHIVE_REMOTE=str(away)).stderr
     assert "is no manifest" in failed
     assert len(lines(failed)) == 1
-    just(project, "pull", "../evil", status=1, ARCHIVE_REMOTE=str(away))
+    recipe(project, "pull", "../evil", status=1, ARCHIVE_REMOTE=str(away))
     assert not changed(before, files(project))
 
 
@@ -418,18 +422,18 @@ def test_an_archive_that_is_not_its_checksum_s_is_not_taken(
     other = twin(project, tmp_path / "other")
     for path in (other / ARCHIVED).glob("*.*"):
         path.unlink()
-    just(project, "push", TWO, NAME, ARCHIVE_REMOTE=str(away))
+    recipe(project, "push", TWO, NAME, ARCHIVE_REMOTE=str(away))
     line = (away / f"{TWO}.sha256").read_text().replace(TWO, NAME)
     (away / f"{NAME}.sha256").write_text(line)
     before = files(other)
-    failed = just(other, "pull", NAME, status=1, ARCHIVE_REMOTE=str(away)).stderr
+    failed = recipe(other, "pull", NAME, status=1, ARCHIVE_REMOTE=str(away)).stderr
     assert "is damaged at" in failed
     assert not changed(before, files(other))
 
 
 def test_a_mark_of_another_archive_counts_for_nothing(project: Path, away: Path) -> None:
     """A name that was used again: what is noted of the old archive does not hide a loss."""
-    just(project, "push", NAME, ARCHIVE_REMOTE=str(away))
+    recipe(project, "push", NAME, ARCHIVE_REMOTE=str(away))
     mark = project / ARCHIVED / f"{NAME}.remote"
     mark.write_text(json.dumps(json.loads(mark.read_text()) | {"sha256": "0" * 64}))
     (project / ARCHIVED / f"{NAME}.tar.gz").unlink()
@@ -442,7 +446,7 @@ def test_no_rclone_is_one_line(project: Path, away: Path, tmp_path: Path) -> Non
     (tmp_path / "bin").mkdir()
     for program in ("sh", "git"):
         (tmp_path / "bin" / program).symlink_to(str(shutil.which(program)))
-    failed = just(
+    failed = recipe(
         project, "push", status=2, ARCHIVE_REMOTE=str(away), PATH=str(tmp_path / "bin")
     ).stderr
     assert "rclone is missing: apt install rclone" in failed
@@ -463,7 +467,7 @@ def test_an_interrupted_drop_is_finished_without_the_store(
     with pytest.raises(KeyboardInterrupt):
         apply(opened(project), plan, datetime(2026, 1, 1))
     monkeypatch.undo()
-    just(project, "resume")
+    recipe(project, "resume")
     assert archives_here(project) == set()
 
 

@@ -22,7 +22,7 @@ from engine.recognition.scan import Inventory
 from engine.reports import report_html
 from engine.reports.curves import Curve
 from engine.reports.overview import Archive, Experiment, Overview, Told
-from projects import changed, just, just_json, tree
+from projects import changed, just, recipe, recipe_json, tree
 from trained_project import new_project, train
 
 NOW = datetime(2025, 8, 2, 12)
@@ -402,7 +402,7 @@ def test_a_thousand_runs_stay_usable(
 def trained(tmp_path: Path) -> Path:
     root = new_project(tmp_path)
     train(root, FIRST, [0.5, 0.5929])
-    just(root, "promote", FIRST, *AT)
+    recipe(root, "promote", FIRST, *AT)
     train(root, SECOND, [0.5, 0.55, 0.61])
     return root
 
@@ -432,8 +432,8 @@ def test_the_recipe_writes_a_report(trained: Path) -> None:
 def test_what_a_check_found_is_in_it(trained: Path) -> None:
     """With file and rule, as `just check` says it."""
     (trained / "training/results/net_v0.5929_summary.md").unlink()
-    (found, *_) = just_json(trained, "check", status=3)["violations"]
-    just(trained, "status", "--html", "r.html", *AT)
+    (found, *_) = recipe_json(trained, "check", status=3)["violations"]
+    recipe(trained, "status", "--html", "r.html", *AT)
     said = "".join(Outline((trained / "r.html").read_text()).text)
     assert f"{found['path']}:{found['line']}" in said
     assert found["message"] in said
@@ -443,12 +443,12 @@ def test_only_a_report_is_replaced(trained: Path) -> None:
     """Another file of that name stays, and so does what a link leads to; programs get the path."""
     target = trained / "my report.html"
     for _ in range(2):
-        answer = just_json(trained, "status", "--html", target.name, *AT)
+        answer = recipe_json(trained, "status", "--html", target.name, *AT)
     assert answer["file"] == target.name
     (trained / "notes.html").write_text("mine")
     (trained / "link.html").symlink_to(target)
     for name in ("notes.html", "link.html"):
-        refused = just(trained, "status", "--html", name, *AT, status=2)
+        refused = recipe(trained, "status", "--html", name, *AT, status=2)
         assert refused.stderr == f"{name}: is there and is no report; name another file\n"
     assert (trained / "notes.html").read_text() == "mine"
 

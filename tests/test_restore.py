@@ -33,7 +33,7 @@ from packed_project import (
     untidy,
     weights,
 )
-from projects import changed, just, just_json, tree, twin
+from projects import changed, just, recipe, recipe_json, tree, twin
 
 NAME = "2025-01-01_pat_conv_l_one"
 WHOLE = {WEIGHTS, f"{ONE}/results.json", NOTES, LINK, LOG}
@@ -90,9 +90,9 @@ def test_undo_takes_a_restore_back(project: Path) -> None:
 
 def test_undo_leaves_a_restored_file_that_was_worked_on(project: Path) -> None:
     """What changed since it came back stays, aloud; the rest goes."""
-    just(project, "restore", NAME)
+    recipe(project, "restore", NAME)
     (project / NOTES).write_text("better\n")
-    assert NOTES in just(project, "undo", status=1).stderr
+    assert NOTES in recipe(project, "undo", status=1).stderr
     assert files(project) == {NOTES}
 
 
@@ -124,19 +124,19 @@ def test_a_file_may_be_named_from_where_the_user_stands(project: Path) -> None:
 def test_to_another_folder(project: Path, tmp_path: Path) -> None:
     """With --to the files lie below that folder under their inner paths; undo empties it again."""
     out = tmp_path / "out"
-    just(project, "restore", NAME, WEIGHTS, LOG, "--to", str(out))
+    recipe(project, "restore", NAME, WEIGHTS, LOG, "--to", str(out))
     found = {p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()}
     assert found == {WEIGHTS, LOG}
     assert (out / WEIGHTS).read_bytes() == MESS[WEIGHTS]
     assert files(project) == set()
-    just(project, "undo")
+    recipe(project, "undo")
     assert not out.exists()
 
 
 def test_a_dry_run_changes_nothing(project: Path) -> None:
     """--dry-run shows each file and the command that would bring them back."""
     before = tree(project, without=())
-    shown = just(project, "restore", NAME, "latest", "--dry-run").stdout
+    shown = recipe(project, "restore", NAME, "latest", "--dry-run").stdout
     assert shown.splitlines()[-1].endswith(f"just restore {NAME} latest")
     assert LINK in shown
     assert not changed(before, tree(project, without=()))
@@ -144,7 +144,7 @@ def test_a_dry_run_changes_nothing(project: Path) -> None:
 
 def test_json_tells_what_came_back(project: Path) -> None:
     """Programs get the run and an action for each file, with its archive and its place."""
-    answer = just_json(project, "restore", NAME, WEIGHTS)
+    answer = recipe_json(project, "restore", NAME, WEIGHTS)
     (action,) = answer["actions"]
     assert (action["verb"], action["src"], action["dst"]) == (
         "restore",
@@ -167,11 +167,11 @@ def test_nothing_is_replaced(project: Path) -> None:
 
 def test_a_log_that_another_restore_brought_back_is_not_in_the_way(project: Path) -> None:
     """An old log serves several runs: the same bytes in its place are fine, other bytes are not."""
-    just(project, "restore", "logs_before_20250725")
-    assert f"{LOG}: is in its place already" in just_json(project, "restore", NAME)["notes"]
-    just(project, "undo")
+    recipe(project, "restore", "logs_before_20250725")
+    assert f"{LOG}: is in its place already" in recipe_json(project, "restore", NAME)["notes"]
+    recipe(project, "undo")
     (project / LOG).write_text("other\n")
-    assert LOG in just(project, "restore", NAME, status=2).stderr
+    assert LOG in recipe(project, "restore", NAME, status=2).stderr
 
 
 @pytest.mark.parametrize("offset", [30, 200_000, -6])
@@ -187,7 +187,7 @@ def test_a_damaged_archive_gives_nothing(project: Path, offset: int) -> None:
 def test_the_other_archive_of_a_run_may_be_damaged(project: Path) -> None:
     """What lies in a whole archive comes back though the old logs are rotten, and status is 1."""
     flip(archive_of(project, LOG), 30)
-    done = just(project, "restore", NAME, status=1)
+    done = recipe(project, "restore", NAME, status=1)
     assert LOG in done.stdout
     assert files(project) == WHOLE - {LOG}
 
@@ -202,7 +202,7 @@ def test_the_other_archive_of_a_run_may_be_damaged(project: Path) -> None:
 )
 def test_unknown_names_are_one_line(project: Path, words: list[str], said: str) -> None:
     """A name or file that no archive has is refused in one line that helps."""
-    error = just(project, "restore", *words, status=2).stderr
+    error = recipe(project, "restore", *words, status=2).stderr
     assert said in error
     assert error.count("\n") == 1
 
@@ -210,7 +210,7 @@ def test_unknown_names_are_one_line(project: Path, words: list[str], said: str) 
 def test_a_damaged_manifest_is_refused(project: Path) -> None:
     """Without a manifest that can be believed nothing is restored."""
     archive_of(project, WEIGHTS).with_suffix("").with_suffix(".json").write_text("{}")
-    assert "cannot be restored" in just(project, "restore", NAME, status=2).stderr
+    assert "cannot be restored" in recipe(project, "restore", NAME, status=2).stderr
 
 
 @pytest.mark.parametrize("to", [(), ("--to", "out")])
@@ -222,7 +222,7 @@ def test_a_link_on_the_way_is_not_followed(
     base = project / "/".join(to[1:])
     (base / ONE).parent.mkdir(parents=True, exist_ok=True)
     (base / ONE).symlink_to(tmp_path / "away")
-    error = just(project, "restore", NAME, WEIGHTS, *to, "--dry-run", status=2).stderr
+    error = recipe(project, "restore", NAME, WEIGHTS, *to, "--dry-run", status=2).stderr
     assert "a link" in error
     assert not any((tmp_path / "away").iterdir())
 
@@ -241,7 +241,7 @@ def test_a_manifest_from_elsewhere_cannot_plant_code(
     seen = {path: disk.identity(source).seen}
     members = archive.pack(tmp_path / "source", seen, target)
     (project / ARCHIVED / "evil.json").write_bytes(manifest_bytes(members, {}))
-    assert "no place for a training output" in just(project, "restore", "evil", status=2).stderr
+    assert "no place for a training output" in recipe(project, "restore", "evil", status=2).stderr
     assert not (project / path).exists()
 
 
@@ -319,9 +319,9 @@ def test_what_a_killed_restore_had_written_goes(
     monkeypatch.undo()
     assert partials(project)
     other = twin(project, tmp_path / "other")
-    just(project, "resume")
+    recipe(project, "resume")
     assert files(project) == WHOLE
-    just(other, "undo")
+    recipe(other, "undo")
     assert not changed(before, tree(other))
     assert not partials(project) + partials(other)
 
@@ -355,18 +355,18 @@ def test_undo_of_an_interrupted_restore_keeps_what_it_did_not_make(
     monkeypatch.undo()
     (project / NOTES).parent.mkdir(parents=True)
     (project / NOTES).write_text("mine, new\n")
-    just(project, "undo", status=1)
+    recipe(project, "undo", status=1)
     assert (project / NOTES).read_text() == "mine, new\n"
 
 
 def test_the_run_that_packed_cannot_be_undone_before_the_restore(project: Path) -> None:
     """Undo of the clean-up would collide with the restore: it names what comes first."""
-    just(project, "restore", NAME)
+    recipe(project, "restore", NAME)
     runs = sorted(p.name for p in (project / "training/.history").iterdir() if p.is_dir())
-    error = just(project, "undo", runs[0], status=2).stderr
+    error = recipe(project, "undo", runs[0], status=2).stderr
     assert runs[1] in error
-    just(project, "undo")
-    just(project, "undo")
+    recipe(project, "undo")
+    recipe(project, "undo")
     assert (project / WEIGHTS).read_bytes() == MESS[WEIGHTS]
 
 
@@ -385,7 +385,7 @@ def test_a_full_disk_is_seen_before_anything_is_written(
 def test_manifests_are_enough_where_the_history_is_missing(project: Path, tmp_path: Path) -> None:
     """A colleague who has only the archived folder restores as well."""
     (project / "training/.history").rename(tmp_path / "gone")
-    just(project, "restore", NAME)
+    recipe(project, "restore", NAME)
     assert json.loads((project / ONE / "results.json").read_bytes()) == {"best_val_auc": 0.61}
 
 
@@ -410,9 +410,9 @@ def cleaned(project: Path, files: dict[str, bytes], *, purged: bool = False) -> 
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         os.utime(path, (OLD, OLD))
-    just(project, "cleanup", "--apply", "--now", "2025-07-26T12:00:00")
+    recipe(project, "cleanup", "--apply", "--now", "2025-07-26T12:00:00")
     if purged:
-        just(project, "purge", "--apply")
+        recipe(project, "purge", "--apply")
     return project
 
 
@@ -420,11 +420,11 @@ def cleaned(project: Path, files: dict[str, bytes], *, purged: bool = False) -> 
 def test_a_dropped_copy_comes_back_with_its_run(project: Path, purged: bool) -> None:
     """From the member with its bytes, which comes back as well; all say where they are."""
     cleaned(project, FOLDS, purged=purged)
-    just(project, "restore", "saved_models")
+    recipe(project, "restore", "saved_models")
     assert {name: (project / name).read_bytes() for name in FOLDS} == FOLDS
     for name in FOLDS:
-        assert f"now at {name}" in just(project, "where", name).stdout
-    just(project, "undo")
+        assert f"now at {name}" in recipe(project, "where", name).stdout
+    recipe(project, "undo")
     assert not (project / "saved_models").exists()
 
 
@@ -432,7 +432,7 @@ def test_a_dropped_copy_comes_back_with_its_run(project: Path, purged: bool) -> 
 def test_a_dropped_copy_is_given_back_alone(project: Path, name: str) -> None:
     """Whichever of the equal files was kept: asked for by name it comes, and no other."""
     cleaned(project, FOLDS)
-    just(project, "restore", "saved_models", name)
+    recipe(project, "restore", "saved_models", name)
     assert [path.name for path in (project / "saved_models").iterdir()] == [Path(name).name]
     assert (project / name).read_bytes() == FOLDS[name]
 
@@ -442,7 +442,7 @@ def test_a_copy_comes_back_out_of_the_archive_of_another_run(project: Path, purg
     """Two runs ended with the same weights; either is whole again."""
     cleaned(project, TWIN, purged=purged)
     for folder in ("runs/pat_m_four", "runs/pat_m_five"):
-        just(project, "restore", folder)
+        recipe(project, "restore", folder)
     assert {name: (project / name).read_bytes() for name in TWIN if "six" not in name} == {
         name: data for name, data in TWIN.items() if "six" not in name
     }
@@ -451,16 +451,16 @@ def test_a_copy_comes_back_out_of_the_archive_of_another_run(project: Path, purg
 def test_what_went_to_production_is_named(project: Path) -> None:
     """A restore says which file of the run it did not bring, and where it was put."""
     said = f"{BEST}: is no part of an archive; it was put at {PRODUCTION}"
-    assert said in " ".join(just(project, "restore", TWO).stdout.split())
-    just(project, "undo")
-    assert just(project, "restore", TWO, BEST, status=2).stderr == f"{said}\n"
-    assert "note" not in just(project, "restore", TWO, "results.json").stdout
+    assert said in " ".join(recipe(project, "restore", TWO).stdout.split())
+    recipe(project, "undo")
+    assert recipe(project, "restore", TWO, BEST, status=2).stderr == f"{said}\n"
+    assert "note" not in recipe(project, "restore", TWO, "results.json").stdout
 
 
 def test_what_was_put_somewhere_and_is_gone_is_named_so(project: Path) -> None:
     """The note does not send anyone to a place where nothing is."""
     (project / PRODUCTION).unlink()
-    (note,) = just_json(project, "restore", TWO)["notes"]
+    (note,) = recipe_json(project, "restore", TWO)["notes"]
     assert note.endswith(f"{PRODUCTION}, where nothing is: just where {PRODUCTION}")
 
 
@@ -470,21 +470,21 @@ def test_manifests_of_before_name_only_the_file_that_was_kept(project: Path) -> 
     about = json.loads(manifest.read_bytes())
     about["elsewhere"] = [{"path": f"{ONE}/last.safetensors", "now": WEIGHTS}]
     manifest.write_text(json.dumps(about))
-    just(project, "restore", NAME, "last.safetensors")
+    recipe(project, "restore", NAME, "last.safetensors")
     assert (project / ONE / "last.safetensors").read_bytes() == MESS[WEIGHTS]
 
 
 def test_the_totals_are_of_what_came_back(project: Path) -> None:
     """Of a damaged archive nothing does; what another holds is counted."""
-    whole = just_json(project, "restore", NAME, "--to", "whole")["totals"]
+    whole = recipe_json(project, "restore", NAME, "--to", "whole")["totals"]
     assert whole["restore"]["files"] == len(WHOLE)
     packed_run = archive_of(project, WEIGHTS)
     packed_run.write_bytes(packed_run.read_bytes()[:-100])
     weights = (WEIGHTS, "--to", "weights")
-    said = just(project, "restore", NAME, *weights, status=1).stdout
+    said = recipe(project, "restore", NAME, *weights, status=1).stdout
     assert ("restored" in said, "1  left alone" in said) == (False, True)
     assert said.splitlines()[-1] == "Nothing was done."
-    told = just_json(project, "restore", NAME, "--to", "some", status=1)
+    told = recipe_json(project, "restore", NAME, "--to", "some", status=1)
     done = {verb: total["files"] for verb, total in told["totals"].items()}
     assert done == {"restore": 1, "skip": len(WHOLE) - 1}
     assert {a["dst"] for a in told["actions"] if a["verb"] == "restore"} == {f"some/{LOG}"}
@@ -492,7 +492,7 @@ def test_the_totals_are_of_what_came_back(project: Path) -> None:
 
 def test_what_is_taken_below_another_folder_is_named_there(project: Path) -> None:
     """And the advice is to use another one."""
-    just(project, "restore", NAME, WEIGHTS, "--to", "out")
-    done = just(project, "restore", NAME, WEIGHTS, "--to", "out", status=2)
+    recipe(project, "restore", NAME, WEIGHTS, "--to", "out")
+    done = recipe(project, "restore", NAME, WEIGHTS, "--to", "out", status=2)
     taken = f"out/{WEIGHTS}: is already there; move it away, or use another --to DIR\n"
     assert done.stderr == taken

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from engine import crontab
 from engine.errors import UserError
-from projects import just, just_json
+from projects import just, just_json, recipe
 
 # Keeps the table in a file, and talks as vixie's cron does.
 CRONTAB = """\
@@ -72,9 +72,9 @@ def test_an_entry_comes_and_goes(project: Path, table: Path) -> None:
 
 def test_where_there_was_no_crontab_none_is_left(project: Path, table: Path) -> None:
     """The first entry makes the crontab, and --off removes it."""
-    just(project, "schedule", "--weekly")
+    recipe(project, "schedule", "--weekly")
     assert b"\n0 3 * * 0 " in table.read_bytes()
-    just(project, "schedule", "--off")
+    recipe(project, "schedule", "--off")
     assert not table.exists()
 
 
@@ -83,11 +83,11 @@ def test_projects_do_not_touch_each_others_entries(
 ) -> None:
     """A project whose folder's name begins like another's has its own entry."""
     other = Path(shutil.copytree(project, f"{project}_2"))
-    just(project, "schedule")
+    recipe(project, "schedule")
     alone = table.read_bytes()
-    just(other, "schedule")
+    recipe(other, "schedule")
     assert table.read_bytes().startswith(alone)
-    just(other, "schedule", "--off")
+    recipe(other, "schedule", "--off")
     assert table.read_bytes() == alone
 
 
@@ -127,14 +127,14 @@ def test_the_entry_runs_as_cron_would_run_it(project: Path, table: Path, tmp_pat
 def test_what_is_no_schedule_is_refused(project: Path, table: Path, words: list[str]) -> None:
     """Nothing but five fields or an @word reaches the crontab."""
     table.write_bytes(OWN)
-    assert "Traceback" not in just(project, "schedule", *words, status=2).stderr
+    assert "Traceback" not in recipe(project, "schedule", *words, status=2).stderr
     assert table.read_bytes() == OWN
 
 
 def test_what_crontab_refuses_is_reported(project: Path, table: Path) -> None:
     """Its own words are shown, and the crontab stays."""
     table.write_bytes(OWN)
-    done = just(project, "schedule", "--cron", "99 * * * *", status=1)
+    done = recipe(project, "schedule", "--cron", "99 * * * *", status=1)
     assert done.stderr == "crontab: bad minute\n"
     assert table.read_bytes() == OWN
 
@@ -145,7 +145,7 @@ def test_a_crontab_that_cannot_be_read_is_not_replaced(project: Path, table: Pat
     program = table.with_name("crontab")
     refusal = "-l) echo 'not allowed to read it' >&2; exit 1;;"
     program.write_text(CRONTAB.replace("    -l)", f"    {refusal}\n    -never)"))
-    done = just(project, "schedule", status=1)
+    done = recipe(project, "schedule", status=1)
     assert done.stderr == "crontab: not allowed to read it\n"
     assert table.read_bytes() == OWN
 
@@ -155,7 +155,7 @@ def test_without_cron_one_line_says_so(project: Path, tmp_path: Path) -> None:
     (tmp_path / "few").mkdir()
     for name in ("sh", "git"):
         (tmp_path / "few" / name).symlink_to(shutil.which(name) or name)
-    done = just(project, "schedule", status=1, PATH=str(tmp_path / "few"))
+    done = recipe(project, "schedule", status=1, PATH=str(tmp_path / "few"))
     assert done.stderr == (
         "crontab: no such program; install cron, or call it from your scheduler\n"
     )

@@ -78,6 +78,27 @@ def test_scripts_run_under_a_safe_path(project: Path) -> None:
     assert "Nothing to do" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("script", "others"),
+    [
+        ("archive", {"concurrent.futures", "engine.changes.apply"}),
+        ("relink", {"concurrent.futures", "engine.checks.layout"}),
+    ],
+)
+def test_a_plan_does_not_wait_for_what_it_does_not_need(
+    project: Path, script: str, others: set[str]
+) -> None:
+    """Importing the threads, the writers or the rules of the check takes longer than the plan."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", project / f"training/recipes/{script}.py"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "Nothing to " in done.stdout
+    assert not others & {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+
+
 def run(project: Path, *words: str, **environ: str) -> str:
     """Run a script for a user who says nothing of bytecode; return what it said, all of it."""
     keep = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "XDG_"))}

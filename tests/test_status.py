@@ -19,7 +19,7 @@ from engine.reports import advice, overview, overview_text
 from engine.reports.curves import thinned
 from engine.reports.overview import state_of
 from engine.reports.overview_text import spark
-from projects import changed, just, just_json, tree
+from projects import changed, just, recipe, recipe_json, tree
 from trained_project import ACTIVE, new_project, train
 
 FIRST, SECOND = "2025-07-25_net_first", "2025-08-01_net_second"
@@ -70,7 +70,7 @@ def test_an_experiment_is_told_of_in_one_row(project: Path) -> None:
     """State, type, best value, curve, age, size and number of checkpoints."""
     home = train(project, SECOND, [0.5, 0.55, 0.6, 0.58], record=ENDED)
     size = sum(path.stat().st_size for path in home.rglob("*") if path.is_file())
-    assert row(just(project, "status", *NOW).stdout.split("\n"), SECOND) == [
+    assert row(recipe(project, "status", *NOW).stdout.split("\n"), SECOND) == [
         SECOND,
         "finished",
         "net",
@@ -92,7 +92,7 @@ def test_the_value_of_another_metric_bears_its_name(project: Path) -> None:
 def test_a_model_in_production_is_told_of_with_its_papers(project: Path) -> None:
     """What is missing of metadata, summary and log stands out."""
     train(project, FIRST, [0.5929])
-    just(project, "promote", FIRST, *NOW)
+    recipe(project, "promote", FIRST, *NOW)
     model = ["net_v0.5929.pth", "0.5929", "2025-07-25"]
     assert row(screen(project), model[0]) == [*model, "yes", "yes", "yes"]
     (project / "training/results/net_v0.5929_summary.md").unlink()
@@ -104,13 +104,13 @@ def test_a_model_in_production_is_told_of_with_its_papers(project: Path) -> None
 def test_an_archive_is_told_of_by_its_manifest(project: Path) -> None:
     """Its value, its size, and when it was verified last; the archive itself is not opened."""
     train(project, FIRST, [0.5929])
-    just(project, "archive", FIRST, "--apply", *NOW)
+    recipe(project, "archive", FIRST, "--apply", *NOW)
     assert row(screen(project), FIRST)[-1] == NOW[1][:10]  # when it was packed
     archive = project / f"training/experiments/archived/{FIRST}.tar.gz"
     archive.write_bytes(b"\0" * 2_000_000)
     assert row(screen(project), FIRST) == [FIRST, "0.5929", "2.0 MB", "never"]
     assert step(project) == "just verify"
-    just(project, "verify", "--now", "2025-08-01T10:00:00", status=1)
+    recipe(project, "verify", "--now", "2025-08-01T10:00:00", status=1)
     assert row(screen(project), FIRST)[-1] == "DAMAGED"
     assert step(project) == f"just verify {FIRST}"
 
@@ -119,9 +119,9 @@ def test_programs_get_the_same_as_json(project: Path) -> None:
     """With the archived runs among the experiments; unknown is null."""
     train(project, FIRST, [0.5929])
     train(project, SECOND, [0.5, 0.6])
-    just(project, "promote", FIRST, *NOW)
-    just(project, "archive", FIRST, "--apply", "--even-production", *NOW)
-    answer = just_json(project, "status", *NOW)
+    recipe(project, "promote", FIRST, *NOW)
+    recipe(project, "archive", FIRST, "--apply", "--even-production", *NOW)
+    answer = recipe_json(project, "status", *NOW)
     states = {each["name"]: each["state"] for each in answer["experiments"]}
     assert states == {SECOND: "finished", FIRST: "archived"}
     second, first = answer["experiments"]
@@ -170,7 +170,7 @@ def test_running_experiments_come_first_and_then_the_newest(project: Path) -> No
 def test_an_interrupted_run_comes_first(project: Path) -> None:
     """Whatever else there is to do."""
     train(project, FIRST, [0.5])
-    just(project, "promote", FIRST, *NOW)
+    recipe(project, "promote", FIRST, *NOW)
     assert step(project) != "just resume"
     (journal,) = project.glob("training/.history/*/journal.jsonl")
     journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:-1]))
@@ -181,23 +181,23 @@ def test_an_interrupted_run_comes_first(project: Path) -> None:
 def test_an_archive_that_someone_removed_is_not_in_order(suffix: str, project: Path) -> None:
     """Nor is one whose manifest was; nothing need be read to see it."""
     train(project, FIRST, [0.5929])
-    just(project, "archive", FIRST, "--apply", *NOW)
+    recipe(project, "archive", FIRST, "--apply", *NOW)
     (project / f"training/experiments/archived/{FIRST}{suffix}").unlink()
     assert row(screen(project), FIRST)[-1] == "DAMAGED"
     assert step(project) == f"just verify {FIRST}"
-    just(project, "verify", FIRST, status=1)
+    recipe(project, "verify", FIRST, status=1)
 
 
 def test_a_model_that_verify_found_damaged_is_not_in_order(project: Path) -> None:
     """Until it is another file, or verify finds it whole."""
     train(project, FIRST, [0.5929])
-    just(project, "promote", FIRST, *NOW)
+    recipe(project, "promote", FIRST, *NOW)
     model = project / "model_weights/production/net_v0.5929.pth"
     whole = model.read_bytes()
     model.write_bytes(whole[:-1] + b"x")
-    just(project, "verify", status=1)
+    recipe(project, "verify", status=1)
     assert step(project) == f"just verify {model.name}"
-    assert just_json(project, "status", *NOW)["production"][0]["problem"]
+    assert recipe_json(project, "status", *NOW)["production"][0]["problem"]
     model.write_bytes(whole)
     assert step(project).startswith("just train")
 
@@ -206,7 +206,7 @@ def test_a_better_experiment_is_to_be_promoted(project: Path) -> None:
     """One that beats production as names show it; the source of a production model never."""
     train(project, FIRST, [0.59286])
     assert step(project) == f"just promote {FIRST}"
-    just(project, "promote", FIRST, *NOW)
+    recipe(project, "promote", FIRST, *NOW)
     assert step(project).startswith("just train")
     train(project, SECOND, [0.59290])
     assert step(project).startswith("just train")
@@ -217,10 +217,10 @@ def test_a_better_experiment_is_to_be_promoted(project: Path) -> None:
 def test_a_missing_log_is_not_in_order(project: Path) -> None:
     """No recipe brings it back, but the line above says that it is missing."""
     train(project, FIRST, [0.5929])
-    just(project, "promote", FIRST, *NOW)
-    assert "\nall is in order\n" in just(project, "status", *NOW).stdout
+    recipe(project, "promote", FIRST, *NOW)
+    assert "\nall is in order\n" in recipe(project, "status", *NOW).stdout
     (project / "training/logs/net_v0.5929_20250725.log").unlink()
-    shown = just(project, "status", *NOW).stdout
+    shown = recipe(project, "status", *NOW).stdout
     model = "model_weights/production/net_v0.5929.pth"
     assert f"\nall else is in order: {model} has no training log\n" in shown
 
@@ -228,7 +228,7 @@ def test_a_missing_log_is_not_in_order(project: Path) -> None:
 def test_old_experiments_are_to_be_archived(project: Path) -> None:
     """As soon as there are more than the ranks may keep."""
     train(project, FIRST, [0.9])
-    just(project, "promote", FIRST, *NOW)
+    recipe(project, "promote", FIRST, *NOW)
     for number in range(3):
         assert step(project).startswith("just train")
         train(project, f"2025-06-0{number + 1}_net_old", [0.5])
@@ -238,9 +238,9 @@ def test_old_experiments_are_to_be_archived(project: Path) -> None:
 def test_originals_that_wait_long_are_to_be_purged(project: Path) -> None:
     """Not at once: until then they are what undo gives back."""
     train(project, FIRST, [0.9])
-    just(project, "promote", FIRST, *NOW)
+    recipe(project, "promote", FIRST, *NOW)
     train(project, SECOND, [0.8])
-    just(project, "archive", SECOND, "--apply", *NOW)
+    recipe(project, "archive", SECOND, "--apply", *NOW)
     assert step(project) == "just train MODEL_TYPE -- COMMAND"  # it was verified when it was packed
     (run,) = project.glob("training/.history/*_archive")
     run.rename(run.with_name("20250601T000000_archive"))
@@ -330,7 +330,7 @@ def test_a_look_writes_nothing_but_its_memory(project: Path) -> None:
 def test_the_same_time_gives_the_same_screen(project: Path) -> None:
     """Ages are as of the time that was given, whether or not anything was remembered."""
     train(project, FIRST, [0.5, 0.6])
-    one, two = (just(project, "status", *NOW).stdout for _ in range(2))
+    one, two = (recipe(project, "status", *NOW).stdout for _ in range(2))
     assert FREE.sub("", one) == FREE.sub("", two)
 
 
@@ -338,7 +338,7 @@ def test_a_narrow_screen_shows_names_whole(project: Path) -> None:
     """At the price of columns that the name tells as well."""
     name = "2025-08-01_net_label_smoothing"
     train(project, name, [0.5])
-    out = just(project, "status", *NOW, COLUMNS="80").stdout
+    out = recipe(project, "status", *NOW, COLUMNS="80").stdout
     assert f"  {name}  finished" in out
     assert max(map(len, out.splitlines())) <= 80
 
@@ -346,7 +346,7 @@ def test_a_narrow_screen_shows_names_whole(project: Path) -> None:
 def test_hostile_names_cannot_drive_the_terminal(project: Path) -> None:
     """They are escaped and cut, so that no line is too long; only the next command is whole."""
     train(project, "2025-08-01_net_\x1b[31m\n" + "x" * 150, [0.5])
-    out = just(project, "status", *NOW).stdout
+    out = recipe(project, "status", *NOW).stdout
     assert "\x1b" not in out
     *lines, last = out.splitlines()
     assert max(map(len, lines)) <= 100

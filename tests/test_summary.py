@@ -14,12 +14,12 @@ from huggingface_hub import ModelCard
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-import promote as recipe
+import promote as script
 from engine.errors import UserError
 from engine.plans.destinations import curve_beside
 from engine.reports.additions import carried
 from engine.reports.picture import picture
-from projects import changed, just, tree
+from projects import changed, just, recipe, tree
 from trained_project import ACTIVE, new_project, train
 
 FIRST, SECOND = "2025-07-25_net_first", "2025-08-01_net_second"
@@ -44,7 +44,7 @@ def project(tmp_path: Path) -> Path:
 def run(project: Path, *words: str) -> int:
     conventions = project / "training/conventions.toml"
     of = ("--project", str(project), "--conventions", str(conventions))
-    return recipe.main([*words, *NOW, *of])
+    return script.main([*words, *NOW, *of])
 
 
 def edit(path: Path, *replacements: tuple[str, str]) -> None:
@@ -111,11 +111,11 @@ def test_a_missing_summary_is_written_whole(project: Path) -> None:
     """By `just check --fix`, from metadata and log; where metadata is missing, from the log."""
     whole = (project / SUMMARY).read_text()
     (project / SUMMARY).unlink()
-    just(project, "check", "--fix", "--apply", *NOW)
+    recipe(project, "check", "--fix", "--apply", *NOW)
     assert (project / SUMMARY).read_text() == whole
     for path in (SUMMARY, METADATA, curve_beside(SUMMARY)):
         (project / path).unlink()
-    just(project, "check", "--fix", "--apply", *NOW)
+    recipe(project, "check", "--fix", "--apply", *NOW)
     assert "| 2 | 0.5 | 0.5929 |" in (project / SUMMARY).read_text()
     assert (project / curve_beside(SUMMARY)).is_file()
 
@@ -210,7 +210,7 @@ def test_the_curve_of_a_superseded_model_stays_with_its_summary(project: Path) -
     run(project, SECOND)
     assert (project / curve_beside(SUMMARY)).is_file()
     assert (project / curve_beside(SUMMARY.replace("0.5929", "0.6100"))).is_file()
-    just(project, "undo")
+    recipe(project, "undo")
     shutil.rmtree(project / ACTIVE / SECOND)
     assert changed(before, tree(project)) == {ACTIVE}  # its time
 
@@ -219,7 +219,7 @@ def test_the_curve_follows_the_name_of_its_summary(project: Path) -> None:
     """When the conventions change it: the file, and the link in the card."""
     conventions = project / "training/conventions.toml"
     edit(conventions, ('"{model_type}_v{metric}_summary.md"', '"{model_type}-{metric}-notes.md"'))
-    just(project, "cleanup", "--apply", *NOW)
+    recipe(project, "cleanup", "--apply", *NOW)
     results = project / "training/results"
     assert (results / "net-0.5929-notes.svg").is_file()
     assert not (project / curve_beside(SUMMARY)).exists()

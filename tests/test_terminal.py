@@ -8,13 +8,12 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
-from projects import REPOSITORY, just
-from template_fixture import GIT_ENVIRONMENT
+from projects import REPOSITORY, just, recipe
 from trained_project import age, new_project, train
 
 RECIPES = REPOSITORY / "template/training/recipes"
@@ -43,7 +42,8 @@ ASKED: Mapping[str, tuple[tuple[str, ...], int]] = {
 }
 SCRIPTS = sorted(path.stem for path in RECIPES.glob("*.py"))
 PLANS = ("archive", "cleanup", "promote", "purge", "relink", "restore", "undo")
-every_recipe = pytest.mark.parametrize("recipe", SCRIPTS)
+By = Callable[..., subprocess.CompletedProcess[str]]  # just, or recipe: in this process
+every_recipe = pytest.mark.parametrize("name", SCRIPTS)
 
 
 @pytest.fixture(scope="module")
@@ -52,15 +52,15 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = new_project(tmp_path_factory.mktemp("terminal"))
     for number, name in enumerate((FIRST, SECOND, THIRD)):
         train(root, name, [0.5, 0.55 + number / 50])
-    just(root, "promote", SECOND, *NOW)
-    just(root, "archive", FIRST, "--apply", *NOW)
+    recipe(root, "promote", SECOND, *NOW)
+    recipe(root, "archive", FIRST, "--apply", *NOW)
     trained = root / f"training/experiments/active/{THIRD}"
-    for name in ("moved.log", "net_ünïcode_….log"):
+    for old in ("moved.log", "net_ünïcode_….log"):
         (root / "old").mkdir(exist_ok=True)
-        shutil.copy(trained / "training.log", root / "old" / name)
+        shutil.copy(trained / "training.log", root / "old" / old)
         age(root / "old")
-        if name == "moved.log":
-            just(root, "cleanup", "--apply", *NOW)
+        if old == "moved.log":
+            recipe(root, "cleanup", "--apply", *NOW)
     (root / "plot.py").write_text('open("old/moved.log")\n')
     return root
 
@@ -73,36 +73,22 @@ def crontab(tmp_path: Path) -> str:
     return f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
 
 
-def environment(**more: str) -> dict[str, str]:
-    told = (
-        "COLUMNS",
-        "FORCE_COLOR",
-        "NO_COLOR",
-        "LC_ALL",
-        "LANG",
-        "PYTHONIOENCODING",
-        "PYTHONUTF8",
-    )
-    kept = {k: v for k, v in os.environ.items() if k not in told and not k.endswith("_DIR")}
-    return {**kept, **GIT_ENVIRONMENT, "LANG": "C.UTF-8", "TERM": "xterm-256color", **more}
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests may have asked for colours or an encoding; none of it belongs here."""
+    for name in "COLUMNS FORCE_COLOR NO_COLOR LC_ALL PYTHONIOENCODING PYTHONUTF8".split():
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    monkeypatch.setenv("TERM", "xterm-256color")
 
 
 def ask(
-    project: Path, recipe: str, *words: str, **environ: str
-) -> subprocess.CompletedProcess[bytes]:
-    """Ask a recipe what it is asked here; return what it printed into pipes."""
-    asked, status = ASKED[recipe]
-    script = project / f"training/recipes/{recipe}.py"
+    project: Path, name: str, *words: str, by: By = recipe, **environ: str
+) -> subprocess.CompletedProcess[str]:
+    """Ask a recipe what it is asked here; return what it printed into files or pipes."""
+    asked, status = ASKED[name]
     cut = asked.index("--") if "--" in asked else len(asked)
-    done = subprocess.run(
-        [sys.executable, script, *asked[:cut], *words, *asked[cut:]],
-        cwd=project,
-        env=environment(**environ),
-        check=False,
-        capture_output=True,
-    )
-    assert done.returncode == status, done.stderr
-    return done
+    return by(project, name, *asked[:cut], *words, *asked[cut:], status=status, **environ)
 
 
 def test_every_recipe_is_asked() -> None:
@@ -110,86 +96,89 @@ def test_every_recipe_is_asked() -> None:
     assert sorted(ASKED) == SCRIPTS
 
 
-def without_free(text: bytes) -> bytes:
+def without_free(text: str) -> str:
     """Return what was printed without what changes by the minute: the space that is free."""
-    return re.sub(rb'[\d.]+ [kMG]?B\sfree|"free": \d+', b"", text)
+    return re.sub(r'[\d.]+ [kMG]?B\sfree|"free": \d+', "", text)
 
 
 @every_recipe
 @pytest.mark.parametrize(
-    ("columns", "ascii_by"), [(80, {"LC_ALL": "C"}), (120, {"PYTHONIOENCODING": "ascii"})]
+    ("columns", "by", "ascii_by"),
+    [(80, recipe, {"LC_ALL": "C"}), (120, just, {"PYTHONIOENCODING": "ascii"})],
 )
 def test_lines_fit_the_terminal(
-    project: Path, crontab: str, recipe: str, columns: int, ascii_by: Mapping[str, str]
+    project: Path,
+    crontab: str,
+    name: str,
+    columns: int,
+    by: By,
+    ascii_by: Mapping[str, str],
 ) -> None:
     """Up to 100 columns, but for what must not be broken: the next command, errors, one path.
 
     A locale that asks for ASCII gets it, in columns that are as wide; so does Python's own setting.
     """
-    done = ask(project, recipe, PATH=crontab, COLUMNS=str(columns), **ascii_by)
+    done = ask(project, name, by=by, PATH=crontab, COLUMNS=str(columns), **ascii_by)
     assert (done.stdout + done.stderr).isascii()
-    assert b"Traceback" not in done.stderr
-    assert b"\x1b" not in done.stdout
-    long = [line for line in done.stdout.decode().splitlines() if len(line) > min(columns, 100)]
+    assert "Traceback" not in done.stderr
+    assert "\x1b" not in done.stdout
+    long = [line for line in done.stdout.splitlines() if len(line) > min(columns, 100)]
     assert [line for line in long if "Next: just" not in line and "/" not in line] == []
 
 
-@pytest.mark.parametrize("recipe", [*PLANS, "status"])
+@pytest.mark.parametrize("name", [*PLANS, "status"])
 @pytest.mark.parametrize("columns", [1, 20, 45])
-def test_a_screen_may_be_too_narrow(project: Path, recipe: str, columns: int) -> None:
+def test_a_screen_may_be_too_narrow(project: Path, name: str, columns: int) -> None:
     """Then lines are longer than it, and names are still there."""
-    shown = ask(project, recipe, COLUMNS=str(columns)).stdout.decode()
+    shown = ask(project, name, COLUMNS=str(columns)).stdout
     assert "Next: just" in shown
-    if recipe == "status":
+    if name == "status":
         assert re.search(rf"^  {SECOND[:7]}", shown, re.MULTILINE)
 
 
 @every_recipe
-def test_colour_is_asked_for_or_on_a_terminal(project: Path, crontab: str, recipe: str) -> None:
-    """A pipe gets none, with NO_COLOR nobody does; with FORCE_COLOR the same words are coloured."""
-    usual = ask(project, recipe, PATH=crontab)
-    forced = ask(project, recipe, PATH=crontab, FORCE_COLOR="1")
-    bare = re.sub(rb"\x1b\[[\d;]*m", b"", forced.stdout)
+def test_colour_is_asked_for_or_on_a_terminal(project: Path, crontab: str, name: str) -> None:
+    """A pipe gets none, with NO_COLOR nobody does; with FORCE_COLOR the same words are coloured.
+
+    The first goes through just: what a recipe says in this process is what it says to a user.
+    """
+    usual = ask(project, name, by=just, PATH=crontab)
+    assert "\x1b" not in usual.stdout
+    forced = ask(project, name, PATH=crontab, FORCE_COLOR="1")
+    bare = re.sub(r"\x1b\[[\d;]*m", "", forced.stdout)
     assert without_free(bare) == without_free(usual.stdout)
     assert forced.stderr == usual.stderr
-    if recipe in (*PLANS, "status"):
-        assert b"\x1b[" in forced.stdout
-        colourless = ask(project, recipe, FORCE_COLOR="1", NO_COLOR="1")
-        assert not re.search(rb"\x1b\[(?:\d+;)*(?:3[0-7]|9[0-7])", colourless.stdout)
+    if name in (*PLANS, "status"):
+        assert "\x1b[" in forced.stdout
+        colourless = ask(project, name, FORCE_COLOR="1", NO_COLOR="1")
+        assert not re.search(r"\x1b\[(?:\d+;)*(?:3[0-7]|9[0-7])", colourless.stdout)
 
 
 @every_recipe
-def test_programs_get_json_alone(project: Path, crontab: str, recipe: str) -> None:
+def test_programs_get_json_alone(project: Path, crontab: str, name: str) -> None:
     """Whatever the width, the colours and the locale."""
-    done = ask(project, recipe, "--json", PATH=crontab, LC_ALL="C", FORCE_COLOR="1")
-    if ASKED[recipe][1] == 2:
-        assert done.stdout == b""
+    done = ask(project, name, "--json", PATH=crontab, LC_ALL="C", FORCE_COLOR="1")
+    if ASKED[name][1] == 2:
+        assert done.stdout == ""
     else:
         json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("recipe", [*PLANS, "status", "promote"])
-def test_the_last_line_is_the_next_command(project: Path, recipe: str) -> None:
+@pytest.mark.parametrize("name", [*PLANS, "status", "promote"])
+def test_the_last_line_is_the_next_command(project: Path, name: str) -> None:
     """Whole, on one line, however narrow the terminal is."""
-    last = ask(project, recipe, COLUMNS="80").stdout.decode().splitlines()[-1]
-    assert re.search(rf"Next: just (?:{recipe}\b|promote|\w+$)", last), last
+    last = ask(project, name, COLUMNS="80").stdout.splitlines()[-1]
+    assert re.search(rf"Next: just (?:{name}\b|promote|\w+$)", last), last
 
 
 @every_recipe
-def test_a_mistake_is_one_line(tmp_path: Path, recipe: str) -> None:
+def test_a_mistake_is_one_line(tmp_path: Path, name: str) -> None:
     """That names the file; on standard error, with status 2."""
-    words, _ = ASKED[recipe]
-    script = RECIPES / f"{recipe}.py"
+    words, _ = ASKED[name]
     place = ("--project", str(tmp_path / "nowhere"))
-    done = subprocess.run(
-        [sys.executable, script, *place, *words],
-        env=environment(),
-        check=False,
-        capture_output=True,
-    )
-    assert done.returncode == 2
-    assert done.stdout == b""
-    (line,) = done.stderr.decode().splitlines()
+    done = recipe(REPOSITORY / "template", name, *place, *words, status=2)
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
     assert "nowhere" in line
 
 
@@ -210,7 +199,7 @@ def test_progress_is_for_terminals_alone() -> None:
     """
     command = [sys.executable, "-c", WORK]
     ours, theirs = pty.openpty()
-    with subprocess.Popen(command, cwd=RECIPES, env=environment(), stderr=theirs) as working:
+    with subprocess.Popen(command, cwd=RECIPES, stderr=theirs) as working:
         os.close(theirs)
         shown = b""
         with contextlib.suppress(OSError):  # the end of a terminal
@@ -222,6 +211,10 @@ def test_progress_is_for_terminals_alone() -> None:
     assert re.search(r"packing .* 200.0/400.0 kB [\d.]+ [kM]B/s 0:00:\d\d", text)
     assert re.search(r"reading \S+ 0:00:00", text)
     log = subprocess.run(
-        command, cwd=RECIPES, env=environment(FORCE_COLOR="1"), check=True, capture_output=True
+        command,
+        cwd=RECIPES,
+        env={**os.environ, "FORCE_COLOR": "1"},
+        check=True,
+        capture_output=True,
     )
     assert (log.stdout, log.stderr) == (b"", b"")

@@ -21,7 +21,7 @@ import yaml
 from engine.changes.lock import project_lock
 from engine.launch import interpreter, teed_command
 from engine.readers import read
-from projects import RECIPES, just
+from projects import RECIPES, just, recipe
 from template_fixture import GIT_ENVIRONMENT, JUST, commit_all
 
 ACTIVE = "training/experiments/active"
@@ -181,7 +181,7 @@ def test_arguments_of_the_command_are_its_own(project: Path) -> None:
 )
 def test_a_mistake_is_refused_and_nothing_made(project: Path, words: list[str]) -> None:
     """A missing command, and names that are no slugs, are status 2."""
-    done = just(project, "train", *words, status=2)
+    done = recipe(project, "train", *words, status=2)
     assert "Traceback" not in done.stderr
     assert [path.name for path in (project / ACTIVE).iterdir()] == [".gitignore"]
 
@@ -206,7 +206,7 @@ def test_a_file_that_is_no_program_is_status_126(project: Path) -> None:
 
 def test_a_dry_run_makes_nothing(project: Path) -> None:
     """It says what would be made and run."""
-    done = just(project, "train", "resnet50", *NOW, "--dry-run", "--", "echo", "a b")
+    done = recipe(project, "train", "resnet50", *NOW, "--dry-run", "--", "echo", "a b")
     assert done.stdout == f"would make {ACTIVE}/2025-07-25_resnet50 and run echo 'a b'\n"
     assert [path.name for path in (project / ACTIVE).iterdir()] == [".gitignore"]
 
@@ -237,7 +237,7 @@ def test_trainings_start_whatever_else_goes_on(project: Path) -> None:
 def test_the_name_of_an_archived_experiment_is_taken(project: Path) -> None:
     """Otherwise the new experiment could never be archived."""
     (project / "training/experiments/archived/2025-07-25_resnet50.tar.gz").touch()
-    just(project, "train", "resnet50", *NOW, "--", "true")
+    recipe(project, "train", "resnet50", *NOW, "--", "true")
     assert (project / ACTIVE / "2025-07-25_resnet50_2").is_dir()
 
 
@@ -604,7 +604,7 @@ def test_the_interpreter_is_the_commands(
 
 def test_packages_that_cannot_be_listed_are_unknown(project: Path) -> None:
     """Nothing is made up: what uv would choose, or a Python that fails, is null, and said so."""
-    just(project, "train", "resnet50", *NOW, "--python", "false", "--", "true")
+    recipe(project, "train", "resnet50", *NOW, "--python", "false", "--", "true")
     path = project / ACTIVE / "2025-07-25_resnet50/config.yaml"
     config = yaml.safe_load(path.read_text())
     assert (config["python"], config["packages"]) == (None, None)

@@ -1,5 +1,6 @@
 """`just update`: what is newer, what it changes, and the update itself with its check."""
 
+import json
 import os
 import shutil
 import sys
@@ -7,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from projects import changed, just, just_json, tree
-from template_fixture import commit_all, copy_of_template, generate, git, make_files
+from projects import REPOSITORY, changed, just, recipe, tree
+from template_fixture import CACHES, commit_all, copy_of_template, generate, git, make_files
 from trained_project import train
 
 CHANGELOG = """\
@@ -19,23 +20,36 @@ CHANGELOG = """\
 - The first.
 """
 NEWER = "1.1.0 - 2025-08-01\n\n- Newer names.\n\n## "
+RECIPES = REPOSITORY / "template/training/recipes"
 WITH_COPIER = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
-@pytest.fixture(scope="module")
-def seed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A template with two versions, and a committed project of the first."""
-    folder = tmp_path_factory.mktemp("seed")
+def versions(folder: Path, recipes: str) -> tuple[Path, Path]:
+    """Make a template with two versions, and a committed project of the first.
+
+    The template holds those recipes; the others are the project's own.
+    """
     template = copy_of_template(folder / "template")
+    for path in (template / "template/training/recipes").rglob("*.*"):
+        if not path.match(recipes):
+            path.unlink()
     make_files(template, {"CHANGELOG.md": CHANGELOG.format("")})
     commit_all(template, "v1.0.0")
     project = generate(template, folder / "project", model_types=["net"])
+    own = project / "training/recipes"
+    shutil.copytree(RECIPES, own, ignore=CACHES, dirs_exist_ok=True)
     commit_all(project)
     make_files(template, {"CHANGELOG.md": CHANGELOG.format(NEWER)})
     conventions = template / "template/training/conventions.toml.jinja"
     conventions.write_text(conventions.read_text().replace("v{metric}_summary", "{metric}_notes"))
     commit_all(template, "v1.1.0")
     return template, project
+
+
+@pytest.fixture(scope="module")
+def seed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two versions with few recipes: copier copies each file again and again."""
+    return versions(tmp_path_factory.mktemp("seed"), "update.py")
 
 
 @pytest.fixture
@@ -54,11 +68,12 @@ def test_it_tells_what_is_new_and_changes_nothing(project: Path) -> None:
     assert not changed(before, tree(project, without=()))
 
 
-def test_an_update_is_checked_and_followed(project: Path) -> None:
+def test_an_update_is_checked_and_followed(tmp_path: Path) -> None:
     """--apply brings the new conventions, and says what no longer follows them; then none is newer.
 
     Cleanup renames the model's summary, and all is in order.
     """
+    _, project = versions(tmp_path, "*")
     train(project, "2025-07-25_net_first", [0.51, 0.5929])
     just(project, "promote", "2025-07-25_net_first")
     old, lone = (f"training/results/net_v{value}_summary.md" for value in ("0.5929", "0.4000"))
@@ -83,7 +98,7 @@ def test_conflicts_are_named_and_not_called_done(words: tuple[str, ...], project
     conventions = project / "training/conventions.toml"
     conventions.write_text(conventions.read_text().replace("v{metric}_summary", "{metric}_mine"))
     commit_all(project)
-    done = just(project, "update", "--apply", *words, PATH=WITH_COPIER, status=1)
+    done = recipe(project, "update", "--apply", *words, PATH=WITH_COPIER, status=1)
     assert "<<<<<<< before updating" in conventions.read_text()
     *_, named, then = done.stderr.splitlines()
     assert named.startswith("training/conventions.toml: has conflict marks; ")
@@ -109,7 +124,7 @@ def test_a_template_beside_the_project_is_found(
 
 def test_what_is_new_is_shown_in_lines(project: Path) -> None:
     """An empty line stands before the changelog, and before what is to be done."""
-    said = just(project, "update", PATH=WITH_COPIER).stdout
+    said = recipe(project, "update", PATH=WITH_COPIER).stdout
     assert "\\n" not in said
     assert "What is new:\n\n" in said
     assert "\n\nNothing was changed yet. Next: just update --apply\n" in said
@@ -117,17 +132,13 @@ def test_what_is_new_is_shown_in_lines(project: Path) -> None:
 
 def test_for_programs_it_is_json(project: Path) -> None:
     """Versions and changelog, as data."""
-    os.environ["PATH"], path = WITH_COPIER, os.environ["PATH"]
-    try:
-        told = just_json(project, "update")
-    finally:
-        os.environ["PATH"] = path
+    told = json.loads(recipe(project, "update", "--json", PATH=WITH_COPIER).stdout)
     assert (told["version"], told["newest"]) == ("v1.0.0", "1.1.0")
     assert "- Newer names." in told["changes"]
 
 
 def refusal(project: Path, *words: str, path: str = WITH_COPIER) -> str:
-    done = just(project, "update", *words, status=2, PATH=path)
+    done = recipe(project, "update", *words, status=2, PATH=path)
     assert done.stderr.count("\n") == 1
     return done.stderr
 

@@ -23,7 +23,7 @@ from packed_project import (
     opened,
     packed,
 )
-from projects import changed, just, just_json, tree, twin
+from projects import changed, just, just_json, recipe, recipe_json, tree, twin
 
 NAME = "2025-01-01_pat_conv_l_one"
 WHEN = "2025-08-01T10:00:00"
@@ -131,7 +131,7 @@ def test_a_production_model_that_has_gone_is_reported(project: Path) -> None:
 def test_a_model_without_metadata_is_not_called_whole(project: Path) -> None:
     """Nothing says what it must be: unknown, aloud, and no damage."""
     (project / PRODUCTION).with_suffix(".json").unlink()
-    done = just(project, "verify")
+    done = recipe(project, "verify")
     assert done.stderr.startswith(f"unknown: {PRODUCTION}: no metadata")
     assert done.stdout == "3 of 4 files are whole, 0 are damaged.\n"
 
@@ -139,7 +139,7 @@ def test_a_model_without_metadata_is_not_called_whole(project: Path) -> None:
 def test_two_models_of_one_name_are_told_apart(project: Path) -> None:
     """Metadata tells of the weights with its source's extension, not of an export beside it."""
     (project / PRODUCTION).with_suffix(".onnx").write_bytes(b"another format")
-    answer = just_json(project, "verify")
+    answer = recipe_json(project, "verify")
     assert (answer["whole"], answer["unknown"]) == (4, 1)
 
 
@@ -147,8 +147,8 @@ def test_originals_in_quarantine_are_read_on_request(project: Path) -> None:
     """--quarantine reads what undo relies on as well."""
     (original,) = (project / "training/.history").glob(f"*/quarantine/{WEIGHTS}")
     flip(original, 1000)
-    assert just_json(project, "verify")["damaged"] == 0
-    found = damaged(just_json(project, "verify", "--quarantine", status=1))
+    assert recipe_json(project, "verify")["damaged"] == 0
+    found = damaged(recipe_json(project, "verify", "--quarantine", status=1))
     assert [Path(path).name for path in found] == [original.name]
 
 
@@ -157,18 +157,18 @@ def test_a_damaged_archive_whose_originals_wait_has_a_way_back(project: Path) ->
     broken = archive_of(project, WEIGHTS)
     flip(broken, 100)
     run = next((project / "training/.history").glob("*_cleanup")).name
-    assert f"just undo {run}" in just(project, "verify", status=1).stderr
+    assert f"just undo {run}" in recipe(project, "verify", status=1).stderr
 
 
 def test_a_name_narrows_it(project: Path) -> None:
     """An archive or a model is verified alone, by name or path."""
     flip(archive_of(project, WEIGHTS), 100)
-    one = just_json(project, "verify", "logs_before_20250725")
+    one = recipe_json(project, "verify", "logs_before_20250725")
     assert [file["name"] for file in one["files"]] == ["logs_before_20250725"]
     for name in (PRODUCTION, Path(PRODUCTION).name):
-        assert [f["path"] for f in just_json(project, "verify", name)["files"]] == [PRODUCTION]
-    just(project, "verify", NAME, status=1)
-    assert "no archive of that name" in just(project, "verify", "x", status=2).stderr
+        assert [f["path"] for f in recipe_json(project, "verify", name)["files"]] == [PRODUCTION]
+    recipe(project, "verify", NAME, status=1)
+    assert "no archive of that name" in recipe(project, "verify", "x", status=2).stderr
 
 
 def quick(project: Path, status: int = 0) -> tuple[dict[str, Any], set[str]]:
@@ -193,8 +193,8 @@ def quick(project: Path, status: int = 0) -> tuple[dict[str, Any], set[str]]:
 def fresh(cleaned: Path, tmp_path: Path) -> Path:
     """A project that was cleaned up where it lies: a copy has other inodes, and is read again."""
     root = twin(cleaned, tmp_path)
-    just(root, "undo")
-    just(root, "cleanup", "--apply", "--now", NOW)
+    recipe(root, "undo")
+    recipe(root, "cleanup", "--apply", "--now", NOW)
     return root
 
 
@@ -236,7 +236,7 @@ def test_quick_says_again_what_was_damaged(project: Path) -> None:
     broken = archive_of(project, NOTES)
     checksum = beside(broken, ".sha256").read_bytes()
     beside(broken, ".sha256").unlink()
-    found = damaged(just_json(project, "verify", status=1))
+    found = damaged(recipe_json(project, "verify", status=1))
     assert damaged(quick(project, status=1)[0]) == found
     beside(broken, ".sha256").write_bytes(checksum)
     assert quick(project)[0]["whole"] == 4
@@ -244,7 +244,7 @@ def test_quick_says_again_what_was_damaged(project: Path) -> None:
 
 def test_it_is_remembered_when_a_file_was_read(project: Path) -> None:
     """Status reads it: with time and hash, until the file changes; what has gone is forgotten."""
-    just(project, "verify", "--now", WHEN)
+    recipe(project, "verify", "--now", WHEN)
     archive = archive_of(project, WEIGHTS)
     path = f"{ARCHIVED}/{archive.name}"
     sha256 = beside(archive, ".sha256").read_text().split()[0]
@@ -253,7 +253,7 @@ def test_it_is_remembered_when_a_file_was_read(project: Path) -> None:
     assert KnownHashes(opened(project)).get(path) is None
     for suffix in (".tar.gz", ".json", ".sha256"):
         beside(archive, suffix).unlink()
-    just(project, "verify", "logs_before_20250725")
+    recipe(project, "verify", "logs_before_20250725")
     known = KnownHashes(opened(project)).entries.keys()
     assert path not in known
     assert known > {PRODUCTION}
@@ -306,5 +306,5 @@ def test_an_archive_that_cannot_be_read_is_not_whole(project: Path) -> None:
 
 def test_a_project_without_archives_is_whole(tmp_path: Path, project: Path) -> None:
     """Nothing to verify is no failure."""
-    just(project, "undo")
-    assert just(project, "verify").stdout.startswith("0 of 0 files")
+    recipe(project, "undo")
+    assert recipe(project, "verify").stdout.startswith("0 of 0 files")

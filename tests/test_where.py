@@ -31,7 +31,7 @@ from packed_project import (
     untidy,
     weights,
 )
-from projects import changed, just, just_json, tree, twin
+from projects import changed, just, recipe, recipe_json, tree, twin
 
 NAME = "2025-01-01_pat_conv_l_one"
 
@@ -119,7 +119,7 @@ def test_a_copy_of_what_was_packed_is_restored_from_there(mess: Path) -> None:
     copy = mess / "backup/one_copy.safetensors"
     copy.write_bytes(MESS[WEIGHTS])
     os.utime(copy, (OLD, OLD))
-    just(mess, "cleanup", "--apply", "--now", NOW)
+    recipe(mess, "cleanup", "--apply", "--now", NOW)
     one = found(mess, "backup/one_copy.safetensors")
     assert "the one that was kept" in one["now"]
     do(mess, one["command"])
@@ -128,8 +128,8 @@ def test_a_copy_of_what_was_packed_is_restored_from_there(mess: Path) -> None:
 
 def test_a_file_is_followed_through_several_runs(project: Path) -> None:
     """Packed, restored, packed again: the last place counts."""
-    just(project, "restore", NAME)
-    just(project, "cleanup", "--apply", "--now", NOW)
+    recipe(project, "restore", NAME)
+    recipe(project, "cleanup", "--apply", "--now", NOW)
     one = found(project, WEIGHTS)
     assert [step["verb"] for step in one["steps"]] == ["pack", "restore", "pack"]
     assert f"{NAME}.tar.gz" not in one["now"]
@@ -140,12 +140,12 @@ def test_a_file_is_followed_through_several_runs(project: Path) -> None:
 def test_of_two_restored_copies_the_kept_one_counts(project: Path) -> None:
     """Restored twice, and one dropped for the other: what is left is told of, where it is."""
     for folder in ("o1", "o2"):
-        just(project, "restore", NAME, "--to", folder)
+        recipe(project, "restore", NAME, "--to", folder)
         for path in (project / folder).rglob("*"):
             os.utime(path, (OLD, OLD), follow_symlinks=False)
     now = {a["now"] for a in answers(project, WEIGHTS)}
     assert now == {f"at o1/{WEIGHTS}", f"at o2/{WEIGHTS}"}
-    just(project, "cleanup", "--apply", "--now", NOW)
+    recipe(project, "cleanup", "--apply", "--now", NOW)
     one, copy = answers(project, WEIGHTS)
     assert "o1" in one["now"]
     assert copy["now"].startswith("it was a copy; the one that was kept")
@@ -177,7 +177,7 @@ def test_a_moved_model_is_followed_into_an_archive(project: Path) -> None:
     better.with_name("results.json").write_text('{"best_val_auc": 0.8}')
     for path in better.parent.iterdir():
         os.utime(path, (OLD, OLD))
-    just(project, "cleanup", "--apply", "--now", NOW)
+    recipe(project, "cleanup", "--apply", "--now", NOW)
     assert found(project, "model_weights/production/pat_conv_l_v0.8000.safetensors")["steps"]
     one = found(project, BEST)
     assert found(project, PRODUCTION) == one
@@ -195,7 +195,7 @@ def test_a_new_file_under_an_old_name_is_told_apart(project: Path) -> None:
 
 def test_what_was_taken_back_has_no_history(project: Path) -> None:
     """After undo the file is in its place, and no run's plan counts any more."""
-    just(project, "undo")
+    recipe(project, "undo")
     one = found(project, WEIGHTS)
     assert (one["now"], one["steps"]) == ("here", [])
 
@@ -220,7 +220,7 @@ def test_a_folder_that_went_is_summed_up(project: Path) -> None:
 @pytest.mark.parametrize("path", [".", ""])
 def test_the_root_is_a_folder_like_others(project: Path, path: str) -> None:
     """What runs took lay in it: the archives and places that have it now are told."""
-    shown = just(project, "where", path).stdout
+    shown = recipe(project, "where", path).stdout
     assert f"files: in {ARCHIVED}/{NAME}.tar.gz" in shown
     assert "no run took anything" not in shown
 
@@ -260,7 +260,7 @@ def test_a_manifest_that_has_gone_is_not_called_an_archive_that_has(
 ) -> None:
     """No recipe unpacks it any more: the originals are the way back, or tar."""
     if purged:
-        just(project, "purge", "--apply")
+        recipe(project, "purge", "--apply")
     archive = f"{ARCHIVED}/{NAME}.tar.gz"
     (project / f"{ARCHIVED}/{NAME}.json").unlink()
     one = found(project, WEIGHTS)
@@ -288,11 +288,11 @@ def test_the_name_of_an_archive_is_enough(name: str, project: Path) -> None:
 
 def test_what_was_deleted_on_request_says_so(mess: Path) -> None:
     """Waiting in quarantine undo brings it back; after a purge nothing does, and it is said."""
-    just(mess, "cleanup", "--apply", "--delete-redundant", "--now", NOW)
+    recipe(mess, "cleanup", "--apply", "--delete-redundant", "--now", NOW)
     one = found(mess, WEIGHTS)
     assert one["now"] == "in quarantine, to be deleted"
     assert one["command"] == f"just undo {run_of(mess, 'cleanup')}"
-    just(mess, "purge", "--apply")
+    recipe(mess, "purge", "--apply")
     gone = found(mess, WEIGHTS)
     assert (gone["now"], gone["command"]) == ("deleted for good, as asked", None)
 
@@ -303,7 +303,7 @@ def test_what_was_deleted_on_request_says_so(mess: Path) -> None:
 def test_a_file_name_is_enough_if_one_file_had_it(project: Path) -> None:
     """A name without folders is looked up in all of history; of several all are listed."""
     assert found(project, Path(NOTES).name)["origin"] == NOTES
-    done = just(project, "where", "model.safetensors", status=1)
+    done = recipe(project, "where", "model.safetensors", status=1)
     assert done.stderr.splitlines() == [
         "model.safetensors: 2 files had that name",
         f"  {WEIGHTS}",
@@ -322,7 +322,7 @@ def test_a_path_counts_from_where_the_user_stands(project: Path) -> None:
 def test_an_unknown_path_is_said_to_be_so(project: Path, path: str) -> None:
     """What is not there and never was: one line, no control characters."""
     status = 0 if path in ("", ".") else 1
-    done = just(project, "where", path, status=status)
+    done = recipe(project, "where", path, status=status)
     if status:
         assert done.stderr.count("\n") == 1
         assert "\x1b" not in done.stderr
@@ -334,14 +334,14 @@ def test_an_unknown_path_is_said_to_be_so(project: Path, path: str) -> None:
 def test_looking_changes_nothing(mess: Path) -> None:
     """Every byte, mode and time is as before."""
     before = tree(mess, without=())
-    just(mess, "where", WEIGHTS)
+    recipe(mess, "where", WEIGHTS)
     assert not changed(before, tree(mess, without=()))
 
 
 def test_a_checkpoint_in_the_mess_is_explained(mess: Path) -> None:
     """All evidence, the rule and its rank, and what would make it win or leave it alone."""
     one = found(mess, WEIGHTS)
-    planned = just_json(mess, "cleanup", "--now", NOW)
+    planned = recipe_json(mess, "cleanup", "--now", NOW)
     (described,) = (c for c in planned["checkpoints"] if c["path"] == WEIGHTS)
     assert list(one["evidence"]) == described["evidence"]
     assert one["rule"] == (
@@ -351,15 +351,15 @@ def test_a_checkpoint_in_the_mess_is_explained(mess: Path) -> None:
     changes = " ".join(one["changes"])
     for way in ("--pick", "[production] pick", "--keep", "[scan] leave_alone", "--keep-active"):
         assert way in changes
-    text = just(mess, "where", WEIGHTS, "--now", NOW).stdout
+    text = recipe(mess, "where", WEIGHTS, "--now", NOW).stdout
     assert f"just cleanup: {one['rule']}" in text
 
 
 def test_what_would_change_it_does(mess: Path) -> None:
     """--pick makes the loser win, and --keep leaves the file alone, as it says."""
-    picked = just_json(mess, "cleanup", "--pick", WEIGHTS, "--now", NOW)
+    picked = recipe_json(mess, "cleanup", "--pick", WEIGHTS, "--now", NOW)
     assert {c["path"]: c["role"] for c in picked["checkpoints"]}[WEIGHTS] == "production"
-    kept = just_json(mess, "cleanup", "--keep", WEIGHTS, "--now", NOW)
+    kept = recipe_json(mess, "cleanup", "--keep", WEIGHTS, "--now", NOW)
     assert WEIGHTS not in {action["src"] for action in kept["actions"]}
 
 
@@ -421,7 +421,7 @@ def test_left_alone_on_request_names_the_setting(mess: Path) -> None:
 
 def test_json_of_an_unknown_path(project: Path) -> None:
     """Programs get an empty list, why, and what else had the name."""
-    done = just(project, "where", "model.safetensors", "--json", status=1)
+    done = recipe(project, "where", "model.safetensors", "--json", status=1)
     assert json.loads(done.stdout) == {
         "path": "model.safetensors",
         "found": [],

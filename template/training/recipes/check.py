@@ -43,8 +43,8 @@ FOUND = 3  # the exit status
 try:
     from engine import command_line, show
     from engine.changes.history import refuse_unfinished
-    from engine.checks import violations
     from engine.checks.fixes import fixes
+    from engine.checks.rules import violations
     from engine.checks.settings import of_conventions
     from engine.checks.subject import Violation, look
     from engine.errors import UserError

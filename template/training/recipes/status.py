@@ -74,7 +74,7 @@ def _report(
     arguments: argparse.Namespace,
 ) -> int:
     """Write the report and say where; returns the exit status."""
-    from engine.checks import violations
+    from engine.checks.rules import violations
     from engine.checks.subject import look
     from engine.reports import report_html
 

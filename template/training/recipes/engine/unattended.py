@@ -9,7 +9,6 @@ from typing import TextIO
 
 from engine import show
 from engine.changes import disk, history, purge
-from engine.changes.apply import apply
 from engine.changes.history import PastRun
 from engine.changes.lock import Held, project_lock
 from engine.command_line import DONE, FAILED
@@ -76,6 +75,8 @@ def _pack(project: Project, plan: Plan, told: "_Told", purge_as_you_go: bool) ->
     if not plan.changes:
         told.log("nothing to pack")
         return
+    from engine.changes.apply import apply  # who only plans need not wait for it
+
     with show.progress("packing", plan.totals()["pack"]["bytes"]) as on_bytes:
         outcome = apply(project, plan, datetime.now(UTC), on_bytes, purge_as_you_go)
     for path, why in outcome.left.items():

@@ -9,12 +9,14 @@ import struct
 import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from engine.archives.manifest import Damaged
 from engine.changes import disk
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 MOST = 8  # threads: what one thread reads and hashes keeps no more of them busy
 
@@ -52,6 +54,8 @@ def decompressed(descriptor: int, on_member: Callable[[bytes], None]) -> Generat
 
 def _each(work: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
     """Yield what threads make of each item, in their order."""
+    from concurrent.futures import ThreadPoolExecutor  # with logging, which plans can spare
+
     waiting: deque[Future[Made]] = deque()
     workers = _workers()
     with ThreadPoolExecutor(workers) as pool:

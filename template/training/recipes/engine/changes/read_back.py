@@ -5,10 +5,13 @@ import errno
 import hashlib
 import os
 from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.changes import disk
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 PART = 1 << 23  # bytes that are written and read back together,
 MOST = 1 << 25  # or more where the disk is slow, but no more than these: they wait in memory
@@ -20,6 +23,8 @@ def write(path: Path, descriptor: int, pieces: Iterable[bytes]) -> str:
     Each byte is on the disk before it is read from the file again; in the end the file is synced.
     Raises OSError, with EIO if what is read differs.
     """
+    from concurrent.futures import ThreadPoolExecutor  # with logging, which plans can spare
+
     with contextlib.closing(_File(path, descriptor)) as file, ThreadPoolExecutor(1) as pool:
         part: list[bytes] = []
         size = 0
