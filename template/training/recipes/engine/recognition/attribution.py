@@ -230,11 +230,21 @@ def _claims(path: str, run: Run, readings: Mapping[str, Reading], aim: _Aim) -> 
         source = {"results": "results", "log": "log"}.get(reading.role)
         if source:
             said = _of_checkpoint(reading, path, which if alone else None, moment, aim)
+            inner = record.startswith(f"{path}/") and any(m.kind == "own" for m in inside)
+            is_told = inner or _is_of_another(record, path, run)
             for measurement in said:
+                if is_told and measurement.kind == "final":  # inside the folder that it is of
+                    continue
                 if is_sole or not _is_after_training(measurement):
                     yield _Claim(source, record, measurement)
     for measurement in named.measurements:
         yield _Claim("name", path, on_its_scale(measurement))
+
+
+def _is_of_another(record: str, path: str, run: Run) -> bool:
+    """Return whether a record lies in a folder that is another checkpoint, beside this one."""
+    others = (other for other in run.checkpoints if record.startswith(f"{other}/"))
+    return any(not f"{path}/".startswith(f"{o}/") and not o.startswith(f"{path}/") for o in others)
 
 
 _OF_SEVERAL = re.compile(r":v\d+\Z")  # a version of a W&B artifact; its run logged others, too

@@ -123,6 +123,11 @@ def variants(name: str) -> tuple[Tokens, ...]:
     return tuple(dict.fromkeys(_shortened(tokens(name))))
 
 
+def without_generic(name: str) -> Tokens:
+    """Return the words of a name that tell neither what the file is nor which of its run."""
+    return tuple(word for word in tokens(name) if word not in SELECTORS | NOUNS | RECORDS)
+
+
 def selector(name: str) -> str | None:
     """Return which checkpoint of its run the name says it is, or None.
 

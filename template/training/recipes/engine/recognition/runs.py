@@ -127,6 +127,12 @@ def is_pointer(reading: Reading) -> bool:
     return "git-lfs pointer" in (reading.problem or "")
 
 
+def points_to(path: str, reading: Reading) -> set[str]:
+    """Return the checkpoints beside it that a file such as `last_checkpoint` names."""
+    named = (note.value for note in reading.notes if note.fact == "names")
+    return {str(PurePosixPath(path).parent / name) for name in named}
+
+
 class _Places:
     """Where checkpoints lie, be they files or folders."""
 
@@ -262,10 +268,33 @@ def _file_runs(
             by_key[key[:-1]] += by_key.pop(key)  # resnet_20 beside resnet_25: these are epochs
         for bare, keys in _trained_together(by_key):
             by_key[bare] = [path for key in keys for path in by_key.pop(key)]
-        for key, paths in sorted(by_key.items()):
+        for key, paths in sorted(_by_own_logs(folder, by_key, readings)):
             inside = {file for path in paths for file in places.folders.get(path, ())}
             others = tuple(sorted(inside - set(paths)))
             yield Run(folder, key, False, tuple(sorted(paths)), (), others)
+
+
+def _by_own_logs(
+    folder: str,
+    by_key: Mapping[identity.Tokens, list[str]],
+    readings: Mapping[str, Reading],
+) -> Iterator[tuple[identity.Tokens, list[str]]]:
+    """Yield the runs, with those apart of which each has a log called like it: `5-net-log.txt`.
+
+    Otherwise a number counts what one run saved.
+    """
+    logs = {
+        identity.without_generic(identity.stem(path))
+        for path, reading in readings.items()
+        if reading.role == "log" and str(PurePosixPath(path).parent) == folder
+    }
+    for key, paths in by_key.items():
+        apart: dict[identity.Tokens, list[str]] = defaultdict(list)
+        for path in paths:
+            apart[identity.without_generic(identity.stem(path))].append(path)
+        counts = any(identity.selector(identity.stem(path)) == "epoch" for path in paths)
+        have_logs = len(apart) > 1 and apart.keys() <= logs and not counts
+        yield from apart.items() if have_logs else ((key, paths),)
 
 
 def _trained_together(
@@ -295,6 +324,8 @@ def _distance(path: str, reading: Reading, run: Run) -> tuple[int, int, bool] | 
     """Return how far a record is from a run, smaller is closer; None if it is not of the run."""
     folder = str(PurePosixPath(path).parent)
     elsewhere = folder != run.folder
+    if reading.format == "pointer":
+        return (-1, 0, False) if points_to(path, reading) & {*run.checkpoints} else None
     said = {m.checkpoint for m in reading.measurements if m.checkpoint}
     files = [PurePosixPath(checkpoint).name for checkpoint in run.checkpoints]
     if any(name in files or any(identity.is_called(file, name) for file in files) for name in said):
