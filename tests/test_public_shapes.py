@@ -813,3 +813,21 @@ def test_a_pipeline_of_spacy_has_the_score_in_its_own_folder(
     assert said(plan) == {"nlp/model-best": "production", "nlp/model-last": "candidate"} | kept
     told = {c["path"]: {e["path"] for e in c["evidence"]} for c in plan.checkpoints}
     assert "nlp/model-best/meta.json" not in told["nlp/model-last"]
+
+
+def test_a_log_is_of_the_folder_beside_that_is_called_like_it(write: Write, tmp_path: Path) -> None:
+    """That a name ends in "final" may tell one training from the one before it."""
+    log = "Epoch {n}:\n  Val AUC: 0.{n}{last}\n  NEW BEST!\n"
+    for name, last in (("", 1), ("_final", 4)):
+        write(f"checkpoints{name}/best_model.pt", {"layer.weight": Tensor((2, 2), seed=last)})
+        text = "".join(log.format(n=n, last=last) for n in (5, 6))
+        write(f"logs/train{name}_log.txt", f"Using device: cuda\n{text}")
+    write("checkpoints/final_results.json", json.dumps({"mrr": 0.4, "total": 12}))
+    plan = planned(tmp_path)
+    dst = {action.src: action.dst for action in plan.actions}
+    assert dst["checkpoints/final_results.json"] == dst["checkpoints/best_model.pt"]
+    assert said(plan, "value") == {
+        "checkpoints/best_model.pt": 0.61,
+        "checkpoints_final/best_model.pt": 0.64,
+    }
+    assert said(plan)["checkpoints_final/best_model.pt"] == "production"

@@ -125,7 +125,12 @@ def variants(name: str) -> tuple[Tokens, ...]:
 
 def without_generic(name: str) -> Tokens:
     """Return the words of a name that tell neither what the file is nor which of its run."""
-    return tuple(word for word in tokens(name) if word not in SELECTORS | NOUNS | RECORDS)
+    return tuple(word for word in without_nouns(name) if word not in SELECTORS)
+
+
+def without_nouns(name: str) -> Tokens:
+    """Return the words of a name that do not tell what the file is."""
+    return tuple(word for word in tokens(name) if word not in NOUNS | RECORDS)
 
 
 def selector(name: str) -> str | None:

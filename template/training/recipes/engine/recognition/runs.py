@@ -342,19 +342,28 @@ def _distance(path: str, reading: Reading, run: Run) -> tuple[int, int, bool] | 
         for number, variant in enumerate(identity.variants(name))
         if variant in wanted and not identity.is_counter(variant) | (variant == wanted[-1] == ())
     ]
-    if steps:
-        return (min(steps), shared, elsewhere)
+    if steps or _is_log_of(path, reading, run):
+        return (min(steps, default=0), shared, elsewhere)
     core = wanted[-1] if wanted else ()
     beside = not elsewhere or reading.role == "log"  # results are written beside the checkpoint
     if beside and run.key and len(core) > len(run.key) and core[: len(run.key)] == run.key:
         return (50 - len(run.key), shared, elsewhere)
     if core and run.key[: len(core)] == core and not identity.is_counter(core):
         return (_LOOSE, shared, elsewhere)
-    generic = not identity.without_values(core) or core[-1] in identity.RECORDS | identity.NOUNS
+    words = identity.RECORDS | identity.NOUNS | identity.LAST
+    generic = not identity.without_values(core) or core[-1] in words
     generic = generic or "event" in reading.format
     steps_away = _steps_away(PurePosixPath(path).parent, PurePosixPath(run.folder), reading)
     steps_away += steps_away and _tells_of_another(path, run.folder)
     return (_LOOSE + steps_away, shared, elsewhere) if generic and steps_away else None
+
+
+def _is_log_of(path: str, reading: Reading, run: Run) -> bool:
+    """Return whether `logs/train_final.log` is of the run in `checkpoints_final`, beside it."""
+    words = identity.without_nouns(run.name) if run.whole and reading.role == "log" else ()
+    folder, place = PurePosixPath(path).parent, PurePosixPath(run.folder).parent
+    is_near = folder == place or (folder.name.lower() in ("logs", "log") and folder.parent == place)
+    return is_near and words != () and words == identity.without_nouns(identity.stem(path))
 
 
 def _tells_of_another(path: str, folder: str) -> bool:
