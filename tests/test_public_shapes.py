@@ -831,3 +831,18 @@ def test_a_log_is_of_the_folder_beside_that_is_called_like_it(write: Write, tmp_
         "checkpoints_final/best_model.pt": 0.64,
     }
     assert said(plan)["checkpoints_final/best_model.pt"] == "production"
+
+
+def test_a_model_of_simpletransformers_tells_its_evaluation(write: Write, tmp_path: Path) -> None:
+    """The results are written with the model, whether its training can go on or not."""
+    for name, mcc in (("best_model", 0.91), ("checkpoint-80-epoch-2", 0.84)):
+        write(f"outputs/{name}/config.json", json.dumps({"model_type": "roberta"}))
+        write(f"outputs/{name}/pytorch_model.bin", BARE | {"step": mcc})
+        write(f"outputs/{name}/optimizer.pt", {"state": mcc})
+        write(f"outputs/{name}/eval_results.txt", f"eval_loss = 0.4\nmcc = {mcc}\ntp = 12\n")
+    write("outputs/notes_results.txt", "auc = 0.3\nThe loss was 0.1 = good\n")
+    write("outputs/plain_results.txt", "x = 3\ny = 4\n")
+    plan = planned(tmp_path)
+    told = {c["path"]: c["value"] for c in plan.checkpoints if c["role"] != "training_state"}
+    assert told == {"outputs/best_model": 0.91, "outputs/checkpoint-80-epoch-2": 0.84}
+    assert not {"outputs/notes_results.txt", "outputs/plain_results.txt"} & touched(plan)
