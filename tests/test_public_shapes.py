@@ -846,3 +846,13 @@ def test_a_model_of_simpletransformers_tells_its_evaluation(write: Write, tmp_pa
     told = {c["path"]: c["value"] for c in plan.checkpoints if c["role"] != "training_state"}
     assert told == {"outputs/best_model": 0.91, "outputs/checkpoint-80-epoch-2": 0.84}
     assert not {"outputs/notes_results.txt", "outputs/plain_results.txt"} & touched(plan)
+
+
+def test_arrays_in_a_pickle_are_a_model_where_name_and_folder_say_so(
+    write: Write, tmp_path: Path
+) -> None:
+    """Of a network that is written with numpy alone; elsewhere they are someone's data."""
+    arrays = b"\x80\x03}q\0X\x01\0\0\0Wq\1cnumpy.core.multiarray\n_reconstruct\nq\2K\0s."
+    for path in ("checkpoints/agent_model.pkl", "checkpoints/inputs.pkl", "saved/best_model.pkl"):
+        write(path, arrays)
+    assert said(planned(tmp_path)) == {"checkpoints/agent_model.pkl": "candidate"}
