@@ -726,3 +726,133 @@ def test_epochs_and_what_it_started_from_are_one_run_in_the_plan(
     assert [*said(plan, "value").values()] == values
     assert {*said(plan, "model_type").values()} == {"base"}
     assert len({action.dst for action in plan.actions if action.verb == "pack"}) == 1
+
+
+def test_a_trial_of_keras_tuner_tells_of_the_weights_beside_it(
+    write: Write, tmp_path: Path
+) -> None:
+    """The score is of the best epoch, the mean over its executions, as are the other metrics."""
+    for trial, scores in (("0", [0.6, 0.7]), ("1", [0.8, 0.9])):
+        seen = {
+            "val_loss": {"direction": "min", "observations": [{"value": [0.5, 0.3], "step": 4}]},
+            "val_accuracy": {"direction": "max", "observations": [{"value": scores, "step": 4}]},
+        }
+        told = {
+            "trial_id": trial,
+            "hyperparameters": {"space": [], "values": {"units": 32}},
+            "metrics": {"metrics": seen},
+            "score": sum(scores) / 2,
+            "best_step": 4,
+            "status": "COMPLETED",
+        }
+        write(f"search/wine/trial_{trial}/trial.json", json.dumps(told))
+        superblock = b"\x89HDF\r\n\x1a\n\0\0\0\0\0\x08\x08" + bytes(100)
+        write(f"search/wine/trial_{trial}/checkpoint.weights.h5", superblock + trial.encode())
+    plan = planned(tmp_path)
+    assert [round(float(str(v)), 4) for v in said(plan, "value").values()] == [0.65, 0.85]
+    assert {*said(plan, "metric").values()} == {"accuracy"}
+    assert [*said(plan).values()] == ["candidate", "production"]
+    assert "search/wine/trial_1/trial.json" in touched(plan)
+
+
+def test_what_names_the_newest_checkpoint_of_tensorflow_goes_with_it(
+    write: Write, tmp_path: Path
+) -> None:
+    """It is of the checkpoints beside it, and not of those in a folder that is called like it."""
+    for prefix in ("checkpoint/net-1000", "checkpoint/net-2000", "copy/checkpoint-2/net-2000"):
+        write(f"{prefix}.index", prefix)
+        write(f"{prefix}.data-00000-of-00001", f"{prefix} data")
+    write("checkpoint/checkpoint", 'model_checkpoint_path: "net-2000"\n')
+    dst = {action.src: action.dst for action in planned(tmp_path).actions}
+    assert dst["checkpoint/checkpoint"] == dst["checkpoint/net-2000.index"]
+    assert dst["checkpoint/checkpoint"] != dst["copy/checkpoint-2/net-2000.index"]
+
+
+def test_runs_are_told_apart_by_a_log_for_each(write: Write, tmp_path: Path) -> None:
+    """The first number counts trainings here; of what was saved last is the figure."""
+    rows = "{n}\ttrain loss=0.8\tvalid loss=0.{n}\tvalid acc=0.{acc}\t> saved as best model!\n"
+    for name, accuracy in (("4-gabor", 71), ("5-gabor-128", 83)):
+        log = "".join(rows.format(n=n, acc=accuracy - 2 + n) for n in (1, 2))
+        write(f"results/{name}-log.txt", f"#### TRAIN {name}\n{log}")
+        write(f"results/{name}-model.pth", {"layer.weight": Tensor((2, 2), seed=accuracy)})
+    plan = planned(tmp_path)
+    assert [*said(plan, "value").values()] == [0.71, 0.83]
+    assert [*said(plan).values()] == ["candidate", "production"]
+
+
+def test_epochs_with_a_log_for_each_are_one_run(write: Write, tmp_path: Path) -> None:
+    """Where the names say that the number counts epochs."""
+    for n in (1, 2, 3):
+        write(f"out/net_epoch_{n}.pth", {"layer.weight": Tensor((2, 2), seed=n)})
+        write(f"out/net_epoch_{n}.log", f"Epoch {n}: val_auc: 0.{n}5\n")
+    dst = {action.src: action.dst for action in planned(tmp_path).actions}
+    assert dst["out/net_epoch_1.pth"] == dst["out/net_epoch_2.pth"]
+
+
+def test_a_run_of_sacred_without_a_model_stays_whole(write: Write, tmp_path: Path) -> None:
+    """Its output is shown with what lies beside it, and is no scattered log."""
+    about = {"experiment": {"name": "net"}, "heartbeat": None, "start_time": "2024-03-02T10:00:00"}
+    write("runs/1/run.json", json.dumps(about))
+    write("runs/1/config.json", json.dumps({"lr": 0.1}))
+    write("runs/1/cout.txt", EPOCHS)
+    write("elsewhere/train.log", EPOCHS)
+    assert touched(planned(tmp_path)) == {"elsewhere/train.log"}
+
+
+@pytest.mark.parametrize(("last", "kept"), [(0.7, {}), (0.8, {"nlp/model-last": "duplicate"})])
+def test_a_pipeline_of_spacy_has_the_score_in_its_own_folder(
+    last: float, kept: dict[str, str], write: Write, tmp_path: Path
+) -> None:
+    """That of the one is none of the other; equal ones are a copy."""
+    for name, score in (("best", 0.8), ("last", last)):
+        write(f"nlp/model-{name}/config.cfg", "[nlp]\nlang = en\n")
+        write(f"nlp/model-{name}/meta.json", json.dumps({"performance": {"ents_f": score}}))
+        write(f"nlp/model-{name}/ner/model", f"weights {score}")
+    plan = planned(tmp_path)
+    assert said(plan, "value") == {"nlp/model-best": 0.8, "nlp/model-last": last}
+    assert said(plan) == {"nlp/model-best": "production", "nlp/model-last": "candidate"} | kept
+    told = {c["path"]: {e["path"] for e in c["evidence"]} for c in plan.checkpoints}
+    assert "nlp/model-best/meta.json" not in told["nlp/model-last"]
+
+
+def test_a_log_is_of_the_folder_beside_that_is_called_like_it(write: Write, tmp_path: Path) -> None:
+    """That a name ends in "final" may tell one training from the one before it."""
+    log = "Epoch {n}:\n  Val AUC: 0.{n}{last}\n  NEW BEST!\n"
+    for name, last in (("", 1), ("_final", 4)):
+        write(f"checkpoints{name}/best_model.pt", {"layer.weight": Tensor((2, 2), seed=last)})
+        text = "".join(log.format(n=n, last=last) for n in (5, 6))
+        write(f"logs/train{name}_log.txt", f"Using device: cuda\n{text}")
+    write("checkpoints/final_results.json", json.dumps({"mrr": 0.4, "total": 12}))
+    plan = planned(tmp_path)
+    dst = {action.src: action.dst for action in plan.actions}
+    assert dst["checkpoints/final_results.json"] == dst["checkpoints/best_model.pt"]
+    assert said(plan, "value") == {
+        "checkpoints/best_model.pt": 0.61,
+        "checkpoints_final/best_model.pt": 0.64,
+    }
+    assert said(plan)["checkpoints_final/best_model.pt"] == "production"
+
+
+def test_a_model_of_simpletransformers_tells_its_evaluation(write: Write, tmp_path: Path) -> None:
+    """The results are written with the model, whether its training can go on or not."""
+    for name, mcc in (("best_model", 0.91), ("checkpoint-80-epoch-2", 0.84)):
+        write(f"outputs/{name}/config.json", json.dumps({"model_type": "roberta"}))
+        write(f"outputs/{name}/pytorch_model.bin", BARE | {"step": mcc})
+        write(f"outputs/{name}/optimizer.pt", {"state": mcc})
+        write(f"outputs/{name}/eval_results.txt", f"eval_loss = 0.4\nmcc = {mcc}\ntp = 12\n")
+    write("outputs/notes_results.txt", "auc = 0.3\nThe loss was 0.1 = good\n")
+    write("outputs/plain_results.txt", "x = 3\ny = 4\n")
+    plan = planned(tmp_path)
+    told = {c["path"]: c["value"] for c in plan.checkpoints if c["role"] != "training_state"}
+    assert told == {"outputs/best_model": 0.91, "outputs/checkpoint-80-epoch-2": 0.84}
+    assert not {"outputs/notes_results.txt", "outputs/plain_results.txt"} & touched(plan)
+
+
+def test_arrays_in_a_pickle_are_a_model_where_name_and_folder_say_so(
+    write: Write, tmp_path: Path
+) -> None:
+    """Of a network that is written with numpy alone; elsewhere they are someone's data."""
+    arrays = b"\x80\x03}q\0X\x01\0\0\0Wq\1cnumpy.core.multiarray\n_reconstruct\nq\2K\0s."
+    for path in ("checkpoints/agent_model.pkl", "checkpoints/inputs.pkl", "saved/best_model.pkl"):
+        write(path, arrays)
+    assert said(planned(tmp_path)) == {"checkpoints/agent_model.pkl": "candidate"}

@@ -49,6 +49,19 @@ def test_history_best_final_and_test_metrics_are_told_apart(tmp_path: Path) -> N
     ]
 
 
+def test_what_is_told_of_the_model_may_stand_apart(tmp_path: Path) -> None:
+    """In `model_info`; what a bare `info` is of, nothing says."""
+    about = {"model_type": "FernNet", "num_classes": 7, "best_val_acc": 0.8}
+    results = {"test_results": {"accuracy": 0.75}}
+    reading = given_json(tmp_path, {"model_info": about} | results, "results.json")
+    assert reading
+    told = {(n.fact, n.value) for n in reading.notes}
+    assert told == {("model_type", "FernNet"), ("classes", "7")}
+    assert [m.value for m in reading.measurements] == [0.8, 0.75]
+    bare = given_json(tmp_path, {"info": about} | results, "results.json")
+    assert bare and not bare.notes
+
+
 def test_a_flat_summary_gives_metric_facts_and_settings(tmp_path: Path) -> None:
     """Model, parameters and date are facts; a text of a number stays the setting that it is."""
     reading = given_json(

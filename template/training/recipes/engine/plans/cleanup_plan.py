@@ -17,7 +17,14 @@ from engine.recognition import identity, metrics, origins
 from engine.recognition.attribution import Checkpoint
 from engine.recognition.evidence import Reading
 from engine.recognition.left_in_place import is_shipped
-from engine.recognition.runs import Run, is_pointer, output_folders, under, waiting_folders
+from engine.recognition.runs import (
+    Run,
+    is_pointer,
+    output_folders,
+    points_to,
+    under,
+    waiting_folders,
+)
 from engine.recognition.scan import Inventory
 from engine.recognition.selection import Group, groups
 from engine.reports.curves import ways
@@ -240,9 +247,12 @@ class _Planner:
         logs = sorted(path for path in self.mess.readings if self._is_log(path))
         archive = self.to.old_logs(cutoff) if logs else ""
         about = {"name": "old logs", "before": cutoff.isoformat()}
+        tracked = {_parent(p) for p, r in self.mess.readings.items() if r.format == "Sacred run"}
         for path in logs:
             run, reading = self.run_of.get(path), self.mess.readings[path]
             if self._waits(path) or (run and run.whole and run.holds(path)):
+                continue
+            if _parent(path) in tracked:  # Sacred shows it with what lies beside it
                 continue
             written = last_written(reading, path)
             if written is None or written.date() < cutoff:
@@ -403,11 +413,10 @@ class _Planner:
     def _misled(self) -> Iterator[str]:
         """Yield a line for each file that names a checkpoint which will not lie beside it."""
         for path, reading in self.mess.readings.items():
-            for named in (note.value for note in reading.notes if note.fact == "names"):
-                target = f"{path.rpartition('/')[0]}/{named}".lstrip("/")
+            for target in points_to(path, reading):
                 there, own = self.actions.get(self.mess.files_of(target)[0]), self.actions.get(path)
                 if there and there.dst and own and _folder(own) != _folder(there):
-                    yield f"{path}: names {named}, which will be {there.dst}"
+                    yield f"{path}: names {PurePosixPath(target).name}, which will be {there.dst}"
 
     def _dangling(self) -> Iterator[str]:
         """Yield a line for each link that stays while what it leads to goes."""
@@ -423,7 +432,10 @@ class _Planner:
         return [path for path in run.files if self._goes_with(path, run)]
 
     def _goes_with(self, path: str, run: Run) -> bool:
-        """Configs, and results that lie by no checkpoint, are evidence and stay; so do pointers."""
+        """Configs, and results that lie by no checkpoint, are evidence and stay.
+
+        So do the pointers of git-lfs.
+        """
         reading = self.mess.readings.get(path)
         folder = self.mess.readings.get(self.folder_of.get(path, path))
         if path in self.mess.folders or any(r and is_pointer(r) for r in (reading, folder)):
@@ -438,10 +450,10 @@ class _Planner:
             return True
         if reading and reading.role == "results":
             return run.is_beside(path) or under(path, self.outputs)
-        return self._is_log(path)
+        return self._is_log(path) or bool(reading and points_to(path, reading))
 
     def _waits(self, path: str) -> bool:
-        return path.rpartition("/")[0] in self.waiting
+        return _parent(path) in self.waiting
 
     def _is_loaded_by_a_program(self, run: Run) -> bool:
         """Return whether nothing tells of a training of these models, which programs ship."""
@@ -523,6 +535,11 @@ _PLURALS = (
 def _data_of(checkpoint: Checkpoint) -> tuple[bool, str | None]:
     """Return on which data it was measured: of two of other data none is the worse for sure."""
     return checkpoint.of_test, checkpoint.facts.get("fold")
+
+
+def _parent(path: str) -> str:
+    """Return the folder that a file lies in."""
+    return path.rpartition("/")[0]
 
 
 def _folder(action: Action) -> str | None:

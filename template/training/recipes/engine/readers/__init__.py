@@ -150,6 +150,12 @@ TABLE = (
     Row("csv_table", "table", (".csv", ".tsv"), has_words=True),
     Row("csv_table", "table", (".txt", ".log"), _is_table),
     Row(
+        "result_lines",
+        "result lines",
+        (".txt",),
+        lambda name, head: name.endswith("results.txt") and b" = " in head,
+    ),
+    Row(
         "yolo_results", "YOLO results", (".txt",), lambda name, head: _YOLO.match(head) is not None
     ),
     Row(

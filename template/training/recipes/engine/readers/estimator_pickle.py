@@ -15,6 +15,7 @@ from pickletools import genops
 
 from engine.readers import Broken, keys, result_json
 from engine.readers.bounded import BoundedFile
+from engine.readers.hdf5 import NAMED
 from engine.readers.pickle_values import load
 from engine.recognition.evidence import FileRole, Noted, Reading
 
@@ -37,6 +38,9 @@ _NOT_FITTED = re.compile(
 _OWN_MODEL = re.compile(
     r"(?:Model|Classifier|Regressor|Estimator|Predictor|Detector|Forest|Net|Network|Ensemble)\Z"
 )
+# Arrays are a model only where name and folder say so: of a network that is written with numpy.
+_ARRAYS = re.compile(r"numpy\._?core\.(?:multiarray\._reconstruct|numeric\._frombuffer)")
+_PLACES = frozenset("checkpoint checkpoints ckpt ckpts weights".split())
 _PREPARING_NAME = re.compile(
     r"(?:^|[_-])(?:preprocess\w*|scalers?|encoders?|tokenizer|vectorizer|vocab)"
 )
@@ -47,6 +51,8 @@ def read(path: Path, name: str) -> Reading | None:
     content = _unpacked(path)
     names = list(dict.fromkeys(_names(content)))
     found = next(((role, n) for n in names if (role := _role(n))), None)
+    if found is None and path.parent.name.lower() in _PLACES and NAMED.search(name):
+        found = next((("model", n) for n in names if _ARRAYS.fullmatch(n)), None)
     value = _value(content) if len(content) < SEARCHED and not _is_inlined(names) else None
     if found is None:
         return (
@@ -61,6 +67,8 @@ def read(path: Path, name: str) -> Reading | None:
         role = "training_state"
     facts = keys.collect(value, "own") if isinstance(value, dict) else keys.Facts()
     typed = [Noted("model_type", called.rpartition(".")[2], "name of its class")]
+    if _ARRAYS.fullmatch(called):
+        return Reading("arrays (pickle)", role, tuple(facts.measurements), tuple(facts.notes))
     if called.startswith("torch._utils"):  # a function that makes tensors
         typed.clear()
     notes = (*facts.notes, *typed) if role == "model" else ()

@@ -36,7 +36,7 @@ HISTORIES = frozenset(
 )
 _GROUP_WORDS = frozenset(
     "metrics metric results result scores score performance summary best final last train training "
-    "val valid validation eval evaluation test dev model overall foreground mean".split()
+    "val valid validation eval evaluation test dev model info overall foreground mean".split()
 )
 _FACTS = {
     key: fact
@@ -158,7 +158,7 @@ def _whole(value: object) -> int | None:
 
 def _is_group(key: str) -> bool:
     words = key.replace("-", "_").replace("/", "_").split("_")
-    return all(word in _GROUP_WORDS for word in words) and words != ["model"]
+    return all(word in _GROUP_WORDS for word in words) and words not in (["model"], ["info"])
 
 
 def _kind(key: str, otherwise: MeasurementKind) -> MeasurementKind:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from engine.readers import Broken, hf_trainer, keys
+from engine.readers import Broken, hf_trainer, keras_tuner, keys
 from engine.recognition import metrics
 from engine.recognition.evidence import Measurement, Reading
 
@@ -41,6 +41,8 @@ def of_value(value: Any, *, is_named: bool) -> Reading | None:
     """Return the results that a value tells; None if it is anything else."""
     if isinstance(value, dict) and value.keys() >= hf_trainer.MARKS:
         return hf_trainer.reading(value)
+    if isinstance(value, dict) and value.keys() >= keras_tuner.MARKS:
+        return keras_tuner.reading(value)
     if _is_vocabulary(value):
         return None
     rows = list(_history(value))

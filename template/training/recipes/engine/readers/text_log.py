@@ -444,8 +444,12 @@ class _Log:
         return is_long and not self._of_epoch
 
     def is_training(self) -> bool:
-        """Return whether all this is a training log."""
-        if self._of_epoch:
+        """Return whether all this is a training log: it tells of epochs, or of how it began.
+
+        Or of what was saved at a validation, more than once.
+        """
+        validated = (m for m in self._kept if m.kind == "saved" and metrics.split(m.name) == "val")
+        if self._of_epoch or len({m.where for m in validated}) > 1:
             return True
         has_signs = bool(self._kept) or any(s.epoch is not None for s in self._sessions)
         needed = PREAMBLE_FAMILIES - 2 if has_signs else PREAMBLE_FAMILIES

@@ -212,9 +212,13 @@ def _claims(path: str, training: Training, aim: _Aim) -> Iterator[_Claim]:
         yield from (_Claim("inside", path, m) for m in best)
     if rivals[aim.kept_by]:
         which = None
-    moment = training.moment(path)
+    moment, has_own = training.moment(path), any(m.kind == "own" for m in inside)
     for record, table in training.tables.items():
+        is_inside = has_own and record.startswith(f"{path}/")  # its own figures are those
+        is_told = is_inside or training.is_of_another(record, path)
         for measurement in _of_checkpoint(table, path, which, moment, aim):
+            if is_told and measurement.kind == "final":
+                continue
             if training.is_sole or not _is_after_training(measurement):
                 yield _Claim(training.readings[record].role, record, measurement)
     for measurement in read_name(path).measurements:

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
-from engine.readers import hf_trainer
+from engine.readers import hf_trainer, result_lines
 from engine.recognition.evidence import Measurement, Reading
 from engine.recognition.runs import MOVES_ALONG
 from engine.recognition.scan import Inventory
@@ -175,7 +175,7 @@ def _own(folder: str, parts: list[tuple[str, Reading]]) -> Iterator[Measurement]
             at_end = [m for m in reading.measurements if m.kind == "best"]
             is_best = loaded_best and not goes_on and at_end
             found = tuple(at_end) if is_best else hf_trainer.at_step(reading)
-        elif reading.role == "results" and not goes_on:
+        elif reading.role == "results" and (not goes_on or reading.format == result_lines.FORMAT):
             found = tuple(m for m in reading.measurements if m.kind == "final")
         where = _inner(path, folder)
         yield from (

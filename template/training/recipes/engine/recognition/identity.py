@@ -124,6 +124,16 @@ def variants(name: str) -> tuple[Tokens, ...]:
     return tuple(dict.fromkeys(_shortened(tokens(name))))
 
 
+def without_generic(name: str) -> Tokens:
+    """Return the words of a name that tell neither what the file is nor which of its run."""
+    return tuple(word for word in without_nouns(name) if word not in SELECTORS)
+
+
+def without_nouns(name: str) -> Tokens:
+    """Return the words of a name that do not tell what the file is."""
+    return tuple(word for word in tokens(name) if word not in NOUNS | RECORDS)
+
+
 def selector(name: str) -> str | None:
     """Return which checkpoint of its run the name says it is, or None.
 

@@ -19,7 +19,7 @@ class _Metric(NamedTuple):
 
 
 _METRICS = {
-    # classification
+    # classification; "ents_" and "cats_" as in https://spacy.io/api/scorer
     "auc": _Metric("max", UNIT, "auroc roc_auc rocauc auc_roc aucroc roc area_under_curve"),
     "pr_auc": _Metric("max", UNIT, "auprc prauc auc_pr aupr prc_auc auc_prc precision_recall_auc"),
     "average_precision": _Metric("max", UNIT, "ap avg_precision"),
@@ -35,9 +35,11 @@ _METRICS = {
         "max", UNIT, "acc5 acc_5 top5 top5_acc top_5 top_5_acc top5_accuracy top_5_accuracy"
     ),
     "balanced_accuracy": _Metric("max", UNIT, "bacc balanced_acc bal_acc"),
-    "f1": _Metric("max", UNIT, "f1_score f1score fscore f_score f_measure f1_measure"),
-    "precision": _Metric("max", UNIT, "prec ppv"),
-    "recall": _Metric("max", UNIT, "rec sensitivity tpr"),
+    "f1": _Metric(
+        "max", UNIT, "f1_score f1score fscore f_score f_measure f1_measure ents_f cats_f"
+    ),
+    "precision": _Metric("max", UNIT, "prec ppv ents_p cats_p"),
+    "recall": _Metric("max", UNIT, "rec sensitivity tpr ents_r cats_r"),
     "specificity": _Metric("max", UNIT, "tnr"),
     "npv": _Metric("max", UNIT),
     "mcc": _Metric("max", SIGNED, "matthews matthews_corrcoef matthews_correlation"),

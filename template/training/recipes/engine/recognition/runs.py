@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -125,6 +125,12 @@ def is_weights(path: str, reading: Reading) -> bool:
 def is_pointer(reading: Reading) -> bool:
     """Return whether a file only stands for a checkpoint that git-lfs has."""
     return "git-lfs pointer" in (reading.problem or "")
+
+
+def points_to(path: str, reading: Reading) -> set[str]:
+    """Return the checkpoints beside it that a file such as `last_checkpoint` names."""
+    named = (note.value for note in reading.notes if note.fact == "names")
+    return {str(PurePosixPath(path).parent / name) for name in named}
 
 
 class _Places:
@@ -253,6 +259,11 @@ def _file_runs(
             place = places.checkpoint(path)
             key = identity.run_key(identity.stem(place))
             folders[str(PurePosixPath(place).parent)][key].append(path)
+    logs: dict[str, set[identity.Tokens]] = defaultdict(set)
+    for path, reading in readings.items():
+        if reading.role == "log":
+            words = identity.without_generic(identity.stem(path))
+            logs[str(PurePosixPath(path).parent)].add(words)
     for folder, by_key in sorted(folders.items()):
         unnamed = by_key.get((), [])
         if len(by_key) == 2 and all(readings[p].role == "training_state" for p in unnamed):
@@ -262,10 +273,26 @@ def _file_runs(
             by_key[key[:-1]] += by_key.pop(key)  # resnet_20 beside resnet_25: these are epochs
         for bare, keys in _trained_together(by_key):
             by_key[bare] = [path for key in keys for path in by_key.pop(key)]
-        for key, paths in sorted(by_key.items()):
+        for key, paths in sorted(_by_own_logs(by_key, logs[folder])):
             inside = {file for path in paths for file in places.folders.get(path, ())}
             others = tuple(sorted(inside - set(paths)))
             yield Run(folder, key, False, tuple(sorted(paths)), (), others)
+
+
+def _by_own_logs(
+    by_key: Mapping[identity.Tokens, list[str]], logs: Set[identity.Tokens]
+) -> Iterator[tuple[identity.Tokens, list[str]]]:
+    """Yield the runs, with those apart of which each has a log called like it: `5-net-log.txt`.
+
+    Otherwise a number counts what one run saved.
+    """
+    for key, paths in by_key.items():
+        apart: dict[identity.Tokens, list[str]] = defaultdict(list)
+        for path in paths:
+            apart[identity.without_generic(identity.stem(path))].append(path)
+        counts = any(identity.selector(identity.stem(path)) == "epoch" for path in paths)
+        have_logs = len(apart) > 1 and apart.keys() <= logs and not counts
+        yield from apart.items() if have_logs else ((key, paths),)
 
 
 def _trained_together(
@@ -295,6 +322,8 @@ def _distance(path: str, reading: Reading, run: Run) -> tuple[int, int, bool] | 
     """Return how far a record is from a run, smaller is closer; None if it is not of the run."""
     folder = str(PurePosixPath(path).parent)
     elsewhere = folder != run.folder
+    if reading.format == "pointer":
+        return (-1, 0, False) if points_to(path, reading) & {*run.checkpoints} else None
     said = {m.checkpoint for m in reading.measurements if m.checkpoint}
     files = [PurePosixPath(checkpoint).name for checkpoint in run.checkpoints]
     if any(name in files or any(identity.is_called(file, name) for file in files) for name in said):
@@ -311,19 +340,30 @@ def _distance(path: str, reading: Reading, run: Run) -> tuple[int, int, bool] | 
         for number, variant in enumerate(identity.variants(name))
         if variant in wanted and not identity.is_counter(variant) | (variant == wanted[-1] == ())
     ]
-    if steps:
-        return (min(steps), shared, elsewhere)
+    if steps or _is_log_of(path, reading, run):
+        return (min(steps, default=0), shared, elsewhere)
     core = wanted[-1] if wanted else ()
     beside = not elsewhere or reading.role == "log"  # results are written beside the checkpoint
     if beside and run.key and len(core) > len(run.key) and core[: len(run.key)] == run.key:
         return (50 - len(run.key), shared, elsewhere)
     if core and run.key[: len(core)] == core and not identity.is_counter(core):
         return (_LOOSE, shared, elsewhere)
-    generic = not identity.without_values(core) or core[-1] in identity.RECORDS | identity.NOUNS
+    words = identity.RECORDS | identity.NOUNS | identity.LAST
+    generic = not identity.without_values(core) or core[-1] in words
     generic = generic or "event" in reading.format
     steps_away = _steps_away(PurePosixPath(path).parent, PurePosixPath(run.folder), reading)
     steps_away += steps_away and _tells_of_another(path, run.folder)
     return (_LOOSE + steps_away, shared, elsewhere) if generic and steps_away else None
+
+
+def _is_log_of(path: str, reading: Reading, run: Run) -> bool:
+    """Return whether `logs/train_final.log` is of the run in `checkpoints_final`, beside it."""
+    if not run.whole or reading.role != "log":
+        return False
+    folder, place = PurePosixPath(path).parent, PurePosixPath(run.folder).parent
+    is_near = folder == place or (folder.name.lower() in ("logs", "log") and folder.parent == place)
+    words = identity.without_nouns(run.name) if is_near else ()
+    return words != () and words == identity.without_nouns(identity.stem(path))
 
 
 def _tells_of_another(path: str, folder: str) -> bool:

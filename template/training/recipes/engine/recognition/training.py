@@ -78,6 +78,20 @@ class Training:
         found = {path: self.readings[path] for path in self.run.records}
         return {p: Table(r.measurements) for p, r in found.items() if r.role in ("results", "log")}
 
+    def is_of_another(self, record: str, path: str) -> bool:
+        """Return whether a record lies in a folder that is another checkpoint, beside this one."""
+        return any(
+            not f"{path}/".startswith(f"{other}/") and not other.startswith(f"{path}/")
+            for other in self._holders[record]
+        )
+
+    @cached_property
+    def _holders(self) -> dict[str, list[str]]:
+        """The checkpoints, which are folders, that each record lies in."""
+        checkpoints = {*self.run.checkpoints}
+        above = {path: map(str, PurePosixPath(path).parents) for path in self.run.records}
+        return {path: [p for p in folders if p in checkpoints] for path, folders in above.items()}
+
     @cached_property
     def model_types(self) -> list[tuple[str, Noted]]:
         """Return the notes of a model type in all files of the run, with their files."""
