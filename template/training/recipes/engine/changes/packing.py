@@ -1,7 +1,7 @@
 """Pack the files of a plan: an archive, verified, and only then its originals into quarantine."""
 
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from engine.archives import archive
 from engine.archives.manifest import (
@@ -41,10 +41,16 @@ class Packing:
             whole_folders.quarantine(self.steps, self.plan.emptied, records)
             # A writer that had a file open may have written to it after it was packed. Its time
             # and size tell; a purge, which deletes, reads it again.
-            now = whole_folders.found(self.steps, self.plan.emptied, records)
-            changed = next((r.id for r in records if not self._is_as_packed(r, now)), None)
+            left = {str(record.dst): record for record in records}
+            has_others = False
+            for path, now in whole_folders.found(self.steps, self.plan.emptied, records):
+                if path not in left:
+                    has_others = True
+                elif self.packed.get(left[path].id) == now:
+                    del left[path]
+            changed = next((r.id for r in left.values() if not self._is_as_packed(r)), None)
             if changed is None:
-                if now.keys() - {record.dst for record in records}:
+                if has_others:
                     whole_folders.return_strays(self.steps, self.plan.emptied, records)
                 self.journal.write([Record("checked", target, "done")])
                 return records
@@ -113,15 +119,9 @@ class Packing:
             kept,
         )
 
-    def _is_as_packed(self, record: Record, now: Mapping[str, disk.Identity]) -> bool:
-        """Return whether what lies in quarantine is what was packed, and was not written to.
-
-        `now` has what was found of those whose folder was renamed as one.
-        """
-        packed = self.packed.get(record.id)
-        if packed and packed == now.get(str(record.dst)):
-            return True
-        there = self.steps.place(record.dst)
+    def _is_as_packed(self, record: Record) -> bool:
+        """Return whether what lies in quarantine is what was packed, and was not written to."""
+        there, packed = self.steps.place(record.dst), self.packed.get(record.id)
         try:
             if packed is None:  # before an interruption
                 return looks_same(record, there)

@@ -4,6 +4,7 @@ The journal has each file all the same, so whatever comes later need not know of
 file by file, and a purge deletes file by file.
 """
 
+import contextlib
 import errno
 import os
 from collections import defaultdict
@@ -47,16 +48,13 @@ def put_back(steps: Steps, emptied: Collection[str], records: Sequence[Record]) 
 
 def found(
     steps: Steps, emptied: Collection[str], records: Sequence[Record]
-) -> dict[str, disk.Identity]:
-    """Return all files in the quarantine's folders that were renamed as one."""
-    files: dict[str, disk.Identity] = {}
+) -> Iterator[tuple[str, disk.Identity]]:
+    """Yield all files in the quarantine's folders that were renamed as one."""
     for there, _ in _renamed(steps, emptied, records):
-        for path, entry in _inside(steps, there)[0].items():
-            try:
-                files[path] = disk.identity_of(entry.stat(follow_symlinks=False))
-            except FileNotFoundError:  # it went meanwhile
-                continue
-    return files
+        for path, entry in _entries(steps, there):
+            if not entry.is_dir(follow_symlinks=False):
+                with contextlib.suppress(FileNotFoundError):  # it went meanwhile
+                    yield path, disk.identity_of(entry.stat(follow_symlinks=False))
 
 
 def return_strays(steps: Steps, emptied: Collection[str], records: Sequence[Record]) -> None:
@@ -78,7 +76,7 @@ def _renamed(
 
 def return_others(steps: Steps, there: str, folder: str, known: Set[str]) -> None:
     """Put back to `folder` what lies `there`, where it was renamed to, and is not `known`."""
-    others = _inside(steps, there)[0].keys() - known
+    others = _inside(steps, there)[0] - known
     for path in sorted(others):
         place, back = Path(steps.place(path)), Path(steps.place(folder + path[len(there) :]))
         disk.make_folders(back.parent, steps.root)
@@ -109,7 +107,7 @@ def _rename(steps: Steps, folder: str, records: Sequence[Record]) -> None:
     """Rename a folder, journaled, if these are all its files and nothing is in the way."""
     there = steps.quarantine_path(folder)
     files, folders = _inside(steps, folder)
-    if files.keys() != {record.src for record in records} or os.path.lexists(steps.place(there)):
+    if files != {record.src for record in records} or os.path.lexists(steps.place(there)):
         return
     if any(record.dst != there + record.id[len(folder) :] for record in records):
         return  # part of it waits elsewhere, on another volume
@@ -149,17 +147,23 @@ def _rename_synced(steps: Steps, src: str, dst: str) -> None:
     disk.sync_folders([place.parent for place in places])
 
 
-def _inside(steps: Steps, folder: str) -> tuple[dict[str, os.DirEntry[str]], set[str]]:
+def _inside(steps: Steps, folder: str) -> tuple[set[str], set[str]]:
     """Return the files, of whatever kind, and the folders that lie in a folder, however deep."""
-    files, folders, left = {}, set(), [folder]
+    files: set[str] = set()
+    folders: set[str] = set()
+    for path, entry in _entries(steps, folder):
+        (folders if entry.is_dir(follow_symlinks=False) else files).add(path)
+    return files, folders
+
+
+def _entries(steps: Steps, folder: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Yield what lies in a folder, however deep; there may be too much to keep it all."""
+    left = [folder]
     while left:
         here = left.pop()
         with os.scandir(steps.place(here)) as entries:
             for entry in entries:
                 path = f"{here}/{entry.name}"
                 if entry.is_dir(follow_symlinks=False):
-                    folders.add(path)
                     left.append(path)
-                else:
-                    files[path] = entry
-    return files, folders
+                yield path, entry
