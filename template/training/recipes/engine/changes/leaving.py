@@ -51,7 +51,9 @@ class Leaving:
         for action in actions:
             why = None if asked_later else self._change(action)
             if why is None and action.verb != "copy":
-                why = self._hold(str(action.src), room, is_sticky, asked_later)
+                why = self._hold(str(action.src), room, is_sticky)
+                if why is None and not asked_later:
+                    why = self._protection(str(action.src))
             if why:
                 self.leave(actions, f"{action.src}: {why}")
                 return False
@@ -59,22 +61,19 @@ class Leaving:
 
     def hold(self, path: str) -> str | None:
         """Return why a file or a folder must stay in its folder; None if it need not."""
-        return self._hold(path, self._room, self._is_sticky)
+        return self._hold(path, self._room, self._is_sticky) or self._protection(path)
+
+    def _protection(self, path: str) -> str | None:
+        return PROTECTED if is_protected(self.steps.place(path)) else None
 
     def _hold(
-        self,
-        path: str,
-        room: Callable[[str], int | None],
-        is_sticky: Callable[[str], bool],
-        asked_later: bool = False,
+        self, path: str, room: Callable[[str], int | None], is_sticky: Callable[[str], bool]
     ) -> str | None:
         folder, _, name = path.rpartition("/")
         if (bytes_left := room(folder)) is None:
             return "its folder is write-protected"
         if _bytes(name) > bytes_left:
             return "its path is too long"
-        if not asked_later and is_protected(self.steps.place(path)):
-            return PROTECTED
         if is_sticky(folder) and _is_others(self.steps.place(path)):
             return "is another user's, and its folder lets only owners take something away"
         return None

@@ -40,12 +40,11 @@ class Moment(NamedTuple):
         said = {**in_name, **inside}
         values = tuple(map(on_its_scale, named.measurements))
         from_one = reading.format in _FROM_ONE
-        start, number = (None if "step" in said else identity.counted(path)) or ("", None)
-        if start not in series:
-            number = None
-        numbers = frozenset[int]() if number is None else series[start]
-        epoch = next(own, said.get("epoch"))
-        return cls(epoch, said.get("step"), values, from_one, number, numbers)
+        epoch, step = next(own, said.get("epoch")), said.get("step")
+        start, number = identity.counted(path) or ("", None)
+        if "step" in said or start not in series:
+            return cls(epoch, step, values, from_one)
+        return cls(epoch, step, values, from_one, number, series[start])
 
     def rows(self, table: "Table") -> list[Measurement]:
         """Return what was measured then: in that epoch, or where none is known, at that step."""
@@ -54,8 +53,9 @@ class Moment(NamedTuple):
         if any(map(self._is_named, of_epoch)):  # its name tells which row it is
             return of_epoch
         at_step = table.at_step.get(self.step, []) if self.step is not None else []
-        of_number = table.of_epoch.get(self.number, []) if self.series <= table.epochs else []
-        for found in (of_epoch, at_step, of_number if self.series else []):
+        is_counted = bool(self.series) and self.series <= table.epochs
+        of_number = table.of_epoch.get(self.number, []) if is_counted else []
+        for found in (of_epoch, at_step, of_number):
             if rows := [m for m in found if not m.is_counted]:
                 return rows
         return []

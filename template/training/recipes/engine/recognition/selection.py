@@ -45,13 +45,9 @@ def groups(
         by_metric[next(iter(by_metric))] += unknown
     return tuple(
         _group(metric, direction, task, members, picked)
-        for (metric, direction), found in sorted(by_metric.items(), key=_shown)
+        for (metric, direction), found in sorted(by_metric.items(), key=lambda item: str(item[0]))
         for task, members in sorted(by_task(found, lambda c: task_of(c, by)).items())
     )
-
-
-def _shown(found: tuple[tuple[str | None, str | None], object]) -> str:
-    return str(found[0])
 
 
 def task_of(checkpoint: Checkpoint, by: Collection[str] = TASK_FACTS) -> Task:
