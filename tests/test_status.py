@@ -66,6 +66,16 @@ def test_an_empty_project_fits_on_a_few_lines(project: Path) -> None:
     assert done.stderr == ""
 
 
+def test_empty_folders_take_no_space(project: Path) -> None:
+    """What the template tells git there is not counted: nobody's bytes lie in them."""
+    for folder in ("experiments/active", "experiments/archived"):
+        assert (project / "training" / folder / ".gitignore").exists()
+    disk = recipe_json(project, "status", *NOW)["disk"]
+    assert [disk[name] for name in ("active", "archived", "production", "quarantine")] == [0] * 4
+    train(project, FIRST, [0.5])
+    assert recipe_json(project, "status", *NOW)["disk"]["active"] > 0
+
+
 def test_an_experiment_is_told_of_in_one_row(project: Path) -> None:
     """State, type, best value, curve, age, size and number of checkpoints."""
     home = train(project, SECOND, [0.5, 0.55, 0.6, 0.58], record=ENDED)

@@ -274,8 +274,10 @@ def _about(manifest: Path) -> dict[str, Any]:
 def _disk(project: Project, inventory: Inventory, waiting: Mapping[str, int]) -> dict[str, int]:
     sizes = dict.fromkeys(("active", "archived", "production"), 0)
     for name in sizes:
-        inside = inventory.below(getattr(project.folders, name))
-        sizes[name] = sum(entry.size for entry in inside if entry.kind != "folder")
+        folder = getattr(project.folders, name)
+        files = (entry for entry in inventory.below(folder) if entry.kind != "folder")
+        # Of the template is what tells git what to ignore: an empty folder has 0 bytes.
+        sizes[name] = sum(e.size for e in files if e.path != f"{folder}/.gitignore")
     free = disk.free_bytes(project.root)
     return {**sizes, "quarantine": sum(waiting.values()), "free": free}
 
