@@ -1,6 +1,7 @@
 """Names by convention: built, read back, and made of other people's names."""
 
 from datetime import date, datetime, time
+from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
@@ -120,6 +121,13 @@ def test_parse_wants_the_decimals_it_is_told() -> None:
     assert parse(PRODUCTION, "a_v0.593.pth", decimals=3) is not None
     assert parse(PRODUCTION, "a_v93.pth", decimals=0) is not None
     assert parse(PRODUCTION, "a_v93.5.pth", decimals=0) is None
+    assert parse(PRODUCTION, "a_v0.00032.pth", decimals=4) is None
+
+
+def _shown(metric: float, decimals: int) -> str:
+    usual, two_digits = f"{metric:z.{decimals}f}", f"{Decimal(f'{metric:.1e}'):f}"
+    is_tiny = metric != 0 and float(usual) == 0 and len(two_digits.partition(".")[2]) <= 12
+    return two_digits if is_tiny else usual
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
@@ -150,7 +158,7 @@ def test_parse_gives_back_what_build_took(
         "experiment_name": experiment_name,
         "date": f"{day:%Y%m%d}" if day else "undated",
         "time": f"{moment:%H%M%S}" if moment else "unknown",
-        "metric": "unknown" if metric is None else f"{metric:z.{decimals}f}",
+        "metric": "unknown" if metric is None else _shown(metric, decimals),
         "ext": ext,
     }
     name = build(template, decimals=decimals, **values)
@@ -176,8 +184,28 @@ def test_numbers_without_a_name_are_unknown(metric: float | None) -> None:
 
 
 def test_minus_zero_is_zero() -> None:
-    """A metric that rounds to zero has no sign."""
-    assert build(PRODUCTION, model_type="a", metric=-1e-9, ext="pt") == "a_v0.0000.pt"
+    """A metric that is zero in a name has no sign."""
+    assert build(PRODUCTION, model_type="a", metric=-1e-19, ext="pt") == "a_v0.0000.pt"
+
+
+@pytest.mark.parametrize(
+    ("metric", "decimals", "name"),
+    [
+        (3.214e-05, 4, "a_v0.000032.pt"),
+        (9.96e-06, 4, "a_v0.000010.pt"),
+        (-4e-05, 4, "a_v-0.000040.pt"),
+        (0.004, 2, "a_v0.0040.pt"),
+        (0.3, 0, "a_v0.30.pt"),
+        (6e-05, 4, "a_v0.0001.pt"),
+        (0.0, 4, "a_v0.0000.pt"),
+        (1e-30, 4, "a_v0.0000.pt"),
+    ],
+)
+def test_a_tiny_metric_is_not_zero_in_a_name(metric: float, decimals: int, name: str) -> None:
+    """Losses of 3e-05 and 8e-06 have other names, which are read back, also strictly."""
+    assert build(PRODUCTION, model_type="a", metric=metric, ext="pt", decimals=decimals) == name
+    fields = parse(PRODUCTION, name, decimals=decimals)
+    assert fields == {"model_type": "a", "metric": name[3:-3], "ext": "pt"}
 
 
 @pytest.mark.parametrize(

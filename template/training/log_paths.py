@@ -68,6 +68,7 @@ EXTENSION = r"[A-Za-z][A-Za-z0-9]*(?:\.[A-Za-z][A-Za-z0-9]*)*"
 TEXTS = {"model_type": SLUG, "experiment_name": SLUG, "ext": EXTENSION}
 FORMATS = {"date": "%Y%m%d", "time": "%H%M%S"}
 UNKNOWN = {"date": "undated", "time": "unknown", "metric": "unknown"}
+MOST_DECIMALS = 12  # in a name: what would need more is 0
 
 Value = str | float | date | time | None
 Kind = TypeVar("Kind", str, int)
@@ -284,7 +285,7 @@ def _part_text(part: Part, fields: Mapping[str, Value], decimals: int) -> str:
 
 def _field_text(part: Part, value: Value, decimals: int) -> str:
     if part.field == "metric":
-        return _metric_text(value, decimals)
+        return _metric_name(value, decimals)
     if part.field != "model_type" and value in (None, ""):
         return UNKNOWN.get(part.field, "")
     if part.field in FORMATS and isinstance(value, date | time):
@@ -296,11 +297,18 @@ def _field_text(part: Part, value: Value, decimals: int) -> str:
     return str(value)
 
 
-def _metric_text(value: Value, decimals: int) -> str:
+def metric_text(value: float, decimals: int) -> str:
+    """Return a metric with that many decimals, or as many as show two digits of it if all are 0."""
+    text = f"{value:z.{decimals}f}"  # z: never -0.0000
+    needed = 1 - int(f"{value:.1e}".partition("e")[2] or 0)  # NaN and infinities have no exponent
+    return f"{value:.{needed}f}" if value and not float(text) and needed <= MOST_DECIMALS else text
+
+
+def _metric_name(value: Value, decimals: int) -> str:
     # NaN, infinities and numbers of more than 15 digits have no place in a name.
     if not isinstance(value, int | float) or not abs(value) < 1e15:
         return UNKNOWN["metric"]
-    return f"{value:z.{decimals}f}"  # z: never -0.0000
+    return metric_text(value, decimals)
 
 
 def _model_name(key: str, model_type: str, value: float | None, ext: str) -> str:

@@ -6,7 +6,17 @@ from collections.abc import Iterable
 from datetime import datetime
 from functools import lru_cache
 
-from log_paths import FORMATS, SLUG, TEXTS, UNKNOWN, Part, Value, fill, is_slug, template_parts
+from log_paths import (
+    FORMATS,
+    SLUG,
+    TEXTS,
+    UNKNOWN,
+    Part,
+    Value,
+    fill,
+    is_slug,
+    template_parts,
+)
 
 # The same code that names files during training.
 build = fill
@@ -111,8 +121,7 @@ def _value_pattern(part: Part, decimals: int | None) -> str:
     if part.field in TEXTS:
         return TEXTS[part.field]
     if part.field == "metric":
-        fraction = r"(?:\.[0-9]+)?" if decimals is None else rf"\.[0-9]{{{decimals}}}"
-        return f"-?[0-9]+{'' if decimals == 0 else fraction}|{UNKNOWN['metric']}"
+        return f"{_number_pattern(decimals)}|{UNKNOWN['metric']}"
     known = _DIRECTIVES[part.field]
     pieces = re.split("(%.)", part.format or FORMATS[part.field])
     if sorted(pieces[1::2]) != sorted(known):
@@ -121,6 +130,14 @@ def _value_pattern(part: Part, decimals: int | None) -> str:
         "".join(known.get(piece) or re.escape(piece) for piece in pieces)
         + f"|{UNKNOWN[part.field]}"
     )
+
+
+def _number_pattern(decimals: int | None) -> str:
+    """Return what a metric looks like with any decimals, or as `metric_text` writes it."""
+    if decimals is None:
+        return r"-?[0-9]+(?:\.[0-9]+)?"
+    usual = rf"\.[0-9]{{{decimals}}}" if decimals else ""
+    return rf"-?(?:[0-9]+{usual}|0\.0{{{decimals}}}[0-9]+)"
 
 
 def _fields(template: str, groups: dict[str, str | None]) -> dict[str, str] | None:

@@ -20,6 +20,7 @@ from engine.recognition.attribution import Checkpoint, attribute
 from engine.recognition.production import in_production
 from engine.recognition.runs import Run
 from engine.reports.descriptions import for_papers
+from log_paths import metric_text
 
 
 def fixes(subject: Subject) -> Plan:
@@ -66,7 +67,7 @@ def _read(project: Project, named: Checkpoint) -> Checkpoint:
     (told,) = attribute([run], {named.path: reading}, project.conventions)
     exact = told.value if told.metric == named.metric else None
     decimals = project.conventions.metric.decimals
-    if exact is None or named.value is None or round(exact, decimals) != named.value:
+    if exact is None or named.value is None or float(metric_text(exact, decimals)) != named.value:
         exact = named.value
     return replace(
         told,

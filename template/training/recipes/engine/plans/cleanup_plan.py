@@ -29,6 +29,7 @@ from engine.recognition.scan import Inventory
 from engine.recognition.selection import Group, groups
 from engine.reports.curves import ways
 from engine.reports.descriptions import describe, epochs, for_papers
+from log_paths import metric_text
 
 MANY = 3  # files of one problem that are still told of one by one, as checkpoints always are
 
@@ -312,7 +313,8 @@ class _Planner:
     def _redundant(self) -> dict[str, str]:
         """Return the checkpoints that are worse than a winner which is or goes to production."""
         return {
-            c.path: f"{c.metric} {c.value:.4f} is worse than {best:.4f}; deletion was asked for"
+            c.path: f"{c.metric} {self._shown(c.value)} is worse than {self._shown(best)}; "
+            "deletion was asked for"
             for group in self.groups
             if group.winner and group.winner.path not in self.busy
             if (best := group.winner.value) is not None and group.direction
@@ -333,7 +335,10 @@ class _Planner:
         if known.value is None:
             return "metric unknown"
         said = "is not the best" if known.direction else "cannot be compared"
-        return f"{known.metric} {known.value:.4f} {said}"
+        return f"{known.metric} {self._shown(known.value)} {said}"
+
+    def _shown(self, value: float) -> str:
+        return metric_text(value, self.project.conventions.metric.decimals)
 
     def _remark(self) -> None:
         self.notes += self._unread()

@@ -12,6 +12,7 @@ from engine.recognition.runs import Run
 from engine.recognition.selection import groups
 from engine.reports.curves import Curve
 from engine.reports.overview import Experiment, Overview
+from log_paths import metric_text
 
 
 def next_step(project: Project, seen: Overview, now: datetime) -> tuple[str, str]:
@@ -53,7 +54,10 @@ def _better(project: Project, seen: Overview, now: datetime) -> tuple[Experiment
         rival = next((member for member in group.members if member in models), None)
         if best is None or best.path not in known:
             continue
-        said, other = f"{best.value:.{decimals}f}", f"{rival.value:.{decimals}f}" if rival else ""
+        said, other = (
+            "" if of is None or of.value is None else metric_text(of.value, decimals)
+            for of in (best, rival)
+        )
         if said != other and _can_be_promoted(project, seen, known[best.path], now):
             than = f", {rival.path} {other}" if rival else ", nothing like it is in production"
             return known[best.path], f"its {group.metric} is {said}{than}"

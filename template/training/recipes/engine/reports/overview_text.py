@@ -12,6 +12,7 @@ from engine.recognition.attribution import Checkpoint
 from engine.reports.curves import Curve, thinned
 from engine.reports.overview import Archive, Experiment, Model, Overview, Told
 from engine.show import WIDTH, safe, size
+from log_paths import metric_text
 
 ROWS = 10  # of a table on one screen
 BARS = "▁▂▃▄▅▆▇█"
@@ -103,7 +104,7 @@ def _value(of: Curve | Checkpoint | Told, usual: MetricTable) -> str:
     """Return a value under the heading of the usual metric: another's name stands before it."""
     if of.value is None:
         return NONE
-    shown = f"{of.value:.{usual.decimals}f}"
+    shown = metric_text(of.value, usual.decimals)
     return shown if of.metric in (usual.name, None) else f"{of.metric} {shown}"
 
 

@@ -22,6 +22,7 @@ from engine.reports.curves import Curves
 from engine.reports.overview import Archive, Experiment, Model, Overview, Told, moment
 from engine.reports.picture import polyline
 from engine.show import safe, size
+from log_paths import metric_text
 
 FILE = "report.html"  # in the results folder
 MARK = "<!doctype html>\n<!-- written by just status --html -->\n"  # only such a file is replaced
@@ -115,6 +116,8 @@ def page(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
     )
     environment.filters |= {"bytes": size, "csp": _csp, "age": lambda when: _age(when, now)}
+    decimals = project.conventions.metric.decimals
+    environment.filters["metric"] = lambda value: metric_text(value, decimals)
     environment.filters["breakable"] = lambda text: Markup("<wbr>").join(
         PARTS.split(safe(str(text)))
     )
@@ -122,7 +125,6 @@ def page(
     rows = leaderboard(project, inventory, seen)
     body = environment.get_template("report.html.j2").render(
         project=project.conventions.project.name,
-        decimals=project.conventions.metric.decimals,
         now=now,
         rows=rows,
         states=Counter(row.state for row in rows),
