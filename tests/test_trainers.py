@@ -9,7 +9,7 @@ import pytest
 
 from conventions_text import CONVENTIONS
 from engine.conventions import load
-from engine.readers import read
+from engine.readers import keys, read
 from engine.recognition import metrics
 from engine.recognition.evidence import Measurement, Reading
 from engine.recognition.selection import groups
@@ -170,6 +170,78 @@ def test_what_a_crash_left_of_an_event_file_is_read(tmp_path: Path, size: int) -
         file.truncate(size)
     reading = read(tmp_path / name, name)
     assert reading is None or reading.role == "unreadable"
+
+
+@pytest.mark.parametrize(
+    "name", ["rows.csv", "rows.jsonl", "rows.json", "events.out.tfevents.1.b.1"]
+)
+def test_of_a_column_that_is_too_long_nothing_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Half of a column would name a wrong best; the validation of a few epochs is read whole."""
+    monkeypatch.setattr("engine.readers.keys.MAX_MEASUREMENTS", 40)
+    monkeypatch.setattr("engine.readers.keys.LONG", 5)
+    monkeypatch.setattr("engine.readers.tensorboard.MOST", 40)
+    values = [step / 64 for step in range(60)]
+    few = {step: value for step, value in enumerate(values) if step % 10 == 9}
+    rows = [
+        {"epoch": step, "loss": value, **({"val_auc": few[step]} if step in few else {})}
+        for step, value in enumerate(values)
+    ]
+    path = tmp_path / name
+    if name.startswith("events"):
+        found: Reading | None = events(path, 1.7e9, loss=values, val_auc=[*few.values()])
+    else:
+        lines = [json.dumps(row) for row in rows]
+        cells = [f"{step},{value},{few.get(step, '')}" for step, value in enumerate(values)]
+        texts = {
+            ".csv": "\n".join(("epoch,loss,val_auc", *cells)),
+            ".jsonl": "\n".join(lines),
+            ".json": f"[{','.join(lines)}]",
+        }
+        path.write_text(texts[path.suffix])
+        found = read(path, name)
+    assert found
+    assert [(m.name, m.value) for m in found.measurements] == [("val_auc", v) for v in few.values()]
+
+
+def test_an_event_file_is_read_to_its_end(tmp_path: Path) -> None:
+    """What a training writes at each step keeps nobody from its last epoch."""
+    ways = {"train/loss": [1.0] * 120, "val/auc": [0.5, 0.75]}
+    path = tmp_path / "events.out.tfevents.1.box.1"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("engine.readers.tensorboard.MOST_OF_TRAINING", 100)
+        found = events(path, 1.7e9, **ways)
+    assert [(m.name, m.value) for m in found.measurements] == [("val/auc", 0.5), ("val/auc", 0.75)]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "limit"),
+    [
+        ("t.csv", "epoch,val_auc\n1,0.5\n2,0.6\n3,0.7\n", "csv_table.MAX_ROWS"),
+        ("t.jsonl", '{"epoch": 1, "auc": 0.5}\n{"epoch": 2, "auc": 0.6}\n', "json_lines.MAX_BYTES"),
+        ("t.csv", "epoch,val_auc\n1,0.5\n2,0.6\n3,0.7\n", "keys.MAX_MEASUREMENTS"),
+    ],
+)
+def test_what_is_too_long_is_said_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str, limit: str
+) -> None:
+    """Nothing is told of the part that could be read."""
+    monkeypatch.setattr(f"engine.readers.{limit}", 2)
+    (tmp_path / name).write_text(text)
+    found = read(tmp_path / name, name)
+    assert found
+    assert (found.role, found.measurements) == ("unreadable", ())
+    assert "not read" in str(found.problem)
+
+
+def test_a_checkpoint_is_one_whatever_its_history() -> None:
+    """Of a history that is too long it tells nothing, and the rest all the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keys, "MAX_MEASUREMENTS", 3)
+        rows = [{"epoch": number, "val_auc": 0.5} for number in range(4)]
+        facts = keys.collect({"history": rows, "best_val_auc": 0.7}, "own")
+    assert [(m.name, m.value) for m in facts.measurements] == [("best_val_auc", 0.7)]
 
 
 def events(path: Path, began: float, **ways: list[float]) -> Reading:

@@ -3,16 +3,15 @@
 import csv
 import re
 from collections.abc import Iterator, Mapping
-from itertools import islice
 from pathlib import Path, PurePosixPath
 
-from engine.readers import WEIGHTS, keys
+from engine.readers import WEIGHTS, Broken, keys
 from engine.readers.numbers import metric_value
 from engine.readers.ultralytics import JUDGED_BY
 from engine.recognition import metrics
 from engine.recognition.evidence import Measurement, Noted, Reading
 
-MAX_ROWS = 200_000
+MAX_ROWS = 1_000_000
 LONGEST_LINE = 1 << 16
 _WORD = re.compile(r"[A-Za-z]{2}")
 _MOMENTS = {"epoch", "epochs", "step", "global_step", "iteration", "iter"}
@@ -50,7 +49,9 @@ def _rows(
     lines: "Iterator[list[str]]", head: str, comma: str
 ) -> Iterator[tuple[str, Mapping[str, str]]]:
     columns = [cell.strip() for cell in next(csv.reader([head], delimiter=comma))]
-    for number, cells in enumerate(islice(lines, MAX_ROWS), start=2):
+    for number, cells in enumerate(lines, start=2):
+        if number > MAX_ROWS:
+            raise Broken(f"has more than {MAX_ROWS:,} lines, which are not read")
         if [cell.strip() for cell in cells] != columns:  # a header stands again where one appended
             pairs = zip(columns, cells, strict=False)
             yield f"line {number}, ", {column: cell for column, cell in pairs if cell.strip()}

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from engine.readers import keys
+from engine.readers import Broken, keys
 from engine.readers.numbers import metric_value
 from engine.recognition import metrics
 from engine.recognition.evidence import Measurement, Reading
 
-MAX_BYTES = 16 << 20
+MAX_BYTES = 128 << 20
 LONGEST_LINE = 1 << 16
 
 
@@ -38,7 +38,9 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     left = MAX_BYTES
     with path.open("rb") as file:
         number = 0
-        while left > 0 and (line := file.readline(LONGEST_LINE)):
+        while line := file.readline(LONGEST_LINE):
+            if left < 0:
+                raise Broken(f"is larger than {MAX_BYTES >> 20} MiB, which is not read")
             number, left = number + 1, left - len(line)
             try:
                 row = json.loads(line)

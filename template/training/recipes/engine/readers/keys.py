@@ -5,15 +5,16 @@ Checkpoints, result files and safetensors metadata all hold such mappings.
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
-from engine.readers import dates
+from engine.readers import Broken, dates
 from engine.readers.made import Made
 from engine.readers.numbers import metric_value
 from engine.recognition import metrics
@@ -23,6 +24,7 @@ MAX_CONFIG = 200
 MAX_VISITS = 20_000  # of a walk: what is nested may be shared, and then a walk can take for ever
 MAX_DEPTH = 12
 MAX_MEASUREMENTS = 100_000
+LONG = 1000  # values of a column that is not kept if there are too many of all
 LONGEST_TEXT = 500
 
 CONFIGS = frozenset(
@@ -302,20 +304,28 @@ def _text_keys(mapping: Mapping[Any, object]) -> Iterator[tuple[str, object]]:
 def history(
     value: object, path: str, resolve: Resolve = lambda value: value
 ) -> Iterator[Measurement]:
-    """Yield the metrics of each epoch: `value` is a mapping of lists, or a list of mappings."""
+    """Yield the metrics of each epoch: `value` is a mapping of lists, or a list of mappings.
+
+    None if there are too many: a checkpoint is one, whatever its history.
+    """
     columns = as_mapping(value)
     if columns is not None:
-        yield from islice(_columns(columns, path, resolve), MAX_MEASUREMENTS)
+        yield from _columns(columns, path, resolve)
     elif isinstance(value, list):
         entries = ((f"key {path}[{i}].", as_mapping(row) or {}) for i, row in enumerate(value))
-        yield from epoch_rows(entries, resolve)
+        with suppress(Broken):
+            yield from epoch_rows(entries, resolve)
 
 
 def _columns(columns: Mapping[Any, object], path: str, resolve: Resolve) -> Iterator[Measurement]:
     said = columns.get("epoch", columns.get("epochs"))
     epochs = said if isinstance(said, list) else []
+    left = MAX_MEASUREMENTS
     for key, values in columns.items():
-        if isinstance(key, str) and isinstance(values, list) and metrics.plausible(key):
+        if not (isinstance(key, str) and isinstance(values, list) and metrics.plausible(key)):
+            continue
+        if len(values) <= left:  # all of them or none
+            left -= len(values)
             for index, raw in enumerate(values):
                 is_said = index < len(epochs)
                 epoch = _whole(epochs[index]) if is_said else index
@@ -331,10 +341,13 @@ def epoch_rows(
 
     A row that goes back to the start begins the next of the runs that were appended; one that goes
     back less far was written by a run that was resumed, and counts. Of training figures the last of
-    an epoch is kept. A bare `loss` beside a learning rate is one, if there is anything else.
+    an epoch is kept. A bare `loss` beside a learning rate is one, if there is anything else. Of
+    columns that are too long nothing is kept: half of one would name a wrong best. Raises Broken if
+    nothing is left then.
     """
     found: dict[_Cell, tuple[str, object, bool]] = {}
     of_training: set[_Cell] = set()
+    too_long: set[str] = set()
     sessions = _Sessions()
     for index, (where, row) in enumerate(rows):
         keyed = {key.strip(): raw for key, raw in _text_keys(row)}
@@ -345,7 +358,7 @@ def epoch_rows(
         whole_step = _whole(step)
         trains = not _OF_TRAINING.isdisjoint(keyed)
         for key, raw in keyed.items():
-            if metrics.plausible(key) is None:
+            if key in too_long or metrics.plausible(key) is None:
                 continue
             is_loss = trains and _is_loss_of_training(key)
             often = (is_loss or metrics.split(key) == "train") and whole is not None
@@ -353,8 +366,11 @@ def epoch_rows(
             found[cell] = where, raw, is_counted
             if is_loss:
                 of_training.add(cell)
-        if len(found) >= MAX_MEASUREMENTS:
-            break
+        if len(found) > MAX_MEASUREMENTS:
+            too_long.add(_longest(found))
+            found = {cell: said for cell, said in found.items() if cell[1] not in too_long}
+    if too_long and not found:
+        raise Broken(f"holds more than {MAX_MEASUREMENTS:,} values, which are not read")
     judged = found.keys() - of_training
     return [
         measured
@@ -373,6 +389,15 @@ def epoch_rows(
 
 
 _Cell = tuple[int, str, int | None, int | None]  # session, key, epoch, step
+
+
+def _longest(found: Iterable[_Cell]) -> str:
+    """Return the longest column, one of training figures if there is one. Raises Broken."""
+    lengths = Counter(key for _, key, _, _ in found)
+    long = [key for key, length in lengths.items() if length >= LONG]
+    if not long:
+        raise Broken(f"holds more than {MAX_MEASUREMENTS:,} values, which are not read")
+    return max(long, key=lambda key: (metrics.split(key) == "train", lengths[key]))
 
 
 class _Sessions:

@@ -7,9 +7,10 @@ https://github.com/tensorflow/tensorboard/blob/master/tensorboard/compat/proto/e
 """
 
 import math
+import re
 import struct
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,41 +20,59 @@ from engine.recognition import metrics
 from engine.recognition.evidence import Measurement, Noted, Reading
 
 FIRST = 1.44e9  # TensorFlow came out in November 2015: before is time since a training began
-MAX_RECORDS = 200_000
+MAX_RECORDS = 5_000_000
 MAX_LENGTH = 1 << 40
 MAX_RECORD = 1 << 16  # larger ones are pictures and histograms
-MOST, MOST_OF_TRAINING = 20_000, 1000  # scalars of one tag
+# Scalars of one tag. Of more none is kept: half of them would name a wrong best.
+MOST, MOST_OF_TRAINING = 20_000, 1000
+# An event of a step with one scalar of such a tag.
+_ONE_OF = (
+    rb"\x09.{8}(?:\x10[\x80-\xff]*[\0-\x7f])?\x2a[\0-\x7f]\n[\0-\x7f]\n[\0-\x7f](?:%b)\x15.{4}"
+)
 Field = tuple[int, int, bytes]  # number, integer, bytes
 
 
 def read(path: Path, name: str) -> Reading | None:
-    """Return the scalars that are metrics, with their steps; None if there are none."""
+    """Return the scalars that are metrics, with their steps; None if there are none.
+
+    Raises Broken for more events than are read.
+    """
     found: list[Measurement] = []
     seen: Counter[str] = Counter()
+    full: list[str] = []
     epochs: dict[int, int] = {}
     folder = path.parent.name  # Keras writes to `train` and to `validation`
     place = f"{folder}/" if metrics.split(folder) and len(folder) < 12 else ""
-    for time, step, tag, value in _scalars(path):
+    for time, step, tag, value in _scalars(path, full):
         seen[tag] += 1
         most = MOST_OF_TRAINING if metrics.split(f"{place}{tag}") == "train" else MOST
         if tag == "epoch":
             epochs[step] = int(value)
-        elif metrics.plausible(tag) and seen[tag] <= most and math.isfinite(value):
+        elif seen[tag] > most:
+            full += [tag] if seen[tag] == most + 1 else []
+        elif metrics.plausible(tag) and math.isfinite(value):
             when = datetime.fromtimestamp(time, UTC).replace(tzinfo=None) if time > FIRST else None
             where = f"tag {tag}, step {step}"
             found.append(Measurement(f"{place}{tag}", value, where, "epoch", None, step, time=when))
-    rows = tuple(m._replace(epoch=epochs.get(m.step or 0)) for m in found)
+    dropped = {f"{place}{tag}" for tag in full}
+    rows = tuple(m._replace(epoch=epochs.get(m.step or 0)) for m in found if m.name not in dropped)
     times = sorted(m.time.replace(microsecond=0).isoformat() for m in found if m.time)
     moments = zip(("started", "finished"), (times[:1], times[-1:]), strict=True)
     notes = [Noted(fact, moment[0], "wall time") for fact, moment in moments if moment]
     if judged_by := next((tag for tag in JUDGED_BY if tag in seen), None):
         notes.append(Noted("monitor", judged_by, "its tags are Ultralytics'"))
-    return Reading("TensorBoard events", "results", rows, tuple(notes)) if rows else None
+    return Reading("TensorBoard events", "results", rows, tuple(notes)) if found else None
 
 
-def _scalars(path: Path) -> Iterator[tuple[float, int, str, float]]:
-    """Yield wall time, step, tag and value of each scalar."""
+def _scalars(path: Path, full: Sequence[str]) -> Iterator[tuple[float, int, str, float]]:
+    """Yield wall time, step, tag and value of each scalar, but of `full` tags not of each."""
+    known, is_of_full = 0, re.compile(b"(?!)")
     for event in _records(path):
+        if len(full) > known:
+            tags = b"|".join(re.escape(tag.encode()) for tag in full)
+            known, is_of_full = len(full), re.compile(_ONE_OF % tags, re.DOTALL)
+        if is_of_full.fullmatch(event):
+            continue
         parts = list(fields(event))
         time = next((_double(raw) for number, _, raw in parts if number == 1), 0.0)
         step = next((value for number, value, _ in parts if number == 2), 0)
@@ -79,6 +98,7 @@ def _records(path: Path) -> Iterator[bytes]:
             event = file.read(length + 4)[:-4]
             if len(event) == length:
                 yield event
+    raise Broken(f"holds more than {MAX_RECORDS:,} events, which are not read")
 
 
 def _scalar(raw: bytes) -> tuple[str, float | None]:
@@ -102,7 +122,7 @@ def fields(data: bytes) -> Iterator[Field]:
     """Yield the fields of a protocol buffer."""
     at = 0
     while at < len(data):
-        key, at = _varint(data, at)
+        key, at = (data[at], at + 1) if data[at] < 128 else _varint(data, at)
         kind, value, size = key & 7, 0, {1: 8, 5: 4}.get(key & 7, 0)
         if kind == 0:
             value, at = _varint(data, at)

@@ -4,14 +4,12 @@ The format: `train.py` of github.com/WongKinYiu/yolov7.
 """
 
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 from engine.readers import keys
 from engine.readers.ultralytics import JUDGED_BY
 from engine.recognition.evidence import Noted, Reading
 
-MAX_ROWS = 100_000
 LONGEST_LINE = 1 << 12
 _COLUMNS = (
     *("train/box_loss", "train/obj_loss", "train/cls_loss", "train/loss", "labels", "img_size"),
@@ -24,7 +22,7 @@ def read(path: Path, name: str) -> Reading | None:
     """Return the metrics of each epoch, which are counted from 0; None if no row is whole."""
     with path.open(encoding="utf-8", errors="replace") as file:
         lines = iter(lambda: file.readline(LONGEST_LINE), "")
-        found = keys.epoch_rows(_rows(islice(lines, MAX_ROWS)))
+        found = keys.epoch_rows(_rows(lines))
     judged_by = next(name for name in JUDGED_BY if name in _COLUMNS)
     notes = (Noted("monitor", judged_by, "its columns are YOLO's"),)
     return Reading("YOLO results", "results", tuple(found), notes) if found else None
