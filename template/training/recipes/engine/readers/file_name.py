@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -40,6 +41,7 @@ class NameFacts(NamedTuple):
     notes: tuple[Noted, ...] = ()
 
 
+@lru_cache(maxsize=4096)
 def read_name(path_text: str) -> NameFacts:
     """Return the metrics in a file's name, and the dates in it and in its folders, nearest first.
 

@@ -18,10 +18,11 @@ def reading(state: Mapping[str, Any]) -> Reading:
     curve = keys.epoch_rows((where, row) for where, row in rows if row)
     step, best = state.get("global_step"), state.get("best_metric")
     notes = [Noted("step", str(step), "key global_step")] if isinstance(step, int) else []
-    of_best = [m for m in curve if m.step == _best_step(state)]
+    best_step, best_folder = _best_step(state), _best_folder(state)
+    of_best = [m for m in curve if m.step == best_step]
     if monitor := next((m for m in of_best if m.value == best), None):
         notes.append(Noted("monitor", monitor.name, "key best_metric"))
-    named = [m._replace(kind="best", checkpoint=_best_folder(state)) for m in of_best]
+    named = [m._replace(kind="best", checkpoint=best_folder) for m in of_best]
     return Reading("trainer state", "results", (*curve, *named), tuple(notes))
 
 
