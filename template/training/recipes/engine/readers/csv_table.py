@@ -52,7 +52,8 @@ def _rows(
     for number, cells in enumerate(lines, start=2):
         if number > MAX_ROWS:
             raise Broken(f"has more than {MAX_ROWS:,} lines, which are not read")
-        if [cell.strip() for cell in cells] != columns:  # a header stands again where one appended
+        is_header = cells[:1] and cells[0].strip() == columns[0]  # again, where one appended
+        if not is_header or [cell.strip() for cell in cells] != columns:
             pairs = zip(columns, cells, strict=False)
             yield f"line {number}, ", {column: cell for column, cell in pairs if cell.strip()}
 

@@ -18,6 +18,8 @@ def parse(text: str) -> tuple[float, int | None] | None:
     sign is said by its writer, so `91.2%` is 0.912. None if `text` is no number.
     """
     text = text.strip()
+    if text.isdigit() and text.isascii() and len(text) <= LONGEST:
+        return float(text), 0  # an epoch or a step, of which tables have very many
     number = text.removesuffix("%").rstrip()
     if len(text) > LONGEST or not _NUMBER.match(number):
         return None
