@@ -39,24 +39,30 @@ class Packing:
             if self.journal.state("checked", target) == "done":
                 return records
             whole_folders.quarantine(self.steps, self.plan.emptied, records)
-            # A writer that had a file open may have written to it after it was packed. Its time
-            # and size tell; a purge, which deletes, reads it again.
-            left = {str(record.dst): record for record in records}
-            has_others = False
-            for path, now in whole_folders.found(self.steps, self.plan.emptied, records):
-                if path not in left:
-                    has_others = True
-                elif self.packed.get(left[path].id) == now:
-                    del left[path]
-            changed = next((r.id for r in left.values() if not self._is_as_packed(r)), None)
-            if changed is None:
-                if has_others:
-                    whole_folders.return_strays(self.steps, self.plan.emptied, records)
+            if (changed := self._changed(records)) is None:
                 self.journal.write([Record("checked", target, "done")])
                 return records
             self.leaving.leave(actions, f"{changed}: was written to while it was packed")
             self._give_up(target, actions)
         return []
+
+    def _changed(self, records: Sequence[Record]) -> str | None:
+        """Return one that was written to after it was packed, by a writer who had it open.
+
+        Its time and size tell; a purge, which deletes, reads it again. If there is none, what came
+        into a folder while it was renamed goes back.
+        """
+        left = {str(record.dst): record for record in records}
+        has_others = False
+        for path, now in whole_folders.found(self.steps, self.plan.emptied, records):
+            if path not in left:
+                has_others = True
+            elif self.packed.get(left[path].id) == now:
+                del left[path]
+        changed = next((r.id for r in left.values() if not self._is_as_packed(r)), None)
+        if changed is None and has_others:
+            whole_folders.return_strays(self.steps, self.plan.emptied, records)
+        return changed
 
     def _packed(self, target: str, actions: Sequence[Action]) -> tuple[Member, ...]:
         """Return what is in the archive, which is whole and in its place; () if it is not."""
