@@ -1,5 +1,6 @@
 """`just train`: a new experiment, a command in it, and a record of how it went."""
 
+import errno
 import json
 import os
 import pty
@@ -184,6 +185,23 @@ def test_a_mistake_is_refused_and_nothing_made(project: Path, words: list[str]) 
     done = recipe(project, "train", *words, status=2)
     assert "Traceback" not in done.stderr
     assert [path.name for path in (project / ACTIVE).iterdir()] == [".gitignore"]
+
+
+def test_a_folder_where_nothing_may_be_made_is_named_with_the_fix(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the user's to mend: one line, status 2."""
+
+    def refuse(path: Path, *_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr("engine.plans.new_experiment.create", refuse)
+    done = recipe(project, "train", "resnet50", "--", *python("1"), status=2)
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(
+        f"{project / ACTIVE}: no experiment can be made in it (Permission denied)"
+    )
+    assert line.endswith("or name another folder in .env")
 
 
 def test_a_program_that_is_not_there_is_status_127(project: Path) -> None:

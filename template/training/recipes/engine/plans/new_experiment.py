@@ -99,7 +99,8 @@ def plan(project: Project, wanted: Wanted, facts: Mapping[str, Any]) -> Plan:
 def make(project: Project, wanted: Wanted, facts: Mapping[str, Any]) -> Path:
     """Make the experiment's folder at once, and return it; its first user has yet to claim it.
 
-    It takes no lock and no journal: a training starts whatever else goes on in the project.
+    It takes no lock and no journal: a training starts whatever else goes on in the project. Raises
+    UserError if no folder can be made there.
     """
 
     def claim(path: Path) -> None:
@@ -107,8 +108,14 @@ def make(project: Project, wanted: Wanted, facts: Mapping[str, Any]) -> Path:
             raise FileExistsError(path)
         path.mkdir()
 
-    called = project.conventions.names
-    folder = create(project.root / project.folders.active, wanted_name(project, wanted), claim)
+    called, home = project.conventions.names, project.root / project.folders.active
+    try:
+        folder = create(home, wanted_name(project, wanted), claim)
+    except OSError as error:
+        raise UserError(
+            f"{home}: no experiment can be made in it ({error.strerror}); see to its permissions, "
+            "or name another folder in .env"
+        ) from None
     text = config_text(wanted, facts).encode("utf-8", "backslashreplace")
     (folder / called.experiment_config).write_bytes(text)
     (folder / called.experiment_checkpoints).mkdir()
