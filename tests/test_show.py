@@ -115,6 +115,21 @@ def test_a_large_plan_is_folded_aloud(capsys: pytest.CaptureFixture[str]) -> Non
     assert "Not shown" not in out
 
 
+def test_of_many_folders_in_a_run_the_first_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """What lies in the later ones is one line, unless everything is asked for."""
+    files = [f"runs/a/part_{n:04}/{name}.npy" for n in range(1000) for name in "xyzuvw"]
+    actions = tuple(Action("pack", path, "x.tar.gz", 1000, "old", "runs/a") for path in files)
+    plan_text.print_plan(Plan("cleanup", "", actions), "just cleanup --apply")
+    out = capsys.readouterr().out
+    assert len(out.splitlines()) < 160
+    assert out.count("because old") == 60
+    assert "pack 3 more in runs/a/part_0019, 3.0 kB" in out
+    assert "pack 5,880 more in runs/a, 5.9 MB" in out
+    assert "Not shown: 5,940 more files, 5.9 MB" in out
+    plan_text.print_plan(Plan("cleanup", "", actions), "just cleanup --apply", everything=True)
+    assert capsys.readouterr().out.count("because old") == 6000
+
+
 def test_no_deletion_is_folded(capsys: pytest.CaptureFixture[str]) -> None:
     """What will be gone for good is named, file by file; not so what is kept elsewhere."""
     plan_text.print_plan(many(150, "delete", None), "just cleanup --apply")

@@ -16,7 +16,7 @@ Totals = Mapping[str, Mapping[str, int]]  # {verb: {"files", "bytes"}}
 
 NAME, SIZE = 10, 10  # the column in which names begin; the width of a size
 FEW = 200  # files; a plan of more is folded
-FIRST, RUNS = 3, 20  # files of a folder, runs and notes that are shown then
+FIRST, RUNS = 3, 20  # files of a folder; runs, folders of a run and notes that are shown then
 # How a verb is written before it is done, after it, and in which style.
 VERBS = {
     "move": ("move", "moved", "green"),
@@ -196,11 +196,24 @@ def _print_path(out: "Console", lead: str, path: str, style: str | None = None) 
 def _folded(
     actions: Sequence[Action], fold: int
 ) -> tuple[list[Action], dict[tuple[str, str], list[Action]]]:
-    """Return the actions to show, and the others by verb and folder; no deletion is hidden."""
+    """Return a run's actions to show, and the others by verb and folder; no deletion is hidden.
+
+    Where a verb has to do with many folders, what lies in the later ones is told of the run.
+    """
     groups: dict[tuple[str, str], list[Action]] = defaultdict(list)
     for action in actions:
         groups[action.verb, (action.src or action.dst or "").rpartition("/")[0]].append(action)
-    rest = {k: v[fold:] for k, v in groups.items() if len(v) > fold + 1 and not _ends(v)}
+    rest: dict[tuple[str, str], list[Action]] = {}
+    by_verb: dict[str, list[str]] = defaultdict(list)
+    for verb, folder in (key for key, some in groups.items() if not _ends(some)):
+        by_verb[verb].append(folder)
+    for verb, folders in by_verb.items():
+        first, later = folders[: max(RUNS, fold)], folders[max(RUNS, fold) :]
+        some = {folder: groups[verb, folder] for folder in first}
+        rest |= {(verb, f): inside[fold:] for f, inside in some.items() if len(inside) > fold + 1}
+        if later:
+            together = [action for folder in later for action in groups[verb, folder]]
+            rest[verb, actions[0].run] = rest.get((verb, actions[0].run), []) + together
     hidden = {action.src or action.dst for some in rest.values() for action in some}
     return [action for action in actions if (action.src or action.dst) not in hidden], rest
 
