@@ -17,7 +17,7 @@ from engine.conventions import Conventions
 from engine.errors import UserError
 from engine.plans.retention import Experiment
 from engine.project import Project
-from engine.readers import WEIGHTS, config_file, dates, read
+from engine.readers import WEIGHTS, config_file, dates, may_be_read, read
 from engine.recognition import folder_checkpoints, in_use, metrics
 from engine.recognition.attribution import Checkpoint, attribute
 from engine.recognition.evidence import Reading
@@ -150,7 +150,7 @@ def _readings(project: Project, inventory: Inventory, files: list[str]) -> dict[
     root = str(project.root)
     found = {
         path: read(os.path.join(root, path), path.rpartition("/")[2])  # noqa: PTH118 - for many
-        for path in files
+        for path in may_be_read(files)
         if inventory.entries[path].kind == "file"
     }
     return {path: reading for path, reading in found.items() if reading is not None}
