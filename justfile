@@ -17,7 +17,7 @@ demo *args:
 scaffold dest *args:
     @uv run --project {{ quote(justfile_directory()) }} copier copy {{ quote(justfile_directory()) }} "$@"
 
-# Show the clean-up plan of any repository; write nothing.
+# Show any repository's clean-up plan; write nothing.
 [group('try it')]
 [no-cd]
 [no-exit-message]
@@ -25,7 +25,7 @@ scaffold dest *args:
 cleanup repo *args:
     @uv run --project {{ quote(justfile_directory()) }} python {{ quote(justfile_directory() / 'scripts' / 'on_repository.py') }} cleanup "$@"
 
-# Show which experiments of any repository it would pack.
+# Show which experiments would be packed; write nothing.
 [group('try it')]
 [no-cd]
 [no-exit-message]

@@ -30,11 +30,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_help_names_the_recipe_and_gives_an_example(
     script: Path, script_runner: ScriptRunner
 ) -> None:
-    """--help calls the script what the user types, explains it and shows an example."""
-    shown = script_runner.run([sys.executable, str(script), "--help"])
+    """--help calls the script what the user types, explains it in 80 columns, shows an example."""
+    environment = {**os.environ, "COLUMNS": "80"}
+    shown = script_runner.run([sys.executable, str(script), "--help"], env=environment)
     assert shown.success
     assert shown.stdout.startswith(f"usage: just {script.stem} ")
     assert f"example: just {script.stem}" in shown.stdout
+    assert not [line for line in shown.stdout.splitlines() if len(line) > 80]
     assert not shown.stderr
 
 
