@@ -186,18 +186,21 @@ def test_a_missing_package_is_one_line(project: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(OLD_PYTHON is None, reason="no Python older than 3.11 on this machine")
-def test_an_old_python_is_told_so(project: Path) -> None:
-    """An interpreter that is too old is named, in one line."""
+@pytest.mark.parametrize(
+    ("script", "status"), [("training/recipes/cleanup.py", 2), ("training/log_paths.py", 1)]
+)
+def test_an_old_python_is_told_so(project: Path, script: str, status: int) -> None:
+    """An interpreter that is too old is named, in one line; to a training, which imports, too."""
     done = subprocess.run(
-        [str(OLD_PYTHON), project / "training/recipes/cleanup.py"],
+        [str(OLD_PYTHON), project / script],
         check=False,
         capture_output=True,
         text=True,
     )
     if "pyenv" in done.stderr:
         pytest.skip("that Python is a stub which does not start")
-    assert done.returncode == 2
-    assert done.stderr.endswith("too old: the recipes need Python 3.11 or newer\n")
+    assert done.returncode == status
+    assert re.search(r"is too old: .+ needs? Python 3\.11 or newer\n\Z", done.stderr)
 
 
 @pytest.mark.skipif(not shutil.which("uv"), reason="uv is not on the path")

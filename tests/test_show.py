@@ -125,7 +125,9 @@ def test_no_deletion_is_folded(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_deletion_names_once_where_its_bytes_are(capsys: pytest.CaptureFixture[str]) -> None:
     """The reason of it does; a line that said the same again would double a long plan."""
-    action = Action("delete", "runs/a/x.pth", "kept.tar.gz", 1, "bytes are in kept.tar.gz", "runs/a")
+    action = Action(
+        "delete", "runs/a/x.pth", "kept.tar.gz", 1, "bytes are in kept.tar.gz", "runs/a"
+    )
     plan_text.print_waiting([action], False, False)
     assert capsys.readouterr().out.count("kept.tar.gz") == 1
 

@@ -408,6 +408,28 @@ def test_the_last_words_of_a_copy_are_the_next_commands(bare: Path, tmp_path: Pa
     assert "git lfs" not in message
 
 
+def test_a_copy_into_the_folder_one_stands_in_needs_no_cd(
+    bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`cd .` would be a command that does nothing."""
+    monkeypatch.chdir(tmp_path)
+    message = message_of_copy(bare, Path())
+    assert "(it changes nothing):\n    just cleanup\n" in message
+
+
+@pytest.mark.parametrize("name", ["training", "model_weights", "docs"])
+def test_a_file_in_the_place_of_a_folder_stops_the_copy(
+    bare: Path, tmp_path: Path, name: str
+) -> None:
+    """The last line names it and the fix, and nothing was written."""
+    make_files(tmp_path, {name: "mine\n"})
+    with pytest.raises(subprocess.CalledProcessError) as stopped:
+        message_of_copy(bare, tmp_path)
+    last = stopped.value.stderr.splitlines()[-1]
+    assert f"{name} is a file, and a folder of this name is needed: rename it" in last
+    assert read_files(tmp_path) == {name: b"mine\n"}
+
+
 def test_who_has_files_already_is_told_what_to_add_to_them(bare: Path, tmp_path: Path) -> None:
     """The message names the line for an existing justfile, and those for ignore files."""
     own = {".justfile": "", ".env": "", ".gitignore": "", "training/.gitignore": ""}
