@@ -180,6 +180,16 @@ def test_the_reader_of_the_example_reads(tmp_path: Path) -> None:
     assert (measured.name, measured.value) == ("val_auc", 0.91)
 
 
+def test_the_size_of_what_ships_is_told_as_it_is() -> None:
+    """The page of decisions says, within a quarter, how many lines a project receives."""
+    told = re.search(r"([\d,]+) lines of Python", text_of("docs/explanation/decisions.md"))
+    assert told
+    lines = sum(
+        len(path.read_text("utf-8").splitlines()) for path in docs_recipes.RECIPES.rglob("*.py")
+    )
+    assert int(told[1].replace(",", "")) == pytest.approx(lines, rel=0.25)
+
+
 def test_every_recipe_is_in_the_reference() -> None:
     """The groups of the reference hold each script that ships, once."""
     listed = [recipe for group in docs_recipes.GROUPS.values() for recipe in group]

@@ -1,7 +1,9 @@
 """What a project receives from the template, and what it keeps when it had something before."""
 
 import itertools
+import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+import torch_writer
 from engine.conventions import load
 from template_fixture import (
     commit_all,
@@ -630,22 +633,45 @@ def run_python(project: Path, code: str) -> str:
     return done.stdout
 
 
-def test_the_training_guide_can_be_followed(bare: Path, tmp_path: Path) -> None:
-    """Its code starts an experiment, logs it, and promotes the checkpoint, as it stands there."""
-    project = generate(bare, tmp_path / "project", **LEGACY_ANSWERS)
+def test_the_training_guide_can_be_followed(template: Path, tmp_path: Path) -> None:
+    """Its code starts an experiment and logs it, and its commands promote, pack and restore it."""
+    project = generate(template, tmp_path / "project", **LEGACY_ANSWERS)
     guide = (project / "docs/training/PAT_CONV_L_TRAINING_GUIDE.md").read_text()
-    start, log, promote = python_blocks(guide)
+    start, log = python_blocks(guide)
     run_python(project, start + log)
     (experiment,) = (project / "training/experiments/active").glob("*_pat_conv_l_baseline")
     assert "Epoch 2: Train Loss=0.6900, Val auc=0.5200" in (experiment / "training.log").read_text()
     assert yaml.safe_load((experiment / "config.yaml").read_text())["seed"] == 42
 
-    example = project / "training/experiments/active/2025-07-25_pat_conv_l_baseline/checkpoints"
-    make_files(example, {"epoch_002.pth": "weights"})
-    run_python(project, promote)
-    production = project / "model_weights/production/pat_conv_l_v0.5929.pth"
-    assert production.read_text() == "weights"
-    assert production.with_suffix(".json").exists()
+    state = {"weight": torch_writer.Tensor((8, 8))}
+    torch_writer.save(
+        experiment / "checkpoints/epoch_002.pth",
+        {"model_state_dict": state, "epoch": 2, "val_auc": 0.52},
+    )
+    promote, archive, restore, _ = shell_blocks(guide)
+    for line in promote.splitlines():
+        follow(project, line, experiment.name)
+    (model,) = (project / "model_weights/production").glob("*.pth")
+    assert model.name == "pat_conv_l_v0.5200.pth"
+    assert model.with_suffix(".json").exists()
+    assert (project / "training/results/pat_conv_l_v0.5200_summary.md").exists()
+    for path in experiment.rglob("*"):
+        os.utime(path, (1e9, 1e9))  # nobody has it in use any more
+    follow(project, archive.splitlines()[2], experiment.name)
+    assert not experiment.exists()
+    follow(project, restore, experiment.name)
+    assert (experiment / "checkpoints/epoch_002.pth").exists()
+
+
+def follow(project: Path, command: str, experiment: str) -> None:
+    """Run a command of a guide, for the experiment that there is, by the recipe's script."""
+    command = command.replace("2025-07-25_pat_conv_l_baseline", experiment)
+    _, recipe, *words = shlex.split(command, comments=True)
+    script = project / f"training/recipes/{recipe}.py"
+    done = subprocess.run(
+        [sys.executable, script, *words], cwd=project, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
 
 
 def test_the_record_of_a_run_can_be_written(bare: Path, tmp_path: Path) -> None:
