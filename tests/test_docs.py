@@ -113,6 +113,15 @@ def test_every_command_can_be_given(page: Path) -> None:
         check_command(command, whole)
 
 
+BEGINNINGS = ("README.md", "docs/tutorial.md", "docs/how_to/start_a_project.md")
+
+
+@pytest.mark.parametrize("page", [*BEGINNINGS, "docs/how_to/adopt_a_repository.md"])
+def test_a_page_to_begin_with_says_how_to_get_just(page: str) -> None:
+    """Who has Python and git alone can give each command of it: uv brings no just."""
+    assert "pip install uv rust-just" in text_of(page)
+
+
 def test_a_command_that_cannot_be_given_is_found() -> None:
     """A recipe or an option that is not there does not pass, in a line or in a sentence."""
     for wrong in ("just tidy", "just cleanup --force", "just restore"):
