@@ -4,20 +4,20 @@
 default:
     @just --list
 
-# Watch a realistic mess being put in order, and taken back.
+# Watch a mess being put in order, and taken back.
 [group('try it')]
 [positional-arguments]
 demo *args:
     @uv run python scripts/demo.py "$@"
 
-# Copy the template into a new or existing folder, with questions.
+# Copy the template into a new or existing folder.
 [group('try it')]
 [no-cd]
 [positional-arguments]
 scaffold dest *args:
     @uv run --project {{ quote(justfile_directory()) }} copier copy {{ quote(justfile_directory()) }} "$@"
 
-# Show the clean-up plan of any repository; nothing is written into it.
+# Show any repository's clean-up plan; write nothing.
 [group('try it')]
 [no-cd]
 [no-exit-message]
@@ -25,7 +25,7 @@ scaffold dest *args:
 cleanup repo *args:
     @uv run --project {{ quote(justfile_directory()) }} python {{ quote(justfile_directory() / 'scripts' / 'on_repository.py') }} cleanup "$@"
 
-# Show which experiments of any repository would be packed; nothing is written into it.
+# Show which experiments would be packed; write nothing.
 [group('try it')]
 [no-cd]
 [no-exit-message]
@@ -39,13 +39,13 @@ archive repo *args:
 test *args:
     @uv run pytest "$@"
 
-# Measure ours and the tools that people use, in turn; write the table to docs/reference/bench.md.
+# Measure ours and other tools: docs/reference/bench.md.
 [group('maintain')]
 [positional-arguments]
 bench *args:
     @uv run python scripts/bench.py "$@"
 
-# Write what the documentation takes from the code, and build the site in build/site.
+# Write the pages made from code; build the site.
 [group('maintain')]
 docs:
     uv run python scripts/write_docs.py

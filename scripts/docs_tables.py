@@ -74,14 +74,17 @@ def conventions_page() -> str:
 
 
 def readers_page() -> str:
-    """Return the table of the readers, in the order in which they are asked."""
-    files: dict[tuple[str, str], list[str]] = {}
+    """Return the table of the readers in the order in which they are asked, a row for a module."""
+    files: dict[str, list[str]] = {}
+    kinds: dict[str, list[str]] = {}
     for row in readers.TABLE:
         names = [*row.suffixes, *([row.part] if row.part != "\0" else [])]
-        files.setdefault((row.module, row.format), []).extend(names)
+        files.setdefault(row.module, []).extend(f"`{name}`" for name in names)
+        kinds.setdefault(row.module, []).append(row.format)
     rows = [
-        f"| {' '.join(f'`{name}`' for name in dict.fromkeys(names))} | {kind} | {_says(module)} |\n"
-        for (module, kind), names in files.items()
+        f"| {' '.join(dict.fromkeys(names))} | {', '.join(dict.fromkeys(kinds[module]))} "
+        f"| {_says(module)} |\n"
+        for module, names in files.items()
     ]
     return "".join([READERS, *rows])
 

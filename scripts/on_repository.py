@@ -12,22 +12,27 @@ from copier.errors import DirtyLocalWarning
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 TRAINING = Path("training")
+HELP = {"-h", "--help"}
 
 
 def main(argv: Sequence[str]) -> int:
     """Run `RECIPE REPO [OPTION...]`; returns the recipe's exit status, 2 for a wrong call."""
-    if len(argv) < 2 or argv[1].startswith("-"):
-        return refuse("which repository? for example: just cleanup ../my-project")
-    recipe, repository, *options = argv
+    recipe, *words = argv
+    script = CHECKOUT / "template" / TRAINING / "recipes" / f"{recipe}.py"
+    if HELP.intersection(words):
+        print(f"Here a repository comes first: uv run just {recipe} REPO [option...]\n", flush=True)
+        return subprocess.run([sys.executable, str(script), "--help"], check=False).returncode
+    if not words or words[0].startswith("-"):
+        return refuse(f"which repository? for example: uv run just {recipe} ../my-project")
+    repository, *options = words
     root = Path(repository).resolve()
     if not root.is_dir():
         return refuse(f"{repository}: is no folder")
     if "--apply" in options:
         return refuse(
-            f"{repository}: copy the template into it first (just scaffold {repository}), "
+            f"{repository}: copy the template into it first (uv run just scaffold {repository}), "
             f"then run just {recipe} --apply there"
         )
-    script = CHECKOUT / "template" / TRAINING / "recipes" / f"{recipe}.py"
     with tempfile.TemporaryDirectory() as folder:
         conventions = root / TRAINING / "conventions.toml"
         if not conventions.exists():

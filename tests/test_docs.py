@@ -113,6 +113,15 @@ def test_every_command_can_be_given(page: Path) -> None:
         check_command(command, whole)
 
 
+BEGINNINGS = ("README.md", "docs/tutorial.md", "docs/how_to/start_a_project.md")
+
+
+@pytest.mark.parametrize("page", [*BEGINNINGS, "docs/how_to/adopt_a_repository.md"])
+def test_a_page_to_begin_with_says_how_to_get_just(page: str) -> None:
+    """Who has Python and git alone can give each command of it: uv brings no just."""
+    assert "pip install uv rust-just" in text_of(page)
+
+
 def test_a_command_that_cannot_be_given_is_found() -> None:
     """A recipe or an option that is not there does not pass, in a line or in a sentence."""
     for wrong in ("just tidy", "just cleanup --force", "just restore"):
@@ -178,6 +187,16 @@ def test_the_reader_of_the_example_reads(tmp_path: Path) -> None:
     scores.write_text("val_auc = 0.91\n")
     (measured,) = reader["read"](scores, "score.ini").measurements
     assert (measured.name, measured.value) == ("val_auc", 0.91)
+
+
+def test_the_size_of_what_ships_is_told_as_it_is() -> None:
+    """The page of decisions says, within a quarter, how many lines a project receives."""
+    told = re.search(r"([\d,]+) lines of Python", text_of("docs/explanation/decisions.md"))
+    assert told
+    lines = sum(
+        len(path.read_text("utf-8").splitlines()) for path in docs_recipes.RECIPES.rglob("*.py")
+    )
+    assert int(told[1].replace(",", "")) == pytest.approx(lines, rel=0.25)
 
 
 def test_every_recipe_is_in_the_reference() -> None:

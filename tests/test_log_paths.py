@@ -364,6 +364,16 @@ def test_overrides_count_in_their_order(
     assert helper.get_production_path("a", 0.5).parent == root / "w"
 
 
+@pytest.mark.skipif(os.sep == "\\", reason="there it is a path")
+def test_a_path_of_windows_is_told_to_be_written_with_slashes(
+    helper: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A `.env` that came from there names what is wrong with it."""
+    monkeypatch.setenv("TRAINING_DIR", "outputs\\training")
+    with pytest.raises(ValueError, match=r'TRAINING_DIR.+write it with "/"'):
+        helper.get_log_path("a")
+
+
 @pytest.mark.parametrize("value", ["", "/", ".", "~/x", "$HOME/x", "a\nb", "training/log_paths.py"])
 def test_overrides_that_are_no_folder_are_refused(
     helper: ModuleType, monkeypatch: pytest.MonkeyPatch, value: str

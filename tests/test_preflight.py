@@ -8,6 +8,9 @@ import pytest
 
 import cleanup
 import new
+import purge
+import train
+import undo
 from conftest import NOBODY
 from place import Place
 
@@ -41,6 +44,35 @@ def test_a_folder_that_may_not_be_made_is_refused_with_the_plan(
     status, said = place.run(cleanup.main, *words)
     assert (status, said.splitlines()[0].split(": ")[0]) == (2, str(theirs))
     assert "name another folder in .env" in said
+    assert not place.changed()
+
+
+def train_net(options: list[str]) -> int:
+    return train.main(["net", *options, "--", "true"])
+
+
+@pytest.mark.parametrize(
+    ("main", "words"),
+    [(train_net, ()), (undo.main, ()), (purge.main, ("--apply",))],
+    ids=["train", "undo", "purge"],
+)
+def test_who_may_only_read_is_refused_in_a_line(
+    main: Callable[[list[str]], int],
+    words: tuple[str, ...],
+    place: Place,
+    unprivileged: Callable[[], None],
+) -> None:
+    """Also by what makes no plan: nothing was begun, so there is nothing to resume or undo."""
+    place.settle()
+    (place.root / "training/.history").mkdir(parents=True)
+    (place.root / "training/experiments/active").mkdir(parents=True, exist_ok=True)
+    for folder in (place.root, *place.root.rglob("*")):
+        folder.chmod(0o555)
+    place.before = place.tree()
+    unprivileged()
+    status, said = place.run(main, *words)
+    assert (status, "may not be written to" in said, len(said.splitlines())) == (2, True, 1)
+    assert "just resume" not in said
     assert not place.changed()
 
 

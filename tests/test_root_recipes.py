@@ -43,7 +43,7 @@ def test_a_plan_for_any_repository_writes_nothing_into_it(recipe: str, legacy: P
     if recipe == "cleanup":
         assert "best_model.pt" in shown.stdout
         last = " ".join(shown.stdout.split("Next: ")[1].split())
-        assert last == f"just scaffold {legacy}, then just cleanup there"
+        assert last == f"uv run just scaffold {legacy}, then just cleanup there"
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,14 @@ def test_a_wrong_call_is_one_line(words: list[str], message: str, tmp_path: Path
     assert message in refused.stderr
     assert refused.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_help_says_that_a_repository_comes_first() -> None:
+    """`just cleanup --help` is the recipe's own, below the word that it takes here in addition."""
+    shown = just("cleanup", "--help")
+    assert shown.returncode == 0
+    assert "just cleanup REPO [option...]" in shown.stdout.splitlines()[0]
+    assert "--keep-active DAYS" in shown.stdout
 
 
 def test_scaffold_copies_the_template(tmp_path: Path) -> None:

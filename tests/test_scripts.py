@@ -30,11 +30,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_help_names_the_recipe_and_gives_an_example(
     script: Path, script_runner: ScriptRunner
 ) -> None:
-    """--help calls the script what the user types, explains it and shows an example."""
-    shown = script_runner.run([sys.executable, str(script), "--help"])
+    """--help calls the script what the user types, explains it in 80 columns, shows an example."""
+    environment = {**os.environ, "COLUMNS": "80"}
+    shown = script_runner.run([sys.executable, str(script), "--help"], env=environment)
     assert shown.success
     assert shown.stdout.startswith(f"usage: just {script.stem} ")
     assert f"example: just {script.stem}" in shown.stdout
+    assert not [line for line in shown.stdout.splitlines() if len(line) > 80]
     assert not shown.stderr
 
 
@@ -184,18 +186,21 @@ def test_a_missing_package_is_one_line(project: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(OLD_PYTHON is None, reason="no Python older than 3.11 on this machine")
-def test_an_old_python_is_told_so(project: Path) -> None:
-    """An interpreter that is too old is named, in one line."""
+@pytest.mark.parametrize(
+    ("script", "status"), [("training/recipes/cleanup.py", 2), ("training/log_paths.py", 1)]
+)
+def test_an_old_python_is_told_so(project: Path, script: str, status: int) -> None:
+    """An interpreter that is too old is named, in one line; to a training, which imports, too."""
     done = subprocess.run(
-        [str(OLD_PYTHON), project / "training/recipes/cleanup.py"],
+        [str(OLD_PYTHON), project / script],
         check=False,
         capture_output=True,
         text=True,
     )
     if "pyenv" in done.stderr:
         pytest.skip("that Python is a stub which does not start")
-    assert done.returncode == 2
-    assert done.stderr.endswith("too old: the recipes need Python 3.11 or newer\n")
+    assert done.returncode == status
+    assert re.search(r"is too old: .+ needs? Python 3\.11 or newer\n\Z", done.stderr)
 
 
 @pytest.mark.skipif(not shutil.which("uv"), reason="uv is not on the path")

@@ -138,6 +138,15 @@ def test_no_deletion_is_folded(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.count("  DELETE  ckpt/") == 6
 
 
+def test_a_deletion_names_once_where_its_bytes_are(capsys: pytest.CaptureFixture[str]) -> None:
+    """The reason of it does; a line that said the same again would double a long plan."""
+    action = Action(
+        "delete", "runs/a/x.pth", "kept.tar.gz", 1, "bytes are in kept.tar.gz", "runs/a"
+    )
+    plan_text.print_waiting([action], False, False)
+    assert capsys.readouterr().out.count("kept.tar.gz") == 1
+
+
 def test_of_many_runs_the_first_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
     """The others are counted; a small plan is shown whole, however its files are spread."""
     files = [f"runs/{n:03}/a.pth" for n in range(300)]

@@ -1,7 +1,9 @@
 """What a project receives from the template, and what it keeps when it had something before."""
 
 import itertools
+import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+import torch_writer
 from engine.conventions import load
 from template_fixture import (
     commit_all,
@@ -408,6 +411,28 @@ def test_the_last_words_of_a_copy_are_the_next_commands(bare: Path, tmp_path: Pa
     assert "git lfs" not in message
 
 
+def test_a_copy_into_the_folder_one_stands_in_needs_no_cd(
+    bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`cd .` would be a command that does nothing."""
+    monkeypatch.chdir(tmp_path)
+    message = message_of_copy(bare, Path())
+    assert "(it changes nothing):\n    just cleanup\n" in message
+
+
+@pytest.mark.parametrize("name", ["training", "model_weights", "docs"])
+def test_a_file_in_the_place_of_a_folder_stops_the_copy(
+    bare: Path, tmp_path: Path, name: str
+) -> None:
+    """The last line names it and the fix, and nothing was written."""
+    make_files(tmp_path, {name: "mine\n"})
+    with pytest.raises(subprocess.CalledProcessError) as stopped:
+        message_of_copy(bare, tmp_path)
+    last = stopped.value.stderr.splitlines()[-1]
+    assert f"{name} is a file, and a folder of this name is needed: rename it" in last
+    assert read_files(tmp_path) == {name: b"mine\n"}
+
+
 def test_who_has_files_already_is_told_what_to_add_to_them(bare: Path, tmp_path: Path) -> None:
     """The message names the line for an existing justfile, and those for ignore files."""
     own = {".justfile": "", ".env": "", ".gitignore": "", "training/.gitignore": ""}
@@ -608,22 +633,45 @@ def run_python(project: Path, code: str) -> str:
     return done.stdout
 
 
-def test_the_training_guide_can_be_followed(bare: Path, tmp_path: Path) -> None:
-    """Its code starts an experiment, logs it, and promotes the checkpoint, as it stands there."""
-    project = generate(bare, tmp_path / "project", **LEGACY_ANSWERS)
+def test_the_training_guide_can_be_followed(template: Path, tmp_path: Path) -> None:
+    """Its code starts an experiment and logs it, and its commands promote, pack and restore it."""
+    project = generate(template, tmp_path / "project", **LEGACY_ANSWERS)
     guide = (project / "docs/training/PAT_CONV_L_TRAINING_GUIDE.md").read_text()
-    start, log, promote = python_blocks(guide)
+    start, log = python_blocks(guide)
     run_python(project, start + log)
     (experiment,) = (project / "training/experiments/active").glob("*_pat_conv_l_baseline")
     assert "Epoch 2: Train Loss=0.6900, Val auc=0.5200" in (experiment / "training.log").read_text()
     assert yaml.safe_load((experiment / "config.yaml").read_text())["seed"] == 42
 
-    example = project / "training/experiments/active/2025-07-25_pat_conv_l_baseline/checkpoints"
-    make_files(example, {"epoch_002.pth": "weights"})
-    run_python(project, promote)
-    production = project / "model_weights/production/pat_conv_l_v0.5929.pth"
-    assert production.read_text() == "weights"
-    assert production.with_suffix(".json").exists()
+    state = {"weight": torch_writer.Tensor((8, 8))}
+    torch_writer.save(
+        experiment / "checkpoints/epoch_002.pth",
+        {"model_state_dict": state, "epoch": 2, "val_auc": 0.52},
+    )
+    promote, archive, restore, _ = shell_blocks(guide)
+    for line in promote.splitlines():
+        follow(project, line, experiment.name)
+    (model,) = (project / "model_weights/production").glob("*.pth")
+    assert model.name == "pat_conv_l_v0.5200.pth"
+    assert model.with_suffix(".json").exists()
+    assert (project / "training/results/pat_conv_l_v0.5200_summary.md").exists()
+    for path in experiment.rglob("*"):
+        os.utime(path, (1e9, 1e9))  # nobody has it in use any more
+    follow(project, archive.splitlines()[2], experiment.name)
+    assert not experiment.exists()
+    follow(project, restore, experiment.name)
+    assert (experiment / "checkpoints/epoch_002.pth").exists()
+
+
+def follow(project: Path, command: str, experiment: str) -> None:
+    """Run a command of a guide, for the experiment that there is, by the recipe's script."""
+    command = command.replace("2025-07-25_pat_conv_l_baseline", experiment)
+    _, recipe, *words = shlex.split(command, comments=True)
+    script = project / f"training/recipes/{recipe}.py"
+    done = subprocess.run(
+        [sys.executable, script, *words], cwd=project, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
 
 
 def test_the_record_of_a_run_can_be_written(bare: Path, tmp_path: Path) -> None:

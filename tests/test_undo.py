@@ -102,7 +102,7 @@ def test_a_dry_run_of_undo_tells_what_undo_does(
     shown = place.run(undo.main, "--dry-run")[1]
     said = place.run(undo.main)[1]
     back, gone = totals["back"]["files"], totals["remove"]["files"]
-    assert f"{back} files are in their places, {gone} that it had made are gone" in said
+    assert f"{back} files put back, {gone} that it had made removed" in said
     assert f"{back}  back to their places" in shown
     assert not place.changed()
 

@@ -174,4 +174,6 @@ def test_without_copier_it_says_how_to_get_it(project: Path, tmp_path: Path) -> 
         if found := shutil.which(name):
             (tmp_path / "bin" / name).symlink_to(found)
     assert "pip install copier" in refusal(project, path=str(tmp_path / "bin"))
+    (tmp_path / "bin/git").unlink()
+    assert refusal(project, path=str(tmp_path / "bin")).endswith("install git\n")
     assert git(project, "status", "--porcelain") == ""

@@ -325,6 +325,7 @@ def test_an_unknown_path_is_said_to_be_so(project: Path, path: str) -> None:
     done = recipe(project, "where", path, status=status)
     if status:
         assert done.stderr.count("\n") == 1
+        assert "give the old path, or its name" in done.stderr
         assert "\x1b" not in done.stderr
 
 

@@ -36,6 +36,10 @@ import os
 import re
 import stat
 import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036 - it is imported by whatever Python trains
+    raise ImportError(f"{sys.executable} is too old: log_paths.py needs Python 3.11 or newer")
+
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, time
@@ -391,7 +395,12 @@ def folder_path(root: Path, key: str, source: str, value: str) -> Path:
     """
     said = f"{source}: {key if source == 'conventions.toml' else VARIABLES[key]}={value!r}"
     if _UNUSABLE.search(value):
-        raise ValueError(f"{said} is not a folder; write a plain path, nothing in it is expanded")
+        fix = (
+            'write it with "/"'
+            if "\\" in value
+            else "write a plain path, nothing in it is expanded"
+        )
+        raise ValueError(f"{said} is not a folder; {fix}")
     path = Path(os.path.normpath(root / value))
     try:
         if not path.is_relative_to(root):

@@ -24,7 +24,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     options.add_apply(parser)
     add("--auto", action="store_true", help="for schedules: apply, purge, say only what was done")
     add("--offload", action="store_true", help="push archives, then drop them here: all, or NAMEs")
-    add("--older-than", type=options.days, metavar="30d", help="age in days (d) or weeks (w)")
+    add("--older-than", type=options.days, metavar="30d", help="pack after days (d) or weeks (w)")
     number = options.count
     add("--keep-best", type=number, metavar="N", help="keep the best N of each type and task")
     add("--keep-last", type=number, metavar="N", help="keep the newest N of each model type")

@@ -19,7 +19,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = options.parser("check", __doc__ or "", "just check; just check scripts/train.py")
     add = parser.add_argument
     add("paths", nargs="*", metavar="PATH", help="only these files and folders")
-    add("--format", choices=("text", "github"), default="text", help="github: as annotations")
+    add("--format", choices=("text", "github"), default="text", help="github: for a workflow")
     add("--fix", action="store_true", help="plan what can be mended without you; see --apply")
     add("--apply", action="store_true", help="with --fix: carry the plan out")
     options.add_all(parser)

@@ -26,14 +26,20 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         action="append",
         default=[],
         metavar="PATH",
-        help="the production model, whatever the numbers say",
+        help="the production model, whatever the numbers say; can be repeated",
     )
-    add("--keep", action="append", default=[], metavar="GLOB", help="leave these files alone")
+    add(
+        "--keep",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="leave these files alone; can be repeated",
+    )
     add(
         "--cutoff",
         type=options.day,
         metavar="DATE",
-        help="logs before this day are old (default: that of the newest production model)",
+        help="logs before 2025-07-25, say, are old (default: day of the newest production model)",
     )
     add(
         "--keep-active",

@@ -20,10 +20,10 @@ EXAMPLE = "just promote 2025-07-25_pat_conv_l_simplified --dry-run; then without
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = options.parser("promote", __doc__ or "", EXAMPLE)
     add = parser.add_argument
-    add("experiment", metavar="EXPERIMENT", help="its name, or the path of its folder")
+    add("experiment", metavar="EXPERIMENT", help="its name or folder; for --again, a model")
     add("--checkpoint", metavar="FILE", help="this one (default: the best by the evidence)")
     add("--metric", type=float, metavar="VALUE", help="its value, whatever the evidence says")
-    add("--even-if-worse", action="store_true", help="although production has a better model")
+    add("--even-if-worse", action="store_true", help="although a better model is in production")
     add("--again", action="store_true", help="write its summary anew; what you added is kept")
     add("--dry-run", action="store_true", help="only show what would be done")
     options.add_now(parser, "promote as of this time")

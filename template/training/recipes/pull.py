@@ -17,7 +17,9 @@ from engine import options
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = options.parser("pull", __doc__ or "", "just pull 2025-07-24_pat_conv_l")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="an archive")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="an archive (default: all manifests)"
+    )
     parser.add_argument("--dry-run", action="store_true", help="only say what would be fetched")
     return parser.parse_args(argv)
 

@@ -28,7 +28,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         metavar="FILE",
         help="only these: paths or globs (default: all)",
     )
-    add("--to", metavar="DIR", help="below this folder, with their whole inner paths")
+    add("--to", metavar="DIR", help="below this folder, with their whole paths")
     add("--dry-run", action="store_true", help="only show what would come back")
     options.add_all(parser)
     options.add_now(parser, "act as of this time")

@@ -44,6 +44,7 @@ from datetime import timedelta
 from typing import Any
 
 from engine import command_line, show
+from engine.changes import disk
 from engine.launch.interpreter import training_python, users_environ
 from engine.launch.run_record import environment, train
 from engine.launch.start_facts import start_facts
@@ -67,6 +68,7 @@ def main(argv: Sequence[str]) -> int:
         where = f"{project.folders.active}/{name}"
         show.say(f"would make {where} and run {shlex.join(command)}", arguments.json)
         return command_line.DONE
+    disk.refuse_unwritable(project.root / project.folders.active)
     python = training_python(arguments.python, command, environ)
     facts = start_facts(project.root, python, environ)
     folder = new_experiment.make(project, wanted, facts)

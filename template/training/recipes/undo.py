@@ -72,8 +72,8 @@ def _undo(project: Project, past: PastRun, as_json: bool) -> int:
     for remark in (*result.notes, *result.remarks):
         show.warn(remark)
     show.say(
-        f"{past.id} is taken back: {result.restored:,} files are in their places, "
-        f"{result.removed:,} that it had made are gone.",
+        f"{past.id} is taken back: {result.restored:,} files put back, "
+        f"{result.removed:,} that it had made removed.",
         as_json,
         restored=result.restored,
         run=past.id,

@@ -21,7 +21,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     add("name", nargs="?", metavar="NAME", help="only this archive or production model")
     add("--quick", action="store_true", help="read only what was changed since it was read last")
     add("--quarantine", action="store_true", help="the originals that wait in quarantine as well")
-    options.add_now(parser, "note this as the time")
+    options.add_now(parser, "note it as verified at this time")
     return parser.parse_args(argv)
 
 

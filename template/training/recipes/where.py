@@ -18,7 +18,7 @@ from engine import options
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = options.parser("where", __doc__ or "", "just where runs/old/best_model.pt")
     add = parser.add_argument
-    add("path", metavar="PATH", help="of now or of once, or a file name that only one file had")
+    add("path", metavar="PATH", help="where it is or once was, or a name that only one file had")
     options.add_now(parser, "answer as of this time")
     return parser.parse_args(argv)
 

@@ -75,7 +75,7 @@ def _next_step(
     project: Project, plan: Plan, arguments: argparse.Namespace, argv: Sequence[str]
 ) -> str:
     if arguments.project:  # a repository that the template was not copied into
-        copy = shlex.join(["just", "scaffold", str(project.root)])
+        copy = shlex.join(["uv", "run", "just", "scaffold", str(project.root)])
         return f"{copy}, then just {plan.recipe} there"
     words = (word for word in argv if word not in ("--all", "--dry-run"))
     apply_it = () if "dry_run" in arguments else ("--apply",)

@@ -54,6 +54,8 @@ def origin(root: Path) -> Origin:
 
 def look(root: Path, origin: Origin) -> Newer:
     """Return what is newer. Raises UserError if the template cannot be reached."""
+    if not shutil.which("git"):
+        raise UserError("git is not here, and updates need it: install git")
     address = _whole(root, origin)
     command = ["check-update", "--output-format", "json", "--answers-file", origin.answers_file]
     try:

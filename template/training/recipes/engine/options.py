@@ -7,6 +7,14 @@ from pathlib import Path
 from typing import NoReturn
 
 
+class _Formatter(argparse.HelpFormatter):
+    """Fits each paragraph of a description to the terminal."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        fill = super()._fill_text
+        return "\n\n".join(fill(part, width, indent) for part in text.strip().split("\n\n"))
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Exit with status 2 and one line, as all mistakes end; argparse shows its usage first."""
@@ -22,17 +30,22 @@ def parser(recipe: str, description: str, example: str) -> argparse.ArgumentPars
         prog=f"just {recipe}",
         description=description,
         epilog=f"example: {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Formatter,
         allow_abbrev=False,
     )
-    made.add_argument("--json", action="store_true", help="print for programs")
+    made.add_argument("--json", action="store_true", help="print JSON, for programs")
     made.add_argument(
         "--project",
         type=Path,
         metavar="DIR",
         help="another project than the one that this recipe lies in",
     )
-    made.add_argument("--conventions", type=Path, metavar="FILE", help="another conventions.toml")
+    made.add_argument(
+        "--conventions",
+        type=Path,
+        metavar="FILE",
+        help="another file than the project's training/conventions.toml",
+    )
     return made
 
 
@@ -62,7 +75,9 @@ def add_apply(made: argparse.ArgumentParser) -> None:
 
 def add_now(made: argparse.ArgumentParser, does: str) -> None:
     """Add the option that has a recipe take another time for the present one."""
-    made.add_argument("--now", type=moment, metavar="TIME", help=does)
+    made.add_argument(
+        "--now", type=moment, metavar="TIME", help=f"{does}, such as 2025-07-25T12:00"
+    )
 
 
 def add_experiment(made: argparse.ArgumentParser) -> None:
@@ -70,7 +85,7 @@ def add_experiment(made: argparse.ArgumentParser) -> None:
     add = made.add_argument
     add("model_type", metavar="MODEL_TYPE", help="such as resnet50")
     add("name", nargs="?", metavar="NAME", help="what is tried, such as wide_lr_warmup")
-    add("--seed", type=int, metavar="N", help="noted in config.yaml")
+    add("--seed", type=int, metavar="N", help="the seed, noted in config.yaml")
     add("--parent", metavar="EXPERIMENT", help="the experiment that this one goes on from")
     add("--python", metavar="FILE", help="the interpreter that trains, to note its packages")
     add("--dry-run", action="store_true", help="only say what would be made")

@@ -158,8 +158,11 @@ def _print_run(
         _print_path(out, "  into ", str(*archives), "cyan")
     shown, folded = _folded(actions, fold)
     for action in shown:
-        says_where = action.src and action.dst and (action.verb != "pack" or len(archives) > 1)
-        _print_action(out, action, seen.get(action.src or "", ()), bool(says_where))
+        told = (
+            len(archives) == 1 if action.verb == "pack" else action.verb == "delete"
+        )  # its reason
+        says_where = bool(action.src and action.dst) and not told
+        _print_action(out, action, seen.get(action.src or "", ()), says_where)
     for (verb, folder), rest in folded.items():
         more = f"{len(rest):,} more in {safe(folder) or 'the project folder'}"
         amount = size(sum(action.bytes for action in rest))

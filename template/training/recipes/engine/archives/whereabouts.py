@@ -42,7 +42,9 @@ def where(project: Project, argument: str, when: datetime) -> Answer:
     if len(fitting) == 1:
         ((path, life),) = fitting.items()
         return {"path": path, "found": _file(project, path, (life,), when)}
-    why = f"{len(fitting):,} files had that name" if fitting else "not there, and in no run's plan"
+    why = "not there, and no recipe moved it; give the old path, or its name"
+    if fitting:
+        why = f"{len(fitting):,} files had that name"
     return {"path": argument, "found": [], "why": why, "candidates": sorted(fitting)}
 
 

@@ -225,6 +225,16 @@ def may_change(folder: Name) -> bool:
     return os.access(folder, os.W_OK | os.X_OK, effective_ids=is_told)
 
 
+def refuse_unwritable(folder: Path) -> None:
+    """Raise UserError if this user may make nothing in a folder, which need not exist yet."""
+    place = existing(folder)
+    if not may_change(place):
+        raise UserError(
+            f"{place}: may not be written to, and something is to be made in it; "
+            "see to its permissions, or name another folder in .env"
+        )
+
+
 def free_bytes(path: Path) -> int:
     """Bytes that this user can still write where `path` lies or is going to lie."""
     return shutil.disk_usage(existing(path)).free

@@ -23,13 +23,18 @@ class Held(UserError):
 def project_lock(history: Path) -> Iterator[None]:
     """Holds the project's lock, whose file lies in `history`; makes that folder if need be.
 
-    Raises Held, which names the holder, if another process has it. The system releases it when its
+    Raises Held, which names the holder, if another process has it, UserError if the folder may not
+    be written to. The system releases it when its
     holder ends, however that happens, so the file stays and its age says nothing.
     """
-    _make(history)
     path = history / _FILE
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-    descriptor = os.open(path, flags, 0o644)
+    try:
+        _make(history)
+        descriptor = os.open(path, flags, 0o644)
+    except OSError:
+        disk.refuse_unwritable(history)  # mostly the reason, and then it is told with the fix
+        raise
     try:
         if not _try_lock(descriptor):
             holder = _printable(os.read(descriptor, 1000)) or "another process"

@@ -78,11 +78,7 @@ def refuse_unwritable(project: Project, wanted: Plan, *, only_outside: bool = Fa
     for folder in sorted({disk.existing(project.root / name) for name in names}):
         if only_outside and folder.is_relative_to(project.root):
             continue
-        if not disk.may_change(folder):
-            raise UserError(
-                f"{folder}: may not be written to, and something is to be made in it; "
-                "see to its permissions, or name another folder in .env"
-            )
+        disk.refuse_unwritable(folder)
 
 
 def made(wanted: Plan) -> Iterator[str]:
