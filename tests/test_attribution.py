@@ -435,6 +435,13 @@ def test_a_monitor_is_the_figure_of_validation_before_one_of_no_split() -> None:
     assert only({"x_run/best.h5": model(), "x_run/t.log": told}).value == 0.9
 
 
+def test_a_figure_of_no_split_is_of_training_beside_one_of_test_data_for_each_epoch() -> None:
+    """So PyTorch's examples write: an average loss, and that of the test set."""
+    rows = (*curve("Average loss", 12.0, 11.0, 11.5), *curve("Test set loss", 10.5, 10.4, 10.2))
+    best = only({"x_run/best.pt": model(), "x_run/t.log": log(*rows)})
+    assert (best.value, best.epoch) == (10.2, 3)
+
+
 @pytest.mark.parametrize("word", ["fold", "seed", "v", "stage_", "top", "", "model_best_"])
 def test_the_number_of_a_fold_is_no_epoch(word: str) -> None:
     """Nothing tells which of the rows is whose."""
