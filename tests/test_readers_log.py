@@ -79,6 +79,9 @@ def test_a_whole_run_is_read(tmp_path: Path) -> None:
         ("Epoch 7, Val AUC: 0.5 (target: 0.62)", [("Val AUC", 0.5, 7)]),
         ("| INFO | main:train:42 - Epoch 8 | val_auc=0.6", [("val_auc", 0.6, 8)]),
         ("\x1b[32mEpoch 9: val_auc=0.6\x1b[0m", [("val_auc", 0.6, 9)]),
+        ("[ 3/50] val_auc: 0.6", [("val_auc", 0.6, 3)]),
+        ("[에폭 3/7] | val auc 0.6", [("val auc", 0.6, 3)]),
+        ("[3/50][10/391] auc: 0.6", [("auc", 0.6, 3)]),
         ("Epoch 2: 100%|███| 9/9 [00:01<00:00, v_num=0, val_auc=0.71]", [("val_auc", 0.71, 2)]),
     ],
 )
@@ -253,6 +256,31 @@ def test_steps_without_epochs_are_read(tmp_path: Path) -> None:
     reading = given_log(tmp_path, "step 250: train loss 2.1, val loss 2.2\n")
     assert reading
     assert [(m.name, m.value, m.step) for m in reading.measurements] == [("val loss", 2.2, 250)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[{}/6][3/10] Loss_D: 0.9 Loss_G: 1.2 D(x): 0.5",
+        "[Epoch {}/200] [Batch 0/938] [D loss: 0.69] [G loss: 0.7]",
+        "step {}: loss: 0.62",
+        "Epoch {} | train 0.86 | val 0.65",
+    ],
+)
+def test_a_log_of_losses_that_decide_nothing_is_one_of_a_training(
+    line: str, tmp_path: Path
+) -> None:
+    """It goes with its run, as that of a GAN or of steps; one line is none."""
+    several = "".join(line.format(n) + "\n" for n in (1, 2, 3))
+    reading = given_log(tmp_path, several, "out.txt")
+    assert reading and (reading.role, reading.measurements) == ("log", ())
+    assert given_log(tmp_path, line.format(1), "out.txt") is None
+
+
+def test_counts_in_brackets_are_not_all_epochs(tmp_path: Path) -> None:
+    """Those of batches and of steps of a build are none."""
+    for text in ("Test: [10/98] Loss 0.7 Acc@1 70.1 val", "[10/98] Building validation 1"):
+        assert given_log(tmp_path, f"{text}\n[12/98] Linking\n") is None
 
 
 CRASHED = """\

@@ -26,6 +26,7 @@ BLOCK = 40  # lines after "Epoch 3" that may tell of it
 GIVE_UP = 1_000_000  # lines without an epoch among them; or, of those that might matter,
 GIVE_UP_RELEVANT = 50_000
 MAX_SHAPES = 1000
+ENOUGH = 2  # lines that tell of a loss in the course of a training make a log
 PREAMBLE_FAMILIES = 5  # kinds of words that make a log without an epoch one of a training
 
 _ANSI = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
@@ -179,6 +180,7 @@ class _Log:
         self._passed_over: set[bytes] = set()  # shapes of lines that tell nothing
         self._waiting: dict[bytes, tuple[int, bytes]] = {}  # the last line of each shape
         self._taken = 0
+        self._lossy: set[tuple[int | None, int | None]] = set()  # epochs and steps of losses
         # What was saved before a line told of its validation, by session and epoch.
         self._early: dict[tuple[int, int | None], set[str]] = defaultdict(set)
         self._path_may_follow = 0  # the line on which the path of what was saved may stand
@@ -231,7 +233,10 @@ class _Log:
         """Read a line, later if it only repeats one of this epoch with other numbers."""
         text = _text(line)
         lower = text.lower()
-        epoch = log_lines.epoch_of(text) if "epoch" in lower else None
+        is_named, in_brackets = "epoch" in lower, log_lines.may_name_epoch(text)
+        epoch = log_lines.epoch_of(text) if is_named else None
+        if in_brackets and not is_named:
+            epoch = log_lines.epoch_of(log_lines.parse_line(number, text).body)
         may_repeat = "best" not in lower and "sav" not in lower
         is_known = shape in self._shapes and number != self._path_may_follow
         if is_known and may_repeat and epoch in (None, self._session.epoch):
@@ -245,7 +250,7 @@ class _Log:
         if len(self._shapes) == MAX_SHAPES or len(shape) > READ_OF_LINE:
             return
         if may_repeat and epoch in (None, current):
-            said = log_lines.epoch_as_said(text) if "epoch" in lower else ""
+            said = log_lines.epoch_as_said(text) if is_named or in_brackets else ""
             self._shapes[shape] = None if said is None else said.encode()
 
     def catch_up(self) -> None:
@@ -270,6 +275,10 @@ class _Log:
         epoch = log_lines.epoch_of(line.body)
         if epoch is not None:
             self._enter(epoch, line, is_header=bool(found) or "/" in line.body)
+        step = log_lines.step_of(line.body)
+        is_moment = (epoch, step) != (None, None) and len(self._lossy) < ENOUGH
+        if is_moment and log_lines.tells_loss(line.body):
+            self._lossy.add((epoch, step))
         if line.time and self._session.started is None:
             self._session.started = (line.time, line.where)
         if self._session.epoch is None:
@@ -446,10 +455,10 @@ class _Log:
     def is_training(self) -> bool:
         """Return whether all this is a training log: it tells of epochs, or of how it began.
 
-        Or of what was saved at a validation, more than once.
+        Or, more than once, of the loss of an epoch or a step, or of what was saved at a validation.
         """
         validated = (m for m in self._kept if m.kind == "saved" and metrics.split(m.name) == "val")
-        if self._of_epoch or len({m.where for m in validated}) > 1:
+        if self._of_epoch or len({m.where for m in validated}) > 1 or len(self._lossy) == ENOUGH:
             return True
         has_signs = bool(self._kept) or any(s.epoch is not None for s in self._sessions)
         needed = PREAMBLE_FAMILIES - 2 if has_signs else PREAMBLE_FAMILIES
