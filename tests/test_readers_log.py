@@ -251,6 +251,29 @@ def test_a_validation_that_is_told_after_the_saving_counts(tmp_path: Path) -> No
     ]
 
 
+@pytest.mark.parametrize(
+    ("epochs", "end", "expected"),
+    [
+        ([True, True, False, False], "Training complete. Best model saved.\n", [1, 2]),
+        ([True, True, False, False], "Best model saved\n", [1, 2]),
+        ([True, False, False, True], "", [1, 4]),  # such a line was one of an epoch before
+        ([False, False, False, True], "", []),  # it may be a word about all of the training
+    ],
+)
+def test_a_best_that_was_saved_without_a_figure_is_of_its_epoch(
+    tmp_path: Path, epochs: list[bool], end: str, expected: list[int]
+) -> None:
+    """Its line stands below those of the epoch; nobody says by which metric it is the best."""
+    lines = [
+        f"Epoch {n}: val_loss=0.{n} val_acc=0.{n}\n" + "Saved best model!\n" * is_best
+        for n, is_best in enumerate(epochs, start=1)
+    ]
+    reading = given_log(tmp_path, "".join(lines) + end)
+    assert reading
+    saved = [(m.name, m.epoch) for m in reading.measurements if m.kind == "saved"]
+    assert saved == [(name, n) for n in expected for name in ("val_loss", "val_acc")]
+
+
 def test_steps_without_epochs_are_read(tmp_path: Path) -> None:
     """Where a training counts steps, its validation figures bear the step."""
     reading = given_log(tmp_path, "step 250: train loss 2.1, val loss 2.2\n")

@@ -182,7 +182,11 @@ class _Log:
         self._taken = 0
         self._lossy: set[tuple[int | None, int | None]] = set()  # epochs and steps of losses
         # What was saved before a line told of its validation, by session and epoch.
-        self._early: dict[tuple[int, int | None], set[str]] = defaultdict(set)
+        self._early: dict[tuple[int, int | None], set[str | None]] = defaultdict(set)
+        # What a line calls the best that names no file or figure: kept once an epoch follows such a
+        # line, for at the end it may be a word about all of the training.
+        self._unsure: tuple[str, list[Measurement]] = ("", [])
+        self._calls_best: set[str] = set()  # such lines that an epoch followed
         self._path_may_follow = 0  # the line on which the path of what was saved may stand
         self._listed_parameters = 0  # the last line of what may be a list of parameters
 
@@ -314,6 +318,7 @@ class _Log:
         if len(self._sessions) < MAX_SESSIONS:
             self._sessions.append(_Session(line.number))
         self._shapes.clear()
+        self._unsure = ("", [])
 
     def close_session(self, before: float = math.inf) -> None:
         """Note when the current run was last heard of, on a line above the line `before`."""
@@ -337,6 +342,7 @@ class _Log:
             self._begin(line)
         if epoch != self._session.epoch:
             self._shapes.clear()
+            self._take_unsure()
         self._session.epoch = epoch
         self._session.epoch_line = max(line.number, self._session.epoch_line)
         self._session.ended = False
@@ -411,17 +417,28 @@ class _Log:
             )
             for v in found
         ]
-        if path and not saved and self._session.tells_of_epoch(line.number):
-            saved = [
+        is_best = re.search(r"(?<![a-z])best(?![a-z])", line.body, re.IGNORECASE)
+        if (path or is_best) and not saved and self._session.tells_of_epoch(line.number):
+            told = [
                 m._replace(kind="saved", where=line.where, checkpoint=path, time=line.time)
                 for m in list(self._of_epoch.values())[-BLOCK:]
                 if (m.session, m.epoch) == (self._index, epoch) and metrics.split(m.name) != "train"
             ]
-            if not any(metrics.split(m.name) == "val" for m in saved):
+            if not any(metrics.split(m.name) == "val" for m in told):
                 self._early[self._index, epoch].add(path)
+            self._unsure = (line.body, told)
+            if path or line.body in self._calls_best:
+                saved, self._unsure = told, ("", [])
         for measurement in saved:
             self._keep(measurement)
         self._path_may_follow = line.number + 1 if saved and not path else 0
+
+    def _take_unsure(self) -> None:
+        said, measurements = self._unsure
+        self._calls_best.add(said)
+        for measurement in measurements:
+            self._keep(measurement)
+        self._unsure = ("", [])
 
     def _name_saved(self, path: str) -> None:
         """Give the path on this line to what the line before said was saved."""
@@ -471,7 +488,7 @@ class _Log:
         """
         for m in self._of_epoch.values() if self._early else ():
             if metrics.split(m.name) == "val":
-                for path in sorted(self._early.get((m.session, m.epoch), ())):
+                for path in sorted(self._early.get((m.session, m.epoch), ()), key=str):
                     yield m._replace(kind="saved", checkpoint=path)
 
     def reading(self) -> Reading:
