@@ -27,6 +27,25 @@ def said(reading: Reading | None) -> list[tuple[str, float, str, int | None]]:
     return [(m.where, m.value, m.kind, m.epoch) for m in reading.measurements]
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("mcc = 0.91\ntp = 12\n", [("key mcc", 0.91)]),
+        ("Model: a/b.pth\n\nTest Accuracy: 71.25%\n", [("key Test Accuracy", 0.7125)]),
+        ("Test AUC: 0.71\nTest AUC: 0.72\n", None),  # of two models
+        ("Results on test data\nTest AUC: 0.71\n", None),
+        ("Author: me\nSamples: 80\n", None),
+    ],
+)
+def test_results_stand_on_lines_of_their_own(
+    tmp_path: Path, text: str, expected: list[tuple[str, float]] | None
+) -> None:
+    """What says more than names and values may tell of other models: it is nobody's."""
+    reading = given_text(tmp_path, text, "test_results.txt")
+    found = None if reading is None else [(m.where, m.value) for m in reading.measurements]
+    assert found == expected
+
+
 def test_history_best_final_and_test_metrics_are_told_apart(tmp_path: Path) -> None:
     """The best value bears its epoch, the history the place of each value in the list."""
     reading = given_json(
