@@ -357,10 +357,12 @@ epoch,accuracy,loss,val_accuracy,val_loss
 """
 
 
+@pytest.mark.parametrize("comma", [",", " ", "  "])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_a_log_of_commas_is_a_table(tmp_path: Path, end: str) -> None:
-    """Keras' CSVLogger is often told to write `training.log`."""
-    (tmp_path / "training.log").write_bytes(KERAS.replace("\n", end).encode())
+def test_a_log_of_commas_is_a_table(tmp_path: Path, end: str, comma: str) -> None:
+    """Keras' CSVLogger is often told to write `training.log`; people print columns with spaces."""
+    text = KERAS.replace("\n", end).replace(",", comma)
+    (tmp_path / "training.log").write_bytes(text.encode())
     reading = read(tmp_path / "training.log", "training.log")
     assert reading and (reading.role, reading.format) == ("results", "results table")
     assert ("line 2, val_accuracy", 0.55, "epoch", 0) in said(reading)

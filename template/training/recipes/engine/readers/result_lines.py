@@ -26,7 +26,7 @@ def read(path: Path, name: str) -> Reading | None:
     if len(data) > MAX_BYTES:
         raise Broken("too complex: more than 64 kB of results")
     lines = [line.strip() for line in data.decode("utf-8", "replace").splitlines() if line.strip()]
-    pairs = [match.groups() for line in lines if (match := _PAIR.fullmatch(line))]
+    pairs = [(match[1], match[2]) for line in lines if (match := _PAIR.fullmatch(line))]
     names = [key for key, _ in pairs]
     if len(pairs) < len(lines) or len({*names}) < len(names):
         return None
