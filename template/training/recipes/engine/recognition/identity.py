@@ -242,6 +242,11 @@ def is_counter(words: Tokens) -> bool:
     return all(COUNTER.fullmatch(word) for word in words)
 
 
+def is_moment(words: Tokens) -> bool:
+    """Return whether the words are a date and a time, to the minute at least: `20250712_1432`."""
+    return all(word.isdecimal() for word in words) and len("".join(words)) in (12, 14)
+
+
 def without_values(words: Tokens) -> Tokens:
     """Return the words that are not numbers, dates or times, and numbers that belong to one."""
     kept = (
