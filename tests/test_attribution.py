@@ -261,6 +261,31 @@ def test_rows_that_name_no_epoch_are_counted_as_the_checkpoints_are(
     assert tuple(checkpoint.value for checkpoint in found.values()) == values
 
 
+@pytest.mark.parametrize(
+    ("inside", "rows_from", "row"),
+    [
+        ({"epoch_2.pt": 1, "epoch_4.pt": 3}, 1, 2),  # the name counts from 1, the inside from 0
+        ({"epoch_2.pt": 3}, 0, 2),  # the other way round
+        ({"best.pt": 1, "epoch_a.pt": 0}, 1, 2),
+        ({"best.pt": 1, "last.pt": 3}, 1, 2),  # 3 is the last of four
+        ({"best.pt": 2, "last.pt": 4}, 1, 2),
+        ({"best.pt": 2, "last.pt": 4}, 0, 1),  # 4 is behind the last of 0 to 3
+        ({"best.pt": 2, "last.pt": 3}, 0, 2),
+    ],
+)
+def test_epochs_are_counted_in_a_log_as_in_checkpoints_or_one_apart(
+    inside: dict[str, int], rows_from: int, row: int
+) -> None:
+    """Many save `epoch` and log `epoch + 1`; names and last epochs tell which row is whose."""
+    checkpoints = {f"w/{n}": model(noted("epoch", str(epoch))) for n, epoch in inside.items()}
+    rows = (
+        measured("val_auc", 0.62 if number == row else 0.6, "epoch", epoch=number)
+        for number in range(rows_from, rows_from + 4)
+    )
+    first = f"w/{next(iter(inside))}"
+    assert attributed({**checkpoints, "w/train.log": log(*rows)})[first].value == 0.62
+
+
 def test_the_wanted_metric_counts_wherever_it_stands() -> None:
     """A loss inside the file does not hide the AUC in the log."""
     files = {
@@ -408,6 +433,13 @@ def test_a_monitor_is_the_figure_of_validation_before_one_of_no_split() -> None:
     rows = (*curve("auc", 0.7, 0.8, 0.95), *curve("val_auc", 0.6, 0.9, 0.5))
     told = log(*rows, noted("monitor", "val_auc"))
     assert only({"x_run/best.h5": model(), "x_run/t.log": told}).value == 0.9
+
+
+def test_a_figure_of_no_split_is_of_training_beside_one_of_test_data_for_each_epoch() -> None:
+    """So PyTorch's examples write: an average loss, and that of the test set."""
+    rows = (*curve("Average loss", 12.0, 11.0, 11.5), *curve("Test set loss", 10.5, 10.4, 10.2))
+    best = only({"x_run/best.pt": model(), "x_run/t.log": log(*rows)})
+    assert (best.value, best.epoch) == (10.2, 3)
 
 
 @pytest.mark.parametrize("word", ["fold", "seed", "v", "stage_", "top", "", "model_best_"])

@@ -21,6 +21,8 @@ NAMES = st.text(string.ascii_letters + string.digits + "_-. ()=é", max_size=30)
         ("net_final_best", ("net", "final")),
         ("resnet50_epoch_12", ("resnet50",)),
         ("resnet50-epoch=3-step=40", ("resnet50",)),
+        ("dqn_line_ep40_avg1.72", ("dqn", "line")),
+        ("net_score_0.91", ("net",)),
         ("unet_optimizer", ("unet",)),
         ("unet_best (copy)", ("unet",)),
         ("best_model", ()),

@@ -84,6 +84,15 @@ def test_a_text_that_is_called_like_weights_is_none(write: Write, tmp_path: Path
     assert (touched(plan), plan.checkpoints) == (set(), ())
 
 
+def test_tables_of_a_model_that_stays_stay_with_it(write: Write, tmp_path: Path) -> None:
+    """CatBoost writes `catboost_info/`; other checkpoints lie above it."""
+    write("output/net_best.pth", {"w": Tensor((2, 2), seed=1)})
+    booster = {"learner": {"attributes": {"best_score": "0.7"}}, "version": [3, 2, 0]}
+    write("output/cat/model.json", json.dumps(booster))
+    write("output/cat/info/test_error.tsv", "iter\tAUC\n0\t0.6\n1\t0.7\n")
+    assert touched(planned(tmp_path, tracked=True)) == {"output/net_best.pth"}
+
+
 def test_a_tracked_model_that_a_program_names_stays(write: Write, tmp_path: Path) -> None:
     """Nothing tells how good it is, so an archive would only break the program."""
     write("app.py", "model = load('weights/net.pth')\n")

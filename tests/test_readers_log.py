@@ -79,6 +79,9 @@ def test_a_whole_run_is_read(tmp_path: Path) -> None:
         ("Epoch 7, Val AUC: 0.5 (target: 0.62)", [("Val AUC", 0.5, 7)]),
         ("| INFO | main:train:42 - Epoch 8 | val_auc=0.6", [("val_auc", 0.6, 8)]),
         ("\x1b[32mEpoch 9: val_auc=0.6\x1b[0m", [("val_auc", 0.6, 9)]),
+        ("[ 3/50] val_auc: 0.6", [("val_auc", 0.6, 3)]),
+        ("[에폭 3/7] | val auc 0.6", [("val auc", 0.6, 3)]),
+        ("[3/50][10/391] auc: 0.6", [("auc", 0.6, 3)]),
         ("Epoch 2: 100%|███| 9/9 [00:01<00:00, v_num=0, val_auc=0.71]", [("val_auc", 0.71, 2)]),
     ],
 )
@@ -248,11 +251,59 @@ def test_a_validation_that_is_told_after_the_saving_counts(tmp_path: Path) -> No
     ]
 
 
+@pytest.mark.parametrize(
+    ("epochs", "end", "expected"),
+    [
+        ([True, True, False, False], "Training complete. Best model saved.\n", [1, 2]),
+        ([True, True, False, False], "Best model saved\n", [1, 2]),
+        ([True, False, False, True], "", [1, 4]),  # such a line was one of an epoch before
+        ([False, False, False, True], "", []),  # it may be a word about all of the training
+    ],
+)
+def test_a_best_that_was_saved_without_a_figure_is_of_its_epoch(
+    tmp_path: Path, epochs: list[bool], end: str, expected: list[int]
+) -> None:
+    """Its line stands below those of the epoch; nobody says by which metric it is the best."""
+    lines = [
+        f"Epoch {n}: val_loss=0.{n} val_acc=0.{n}\n" + "Saved best model!\n" * is_best
+        for n, is_best in enumerate(epochs, start=1)
+    ]
+    reading = given_log(tmp_path, "".join(lines) + end)
+    assert reading
+    saved = [(m.name, m.epoch) for m in reading.measurements if m.kind == "saved"]
+    assert saved == [(name, n) for n in expected for name in ("val_loss", "val_acc")]
+
+
 def test_steps_without_epochs_are_read(tmp_path: Path) -> None:
     """Where a training counts steps, its validation figures bear the step."""
     reading = given_log(tmp_path, "step 250: train loss 2.1, val loss 2.2\n")
     assert reading
     assert [(m.name, m.value, m.step) for m in reading.measurements] == [("val loss", 2.2, 250)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[{}/6][3/10] Loss_D: 0.9 Loss_G: 1.2 D(x): 0.5",
+        "[Epoch {}/200] [Batch 0/938] [D loss: 0.69] [G loss: 0.7]",
+        "step {}: loss: 0.62",
+        "Epoch {} | train 0.86 | val 0.65",
+    ],
+)
+def test_a_log_of_losses_that_decide_nothing_is_one_of_a_training(
+    line: str, tmp_path: Path
+) -> None:
+    """It goes with its run, as that of a GAN or of steps; one line is none."""
+    several = "".join(line.format(n) + "\n" for n in (1, 2, 3))
+    reading = given_log(tmp_path, several, "out.txt")
+    assert reading and (reading.role, reading.measurements) == ("log", ())
+    assert given_log(tmp_path, line.format(1), "out.txt") is None
+
+
+def test_counts_in_brackets_are_not_all_epochs(tmp_path: Path) -> None:
+    """Those of batches and of steps of a build are none."""
+    for text in ("Test: [10/98] Loss 0.7 Acc@1 70.1 val", "[10/98] Building validation 1"):
+        assert given_log(tmp_path, f"{text}\n[12/98] Linking\n") is None
 
 
 CRASHED = """\

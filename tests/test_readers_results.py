@@ -27,6 +27,25 @@ def said(reading: Reading | None) -> list[tuple[str, float, str, int | None]]:
     return [(m.where, m.value, m.kind, m.epoch) for m in reading.measurements]
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("mcc = 0.91\ntp = 12\n", [("key mcc", 0.91)]),
+        ("Model: a/b.pth\n\nTest Accuracy: 71.25%\n", [("key Test Accuracy", 0.7125)]),
+        ("Test AUC: 0.71\nTest AUC: 0.72\n", None),  # of two models
+        ("Results on test data\nTest AUC: 0.71\n", None),
+        ("Author: me\nSamples: 80\n", None),
+    ],
+)
+def test_results_stand_on_lines_of_their_own(
+    tmp_path: Path, text: str, expected: list[tuple[str, float]] | None
+) -> None:
+    """What says more than names and values may tell of other models: it is nobody's."""
+    reading = given_text(tmp_path, text, "test_results.txt")
+    found = None if reading is None else [(m.where, m.value) for m in reading.measurements]
+    assert found == expected
+
+
 def test_history_best_final_and_test_metrics_are_told_apart(tmp_path: Path) -> None:
     """The best value bears its epoch, the history the place of each value in the list."""
     reading = given_json(
@@ -338,10 +357,12 @@ epoch,accuracy,loss,val_accuracy,val_loss
 """
 
 
+@pytest.mark.parametrize("comma", [",", " ", "  "])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_a_log_of_commas_is_a_table(tmp_path: Path, end: str) -> None:
-    """Keras' CSVLogger is often told to write `training.log`."""
-    (tmp_path / "training.log").write_bytes(KERAS.replace("\n", end).encode())
+def test_a_log_of_commas_is_a_table(tmp_path: Path, end: str, comma: str) -> None:
+    """Keras' CSVLogger is often told to write `training.log`; people print columns with spaces."""
+    text = KERAS.replace("\n", end).replace(",", comma)
+    (tmp_path / "training.log").write_bytes(text.encode())
     reading = read(tmp_path / "training.log", "training.log")
     assert reading and (reading.role, reading.format) == ("results", "results table")
     assert ("line 2, val_accuracy", 0.55, "epoch", 0) in said(reading)

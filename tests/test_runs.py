@@ -193,6 +193,13 @@ def test_a_log_is_found_by_its_name_wherever_it_lies(path: str) -> None:
     assert runs["w/pat_l"].records == ()
 
 
+@pytest.mark.parametrize(("name", "is_its"), [("20250712_1432", True), ("20250712", False)])
+def test_a_log_called_after_the_moment_of_a_folder_is_its_runs(name: str, is_its: bool) -> None:
+    """Two trainings do not start in one minute; on one day they do."""
+    files = {f"saved/{name}/model.pth": model(), f"log/train_{name}.log": log()}
+    assert ((f"log/train_{name}.log",) == grouped(files)[0].records) is is_its
+
+
 def test_a_log_that_names_the_checkpoint_is_its_runs() -> None:
     """What a log says was saved beats what the log is called."""
     said = measured("auc", 0.6, "saved", checkpoint="unet_best.pt")

@@ -84,6 +84,7 @@ class _Planner:
         self.by_path = {c.path: c for c in mess.checkpoints}
         self.outputs = output_folders(self.by_path)
         self.waiting = waiting_folders(mess.readings)
+        self.told_of_left = {path for c in mess.left if c.run for path in c.run.records}
         self.run_of = {path: run for run in reversed(mess.runs) for path in run.files}
         self.folder_of = {f: folder for folder, files in mess.folders.items() for f in files}
         self.picks = (*project.conventions.production.pick, *options.picks)
@@ -453,6 +454,8 @@ class _Planner:
             return False
         if path in run.checkpoints or path in self.folder_of or (run.whole and run.holds(path)):
             return True
+        if not run.checkpoints and path in self.told_of_left:
+            return False  # a table of CatBoost, whose model stays, among other checkpoints
         if reading and reading.role == "results":
             return run.is_beside(path) or under(path, self.outputs)
         return self._is_log(path) or bool(reading and points_to(path, reading))

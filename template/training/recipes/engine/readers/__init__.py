@@ -41,6 +41,12 @@ NEURAL = (".pt", ".pth", ".th", ".ckpt", ".pth.tar", ".pt.tar", ".safetensors", 
 WEIGHTS = (*NEURAL, ".h5", ".hdf5")  # which data sets are called as well
 PICKLES = (".pkl", ".pickle", ".joblib", ".sav")
 TABLE_HEAD = re.compile(rb"[^\t\n\d]+(?:\t[^\t\nA-Za-z]*[A-Za-z][^\t\n]*){2,}\t?\r?\n[\d.]+\t")
+# The same by spaces, where the first column is the epoch or the step: "epoch train_loss val_auc".
+SPACED_HEAD = re.compile(
+    rb"\s*(?:epoch|step|iter|iteration)(?: +[A-Za-z_][\w/]*){2,} *\r?\n"
+    rb" *\d+(?: +[-+.\deE]+){2,} *\r?(?:\n|\Z)",
+    re.IGNORECASE,
+)
 _CELL = rb"(?:[-+.\deE ]+|nan|inf|NaN|NA)?"  # a number, or what stands where there is none
 CSV_HEAD = re.compile(
     rb"([A-Za-z][^,\n]*(?:,[^,\nA-Za-z]*[A-Za-z][^,\n]*)+)\n((?:%b,)+)%b\r?(?:\n|\Z)"
@@ -80,10 +86,10 @@ def _is_estimator(name: str, head: bytes) -> bool:
 
 
 def _is_table(name: str, head: bytes) -> bool:
-    """Return whether names in columns stand above numbers: by tabs, or as Keras' CSVLogger does."""
+    """Return whether names in columns stand above numbers: by tabs, spaces, or Keras' commas."""
     found = CSV_HEAD.match(head)
     if found is None or found[1].count(b",") != found[2].count(b","):
-        return TABLE_HEAD.match(head) is not None
+        return (TABLE_HEAD.match(head) or SPACED_HEAD.match(head)) is not None
     canonical = import_module("engine.recognition.metrics").canonical
     columns = (cell.strip().lower() for cell in found[1].decode(errors="replace").split(","))
     return any(column == "epoch" or canonical(column) for column in columns)
@@ -153,7 +159,7 @@ TABLE = (
         "result_lines",
         "result lines",
         (".txt",),
-        lambda name, head: name.endswith("results.txt") and b" = " in head,
+        lambda name, head: name.endswith("results.txt") and re.search(rb" = |: ", head) is not None,
     ),
     Row(
         "yolo_results", "YOLO results", (".txt",), lambda name, head: _YOLO.match(head) is not None

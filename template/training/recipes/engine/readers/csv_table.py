@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from engine.readers import WEIGHTS, Broken, keys
@@ -28,7 +28,8 @@ def read(path: Path, name: str) -> Reading | None:
         if not _WORD.search(head):
             return None  # numbers alone, without a header
         comma = max(",;\t", key=head.count)
-        names = [cell.strip() for cell in next(csv.reader([head], delimiter=comma), [])]
+        comma = comma if comma in head else " "
+        names = [cell.strip() for cell in next(_cells([head], comma), [])]
         columns = [name.lower() for name in names]
         known = [name for name in names if metrics.canonical(name)]
         moment = _MOMENTS & set(columns)
@@ -38,17 +39,20 @@ def read(path: Path, name: str) -> Reading | None:
         by_row = bool(moment) or sum(metrics.split(column) is not None for column in columns) > 1
         if not by_row and not model:
             return None
-        rows = _rows(csv.reader(file, delimiter=comma), head, comma)
+        rows = _rows(_cells(file, comma), names)
         found = keys.epoch_rows(rows) if moment or not model else list(_models(rows, model or ""))
     judged_by = next((c for c in JUDGED_BY if c.lower() in columns), None)
     notes = (Noted("monitor", judged_by, "its columns are Ultralytics'"),) if judged_by else ()
     return Reading("results table", "results", tuple(found), notes) if found else None
 
 
+def _cells(lines: Iterable[str], comma: str) -> Iterator[list[str]]:
+    return csv.reader(lines, delimiter=comma, skipinitialspace=comma == " ")
+
+
 def _rows(
-    lines: "Iterator[list[str]]", head: str, comma: str
+    lines: Iterator[list[str]], columns: list[str]
 ) -> Iterator[tuple[str, Mapping[str, str]]]:
-    columns = [cell.strip() for cell in next(csv.reader([head], delimiter=comma))]
     for number, cells in enumerate(lines, start=2):
         if number > MAX_ROWS:
             raise Broken(f"has more than {MAX_ROWS:,} lines, which are not read")

@@ -16,6 +16,15 @@ _EPOCH = re.compile(
     r"(?<![A-Za-z_])epoch(?:\((?:train|val|test)\))?['\"\]]?[\s:#=\[(]*(\d{1,6})(?!\d|,\d{3}|\.\d*[1-9])",
     re.I,
 )
+# "[ 3/50] train_loss: ... valid_loss: ...", or before the batch: "[3/25][10/391] Loss_D: ...".
+_BRACKET = re.compile(
+    r"\[[^\W\d]{0,12}\s*(\d{1,6})\s*/\s*\d{1,6}\s*\](?P<batch>\s*\[\s*\d{1,9}/\d{1,9}\s*\])?"
+)
+_OF_BATCH = re.compile(r"batch|iter|step|train|val|eval|dev|test", re.I)
+_VALIDATED = re.compile(r"(?<![a-z])(?:val|valid|validation|eval|dev|test)[\w ]*\W{0,3}\d", re.I)
+_LOSS = re.compile(
+    r"loss(?:[ _]?[a-z]{1,9})?(?:\]|\W){0,4}\d+\.\d|(?<![a-z])(?:train|val)\W{1,3}\d+\.\d", re.I
+)
 _EPOCH_BEFORE = re.compile(r"(?<!\w)(\d{1,6})epoch results\b")  # ESPnet
 # Words that say what the rest of a line is of: "[valid]", "train:", "Val Epoch", "| train |".
 _SPLIT = r"(?P<split>train(?:ing)?|val(?:id(?:ation)?)?|eval(?:uation)?|dev|test)"
@@ -46,6 +55,10 @@ _REFUSED = re.compile(
     r"\b(?:targets?|goal|gap|baseline|paper(?:'s)?|published|reported|expected|required|threshold|"
     r"previous|prior|sota|delta|improvement|literature|reference|vs)\b",
     re.I,
+)
+# Losses of what is trained against, or beside, each other: "[D loss: 0.69] [G loss: 0.7]".
+_OF_A_PART = re.compile(
+    r"(?<![a-z])(?:d|g|gen|disc|generator|discriminator|actor|critic|policy|value) loss\Z", re.I
 )
 _SAVED = re.compile(
     r"\bsav(?:ed|ing)\b.*\b(?:model|checkpoint|weights|best|to)\b|"
@@ -134,7 +147,31 @@ def epoch_of(body: str) -> int | None:
         if not _NOT_THIS_EPOCH.search(body[: match.start()]):
             return int(match[1])
     before = _EPOCH_BEFORE.search(body)
-    return int(before[1]) if before else None
+    return int(before[1]) if before else _bracketed(body)
+
+
+def may_name_epoch(text: str) -> bool:
+    """Return whether a line without the word may be about an epoch, once its time is off."""
+    return "[" in text and _BRACKET.search(text) is not None
+
+
+def _bracketed(body: str) -> int | None:
+    """Return the epoch in brackets: before those of a batch, or where validation follows.
+
+    A count that stands alone is one of batches elsewhere: "Test: [10/98] Loss 0.7".
+    """
+    found = _BRACKET.search(body) if "[" in body else None
+    if found is None:
+        return None
+    is_of_batch = _OF_BATCH.search(body[: found.start()]) or not _VALIDATED.search(
+        body, found.end()
+    )
+    return int(found[1]) if found["batch"] or not is_of_batch else None
+
+
+def tells_loss(body: str) -> bool:
+    """Return whether the line gives a loss, be it one that decides nothing (of a GAN's half)."""
+    return _LOSS.search(body) is not None
 
 
 def epoch_as_said(body: str) -> str | None:
@@ -209,7 +246,8 @@ def _metric_at_end(before: str) -> str | None:
     known = next((name for name in names if metrics.canonical(name)), None)
     own = names[-1] if metrics.split(names[-1]) and metrics.plausible(names[-1]) else None
     found = known or own
-    return None if found is None or _REFUSED.search(before) else found
+    is_other = _REFUSED.search(before) or _OF_A_PART.search(before)
+    return None if found is None or is_other else found
 
 
 def checkpoint_in(body: str) -> str | None:

@@ -26,6 +26,7 @@ BLOCK = 40  # lines after "Epoch 3" that may tell of it
 GIVE_UP = 1_000_000  # lines without an epoch among them; or, of those that might matter,
 GIVE_UP_RELEVANT = 50_000
 MAX_SHAPES = 1000
+ENOUGH = 2  # lines that tell of a loss in the course of a training make a log
 PREAMBLE_FAMILIES = 5  # kinds of words that make a log without an epoch one of a training
 
 _ANSI = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
@@ -179,8 +180,13 @@ class _Log:
         self._passed_over: set[bytes] = set()  # shapes of lines that tell nothing
         self._waiting: dict[bytes, tuple[int, bytes]] = {}  # the last line of each shape
         self._taken = 0
+        self._lossy: set[tuple[int | None, int | None]] = set()  # epochs and steps of losses
         # What was saved before a line told of its validation, by session and epoch.
-        self._early: dict[tuple[int, int | None], set[str]] = defaultdict(set)
+        self._early: dict[tuple[int, int | None], set[str | None]] = defaultdict(set)
+        # What a line calls the best that names no file or figure: kept once an epoch follows such a
+        # line, for at the end it may be a word about all of the training.
+        self._unsure: tuple[str, list[Measurement]] = ("", [])
+        self._calls_best: set[str] = set()  # such lines that an epoch followed
         self._path_may_follow = 0  # the line on which the path of what was saved may stand
         self._listed_parameters = 0  # the last line of what may be a list of parameters
 
@@ -231,7 +237,10 @@ class _Log:
         """Read a line, later if it only repeats one of this epoch with other numbers."""
         text = _text(line)
         lower = text.lower()
-        epoch = log_lines.epoch_of(text) if "epoch" in lower else None
+        is_named, in_brackets = "epoch" in lower, log_lines.may_name_epoch(text)
+        epoch = log_lines.epoch_of(text) if is_named else None
+        if in_brackets and not is_named:
+            epoch = log_lines.epoch_of(log_lines.parse_line(number, text).body)
         may_repeat = "best" not in lower and "sav" not in lower
         is_known = shape in self._shapes and number != self._path_may_follow
         if is_known and may_repeat and epoch in (None, self._session.epoch):
@@ -245,7 +254,7 @@ class _Log:
         if len(self._shapes) == MAX_SHAPES or len(shape) > READ_OF_LINE:
             return
         if may_repeat and epoch in (None, current):
-            said = log_lines.epoch_as_said(text) if "epoch" in lower else ""
+            said = log_lines.epoch_as_said(text) if is_named or in_brackets else ""
             self._shapes[shape] = None if said is None else said.encode()
 
     def catch_up(self) -> None:
@@ -270,6 +279,10 @@ class _Log:
         epoch = log_lines.epoch_of(line.body)
         if epoch is not None:
             self._enter(epoch, line, is_header=bool(found) or "/" in line.body)
+        step = log_lines.step_of(line.body)
+        is_moment = (epoch, step) != (None, None) and len(self._lossy) < ENOUGH
+        if is_moment and log_lines.tells_loss(line.body):
+            self._lossy.add((epoch, step))
         if line.time and self._session.started is None:
             self._session.started = (line.time, line.where)
         if self._session.epoch is None:
@@ -305,6 +318,7 @@ class _Log:
         if len(self._sessions) < MAX_SESSIONS:
             self._sessions.append(_Session(line.number))
         self._shapes.clear()
+        self._unsure = ("", [])
 
     def close_session(self, before: float = math.inf) -> None:
         """Note when the current run was last heard of, on a line above the line `before`."""
@@ -328,6 +342,7 @@ class _Log:
             self._begin(line)
         if epoch != self._session.epoch:
             self._shapes.clear()
+            self._take_unsure()
         self._session.epoch = epoch
         self._session.epoch_line = max(line.number, self._session.epoch_line)
         self._session.ended = False
@@ -402,17 +417,28 @@ class _Log:
             )
             for v in found
         ]
-        if path and not saved and self._session.tells_of_epoch(line.number):
-            saved = [
+        is_best = re.search(r"(?<![a-z])best(?![a-z])", line.body, re.IGNORECASE)
+        if (path or is_best) and not saved and self._session.tells_of_epoch(line.number):
+            told = [
                 m._replace(kind="saved", where=line.where, checkpoint=path, time=line.time)
                 for m in list(self._of_epoch.values())[-BLOCK:]
                 if (m.session, m.epoch) == (self._index, epoch) and metrics.split(m.name) != "train"
             ]
-            if not any(metrics.split(m.name) == "val" for m in saved):
+            if not any(metrics.split(m.name) == "val" for m in told):
                 self._early[self._index, epoch].add(path)
+            self._unsure = (line.body, told)
+            if path or line.body in self._calls_best:
+                saved, self._unsure = told, ("", [])
         for measurement in saved:
             self._keep(measurement)
         self._path_may_follow = line.number + 1 if saved and not path else 0
+
+    def _take_unsure(self) -> None:
+        said, measurements = self._unsure
+        self._calls_best.add(said)
+        for measurement in measurements:
+            self._keep(measurement)
+        self._unsure = ("", [])
 
     def _name_saved(self, path: str) -> None:
         """Give the path on this line to what the line before said was saved."""
@@ -446,10 +472,10 @@ class _Log:
     def is_training(self) -> bool:
         """Return whether all this is a training log: it tells of epochs, or of how it began.
 
-        Or of what was saved at a validation, more than once.
+        Or, more than once, of the loss of an epoch or a step, or of what was saved at a validation.
         """
         validated = (m for m in self._kept if m.kind == "saved" and metrics.split(m.name) == "val")
-        if self._of_epoch or len({m.where for m in validated}) > 1:
+        if self._of_epoch or len({m.where for m in validated}) > 1 or len(self._lossy) == ENOUGH:
             return True
         has_signs = bool(self._kept) or any(s.epoch is not None for s in self._sessions)
         needed = PREAMBLE_FAMILIES - 2 if has_signs else PREAMBLE_FAMILIES
@@ -462,7 +488,7 @@ class _Log:
         """
         for m in self._of_epoch.values() if self._early else ():
             if metrics.split(m.name) == "val":
-                for path in sorted(self._early.get((m.session, m.epoch), ())):
+                for path in sorted(self._early.get((m.session, m.epoch), ()), key=str):
                     yield m._replace(kind="saved", checkpoint=path)
 
     def reading(self) -> Reading:

@@ -192,10 +192,18 @@ def _checkpoint(
 
 
 def _judging(path: str, training: Training, aim: _Aim) -> list[_Claim]:
-    """Return the claims but for figures of training: `acc` is one where `val_acc` stands beside."""
+    """Return the claims but for figures of training: `acc` is one where `val_acc` stands beside.
+
+    So it is beside a `test_acc` of each epoch, which some training loops have for a validation.
+    """
     found = list(_claims(path, training, aim))
-    validated = {_stands(c) for c in found if metrics.split(c.measurement.name) == "val"}
+    validated = {_stands(c) for c in found if _is_validated(c.measurement)}
     return [c for c in found if metrics.split(c.measurement.name) or _stands(c) not in validated]
+
+
+def _is_validated(m: Measurement) -> bool:
+    split = metrics.split(m.name)
+    return split == "val" or (split == "test" and m.kind == "epoch")
 
 
 def _stands(claim: _Claim) -> tuple[str, str, str | None, str]:

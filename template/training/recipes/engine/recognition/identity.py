@@ -46,6 +46,7 @@ PUBLISHED = re.compile(r".+-(?=[0-9]*[a-f])[0-9a-f]{8}\.(?:pth?|th)(?:\.tar)?")
 ULTRALYTICS = re.compile(r"yolov?\d+[a-z]?u?(?:-(?:seg|cls|pose|obb|worldv?\d?))?\.pt")
 DECIMALS = re.compile(r"\d\.\d+(?:_\d+)*\Z")  # at the end of a name
 SCORE = re.compile(r"([a-z@]*)(\d*\.\d+)")  # "0.8911", "acc0.8911"
+UNNAMED_SCORE = frozenset({"avg", "mean", "score"})  # of what, it does not say: "ep40_avg1.72"
 # An exponent's sign is no separator: "lr3e-4" is one word.
 SPLIT = re.compile(r"(?:[^a-z0-9.-]|(?<![0-9]e)-|-(?![0-9]))+|(?<![0-9])\.|\.(?![0-9])")
 # Hyper-parameters tell runs apart, and are no part of what a model is called.
@@ -241,6 +242,11 @@ def is_counter(words: Tokens) -> bool:
     return all(COUNTER.fullmatch(word) for word in words)
 
 
+def is_moment(words: Tokens) -> bool:
+    """Return whether the words are a date and a time, to the minute at least: `20250712_1432`."""
+    return all(word.isdecimal() for word in words) and len("".join(words)) in (12, 14)
+
+
 def without_values(words: Tokens) -> Tokens:
     """Return the words that are not numbers, dates or times, and numbers that belong to one."""
     kept = (
@@ -281,7 +287,7 @@ def _without_scores(words: Tokens) -> Tokens:
                 (
                     n
                     for n in (3, 2, 1, 0)
-                    if metrics.canonical("_".join((*kept[len(kept) - n :], score[1])))
+                    if _is_score("_".join((*kept[len(kept) - n :], score[1])))
                 ),
                 None,
             )
@@ -290,6 +296,10 @@ def _without_scores(words: Tokens) -> Tokens:
         )
         kept = (*kept, word) if metric is None else kept[: len(kept) - metric]
     return kept
+
+
+def _is_score(name: str) -> bool:
+    return metrics.canonical(name) is not None or name.strip("_") in UNNAMED_SCORE
 
 
 def _selecting(words: Tokens) -> int:

@@ -19,32 +19,93 @@ _WHEN = ("epoch", "step")
 Key = TypeVar("Key")
 
 
+class _Said(NamedTuple):
+    """The epoch and the step that a checkpoint tells."""
+
+    inside: int | None  # the epoch
+    named: int | None  # the epoch
+    step: int | None
+
+    @classmethod
+    def of(cls, reading: Reading, path: str) -> "_Said":
+        own = (m.epoch for m in reading.measurements if m.kind == "own" and m.epoch is not None)
+        in_name, inside = _when(read_name(path).notes), _when(reading.notes)
+        if in_name.get("epoch") == in_name.get("step") == inside.get("step"):
+            in_name.pop("epoch", None)  # a bare number may be either, and this one is the step
+        step = inside.get("step", in_name.get("step"))
+        return cls(next(own, inside.get("epoch")), in_name.get("epoch"), step)
+
+
+class Counting(NamedTuple):
+    """The numbers that a run's checkpoints give to the first epoch: 0 or 1; None is unknown."""
+
+    inside: int | None = None
+    named: int | None = None
+
+    @classmethod
+    def of(cls, run: Run, readings: Mapping[str, Reading]) -> "Counting":
+        """Return what names and insides that differ by one tell, else the rows that name epochs.
+
+        Many save `epoch` and name the file, or log, `epoch + 1`; some do it the other way round.
+        """
+        said = {path: _Said.of(readings[path], path) for path in run.checkpoints if run.records}
+        both = ((s.inside, s.named) for s in said.values())
+        apart = {n - i for i, n in both if i is not None and n is not None}
+        if apart == {1}:
+            return cls(0, 1)
+        if apart == {-1}:
+            return cls(1, 0)
+        inside = {path: s.inside for path, s in said.items() if s.inside is not None}
+        at_end = {e for p, e in inside.items() if identity.selector(identity.stem(p)) == "last"}
+        epochs = (Table(readings[record].measurements).epochs for record in run.records)
+        found = {_first_inside({*inside.values()}, at_end, rows) for rows in epochs} - {None}
+        return cls(found.pop() if len(found) == 1 else None)
+
+
+def _first_inside(epochs: set[int], at_end: set[int], rows: frozenset[int]) -> int | None:
+    """Return how checkpoints of these epochs count, by the rows of one record.
+
+    Behind the last of rows from 0 they count from 1. Where rows are from 1, a checkpoint of
+    epoch 0 counts from 0, and so does the last of the run if it is one before the last row.
+    """
+    if not epochs or not rows:
+        return None
+    first, last = min(rows), max(rows)
+    if first == 0:
+        return 1 if max(epochs) == last + 1 else 0 if last in at_end else None
+    if first == 1:
+        return 1 if last in epochs else 0 if 0 in epochs or last - 1 in at_end else None
+    return None
+
+
 class Moment(NamedTuple):
     """When in its training a checkpoint was written."""
 
     epoch: int | None
     step: int | None
     named: tuple[Measurement, ...] = ()  # in the file's name
-    from_one: bool = False  # names count epochs from 1, whatever tables do
+    first: int | None = None  # the number that it gives to the first epoch, if that is known
     number: int | None = None  # that ends the name, where no step is said
     series: frozenset[int] = frozenset()  # all such numbers of its run
 
     @classmethod
-    def of(cls, reading: Reading, path: str, series: Mapping[str, frozenset[int]]) -> "Moment":
+    def of(
+        cls,
+        reading: Reading,
+        path: str,
+        series: Mapping[str, frozenset[int]],
+        counting: Counting,
+    ) -> "Moment":
         """Return what the checkpoint's name, inside and, for a bare number, siblings tell of it."""
-        named = read_name(path)
-        own = (m.epoch for m in reading.measurements if m.kind == "own" and m.epoch is not None)
-        in_name, inside = _when(named.notes), _when(reading.notes)
-        if in_name.get("epoch") == in_name.get("step") == inside.get("step"):
-            in_name.pop("epoch", None)  # a bare number may be either, and this one is the step
-        said = {**in_name, **inside}
-        values = tuple(map(on_its_scale, named.measurements))
-        from_one = reading.format in _FROM_ONE
-        epoch, step = next(own, said.get("epoch")), said.get("step")
+        said = _Said.of(reading, path)
+        values = tuple(map(on_its_scale, read_name(path).measurements))
+        epoch = said.named if said.inside is None else said.inside
+        first = counting.named if said.inside is None else counting.inside
+        first = 1 if reading.format in _FROM_ONE else first
         start, number = identity.counted(path) or ("", None)
-        if "step" in said or start not in series:
-            return cls(epoch, step, values, from_one)
-        return cls(epoch, step, values, from_one, number, series[start])
+        if said.step is not None or start not in series:
+            return cls(epoch, said.step, values, first)
+        return cls(epoch, said.step, values, first, number, series[start])
 
     def rows(self, table: "Table") -> list[Measurement]:
         """Return what was measured then: in that epoch, or where none is known, at that step."""
@@ -67,7 +128,10 @@ class Moment(NamedTuple):
         for epoch in (self.epoch, self.epoch - 1) if self.named else ():
             if any(map(self._is_named, table.of_epoch.get(epoch, []))):
                 return epoch
-        return self.epoch - 1 if self.from_one and 0 in table.of_epoch else self.epoch
+        if self.first == 1 and 0 in table.of_epoch:
+            return self.epoch - 1
+        starts_at_one = 1 in table.of_epoch and 0 not in table.of_epoch
+        return self.epoch + 1 if self.first == 0 and starts_at_one else self.epoch
 
     def _is_named(self, row: Measurement) -> bool:
         return any(same_metric(m, row) and rounds_to(m, row) for m in self.named)
@@ -88,7 +152,7 @@ class Table:
         rows = [m for m in self.last if m.kind == "epoch"]
         self.of_epoch = _by((m.epoch, m) for m in rows)
         self.at_step = _by((m.step, m) for m in rows)
-        self.epochs = frozenset(m.epoch for m in rows if not m.is_counted)
+        self.epochs = frozenset(m.epoch for m in rows if m.epoch is not None and not m.is_counted)
 
 
 def _by(pairs: Iterable[tuple[Key, Measurement]]) -> dict[Key, list[Measurement]]:
@@ -135,7 +199,10 @@ _When = tuple[int | None, int | None]  # epoch, step
 
 
 def numbered(
-    run: Run, readings: Mapping[str, Reading], series: Mapping[str, frozenset[int]]
+    run: Run,
+    readings: Mapping[str, Reading],
+    series: Mapping[str, frozenset[int]],
+    counting: Counting,
 ) -> Mapping[str, Reading]:
     """Return the readings, with the epochs of rows that name none as the run's checkpoints count.
 
@@ -143,17 +210,21 @@ def numbered(
     last is their number; some formats are known to do the one or the other. Otherwise nobody knows
     which row is whose.
     """
-    counting = [r for r in run.records if any(m.is_counted for m in readings[r].measurements)]
-    moments = [Moment.of(readings[path], path, series) for path in run.checkpoints if counting]
+    lists = [r for r in run.records if any(m.is_counted for m in readings[r].measurements)]
+    moments = [
+        Moment.of(readings[path], path, series, counting) for path in run.checkpoints if lists
+    ]
     said = {m.epoch for m in moments if m.epoch is not None}
     said = said.union(*{moment.series for moment in moments})
-    from_one = any(moment.from_one for moment in moments)
+    from_one = any(moment.first == 1 for moment in moments)
     from_zero = any(readings[path].format.startswith(_FROM_ZERO) for path in run.checkpoints)
     told = dict(readings) if said else {}
-    for record in counting if said else ():
+    for record in lists if said else ():
         found = readings[record].measurements
         count = 1 + max(m.epoch or 0 for m in found if m.is_counted)
-        if from_zero or 0 in said or (max(said) == count - 1 and not from_one):
+        if counting.inside is not None:
+            first = counting.inside
+        elif from_zero or 0 in said or (max(said) == count - 1 and not from_one):
             first = 0
         elif max(said) == count or from_one:
             first = 1

@@ -357,13 +357,18 @@ def _distance(path: str, reading: Reading, run: Run) -> tuple[int, int, bool] | 
 
 
 def _is_log_of(path: str, reading: Reading, run: Run) -> bool:
-    """Return whether `logs/train_final.log` is of the run in `checkpoints_final`, beside it."""
+    """Return whether `logs/train_final.log` is of the run in `checkpoints_final`, beside it.
+
+    A log called after the very moment of a run's folder is of it wherever it lies.
+    """
     if not run.whole or reading.role != "log":
         return False
     folder, place = PurePosixPath(path).parent, PurePosixPath(run.folder).parent
     is_near = folder == place or (folder.name.lower() in ("logs", "log") and folder.parent == place)
-    words = identity.without_nouns(run.name) if is_near else ()
-    return words != () and words == identity.without_nouns(identity.stem(path))
+    words = identity.without_nouns(run.name)
+    is_moment = identity.is_moment(words)
+    is_called = words != () and words == identity.without_nouns(identity.stem(path))
+    return is_called and (is_near or is_moment)
 
 
 def _tells_of_another(path: str, folder: str) -> bool:

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from engine.recognition import identity, metrics
 from engine.recognition.agreement import farthest
 from engine.recognition.evidence import Measurement, Noted, Reading
-from engine.recognition.moments import Moment, Table, numbered
+from engine.recognition.moments import Counting, Moment, Table, numbered
 from engine.recognition.runs import CONTAINERS, Run
 
 _OF_SEVERAL = re.compile(r":v\d+\Z")  # a version of a W&B artifact; its run logged others, too
@@ -25,13 +25,14 @@ class Training:
     def __init__(self, run: Run, readings: Mapping[str, Reading]) -> None:
         self.run = run
         self._series = identity.series(run.checkpoints)
-        self.readings = numbered(run, readings, self._series)
+        self._counting = Counting.of(run, readings)
+        self.readings = numbered(run, readings, self._series, self._counting)
 
     # --- which checkpoint it is ---------------------------------------------------------------
 
     def moment(self, path: str) -> Moment:
         """Return when in the training a checkpoint was written."""
-        return Moment.of(self.readings[path], path, self._series)
+        return Moment.of(self.readings[path], path, self._series, self._counting)
 
     @cached_property
     def is_sole(self) -> bool:
