@@ -2,10 +2,13 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+
+import pytest
 
 from engine.readers import read
-from mess import attributed, measured, model, results
+from engine.reports.descriptions import epochs
+from mess import attributed, curve, grouped, measured, model, results
 from test_public_shapes import BARE, EPOCHS, planned, said, touched
 from torch_writer import Tensor
 
@@ -139,3 +142,46 @@ def test_a_config_that_tells_the_best_value_is_a_result_and_no_log(
     }
     kept = {a.src: a.verb for a in plan.actions if a.src and a.src.endswith(".txt")}
     assert kept == {f"{folder}/config.txt": "pack"}
+
+
+@pytest.mark.parametrize(
+    ("training", "other"),
+    [
+        ("train_metrics.csv", "valid_metrics.csv"),
+        ("metrics_training.csv", "metrics_validation.csv"),
+        ("train.csv", "test.csv"),
+    ],
+)
+def test_a_table_that_is_called_after_a_part_of_the_data_is_of_that_part(
+    training: str, other: str
+) -> None:
+    """The higher accuracy on training data is no checkpoint's; both tables are of its run."""
+    trained, judged = curve("accuracy", 0.8, 0.95), curve("accuracy", 0.75, 0.7)
+    files = {"v1/checkpoints/net_epoch_1.pth": model(), "v1/checkpoints/net_epoch_2.pth": model()}
+    files |= {
+        f"v1/checkpoints/{training}": results(*trained),
+        f"v1/checkpoints/{other}": results(*judged),
+    }
+    found = attributed(files)
+    values = {PurePosixPath(path).stem: c.value for path, c in found.items()}
+    assert values == {"net_epoch_1": 0.75, "net_epoch_2": 0.7}
+    (run,) = grouped(files)
+    assert {*run.records} == {f"v1/checkpoints/{training}", f"v1/checkpoints/{other}"}
+
+
+def test_a_lone_log_of_a_training_may_tell_of_validation() -> None:
+    """Only beside the like of another part does `training` say that the figures are of it."""
+    told = results(*curve("dice", 0.7, 0.8))
+    files = {"a/net_best.pth": model(), "a/net_training.csv": told}
+    assert attributed(files)["a/net_best.pth"].value == 0.8
+
+
+def test_a_curve_is_drawn_of_the_table_that_has_the_value() -> None:
+    """Not of the first one in the alphabet."""
+    told = {
+        f"a/{name}.csv": results(*curve("dice", *values))
+        for name, values in (("train", (0.8, 0.9)), ("val", (0.5, 0.6)))
+    }
+    files = {"a/best.pth": model(), **told}
+    rows = epochs(attributed(files)["a/best.pth"], told)
+    assert [row["dice"] for row in rows] == [0.5, 0.6]
