@@ -49,6 +49,21 @@ def test_history_best_final_and_test_metrics_are_told_apart(tmp_path: Path) -> N
     ]
 
 
+@pytest.mark.parametrize("more", [{}, {"best": {"best_val_acc": 0.8}, "duration": "0:52:28"}])
+def test_curves_under_a_part_of_the_data_are_of_it(tmp_path: Path, more: dict[str, object]) -> None:
+    """Each at the epoch that stands beside it, whatever else is in the file."""
+    parts = {"train": {"epoch": [4, 5], "accuracy": [0.8, 0.9]}, "valid": {"accuracy": [0.6, 0.7]}}
+    reading = given_json(tmp_path, parts | more, "metrics.json")
+    assert reading
+    rows = [m for m in reading.measurements if m.kind == "epoch"]
+    assert [(m.name, m.where, m.value, m.epoch) for m in rows] == [
+        ("train_accuracy", "key train.accuracy[0]", 0.8, 4),
+        ("train_accuracy", "key train.accuracy[1]", 0.9, 5),
+        ("val_accuracy", "key valid.accuracy[0]", 0.6, 0),
+        ("val_accuracy", "key valid.accuracy[1]", 0.7, 1),
+    ]
+
+
 def test_what_is_told_of_the_model_may_stand_apart(tmp_path: Path) -> None:
     """In `model_info`; what a bare `info` is of, nothing says."""
     about = {"model_type": "FernNet", "num_classes": 7, "best_val_acc": 0.8}

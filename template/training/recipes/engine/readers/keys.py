@@ -118,6 +118,13 @@ def _walk(
         nested = as_mapping(raw)
         if name in HISTORIES and (rows := list(history(raw, path, resolve))):
             facts.measurements += rows
+        elif (
+            nested is not None
+            and _is_group(name)
+            and (part := metrics.split(name))
+            and is_columns(nested)
+        ):
+            facts.measurements += history(nested, path, resolve, part)
         elif name in CONFIGS and nested is not None:
             _add_config(facts, nested, path)
         elif nested is not None and depth < MAX_DEPTH and _is_group(name):
@@ -300,28 +307,42 @@ def _text_keys(mapping: Mapping[Any, object]) -> Iterator[tuple[str, object]]:
 
 
 def history(
-    value: object, path: str, resolve: Resolve = lambda value: value
+    value: object, path: str, resolve: Resolve = lambda value: value, part: str | None = None
 ) -> Iterator[Measurement]:
-    """Yield the metrics of each epoch: `value` is a mapping of lists, or a list of mappings."""
+    """Yield the metrics of each epoch: `value` is a mapping of lists, or a list of mappings.
+
+    `part` is that of the data which the lists are of, where what holds them says so.
+    """
     columns = as_mapping(value)
     if columns is not None:
-        yield from islice(_columns(columns, path, resolve), MAX_MEASUREMENTS)
+        yield from islice(_columns(columns, path, resolve, part), MAX_MEASUREMENTS)
     elif isinstance(value, list):
         entries = ((f"key {path}[{i}].", as_mapping(row) or {}) for i, row in enumerate(value))
         yield from epoch_rows(entries, resolve)
 
 
-def _columns(columns: Mapping[Any, object], path: str, resolve: Resolve) -> Iterator[Measurement]:
+def _columns(
+    columns: Mapping[Any, object], path: str, resolve: Resolve, part: str | None
+) -> Iterator[Measurement]:
     said = columns.get("epoch", columns.get("epochs"))
     epochs = said if isinstance(said, list) else []
     for key, values in columns.items():
         if isinstance(key, str) and isinstance(values, list) and metrics.plausible(key):
+            name = f"{part}_{key}" if part and metrics.split(key) is None else key
             for index, raw in enumerate(values):
                 is_said = index < len(epochs)
                 epoch = _whole(epochs[index]) if is_said else index
                 where = f"key {path}.{key}[{index}]"
                 moment = Measurement("", 0, where, "epoch", epoch, is_counted=not is_said)
-                yield from _of_epoch(key, resolve(raw), moment)
+                yield from _of_epoch(name, resolve(raw), moment)
+
+
+def is_columns(value: object) -> bool:
+    """Return whether this is a mapping of names to lists."""
+    columns = as_mapping(value)
+    return bool(columns) and all(
+        isinstance(key, str) and isinstance(column, list) for key, column in columns.items()
+    )
 
 
 def epoch_rows(

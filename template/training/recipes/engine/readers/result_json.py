@@ -79,7 +79,7 @@ def _history(value: Any) -> Iterator[Measurement]:
     """
     if _is_history(value):
         yield from keys.history(value, "")
-    elif isinstance(value, dict) and value and all(map(_is_columns, value.values())):
+    elif isinstance(value, dict) and value and all(map(keys.is_columns, value.values())):
         for name, columns in value.items():
             if columns.keys() >= {"steps", "values"}:
                 pairs = zip(columns["steps"], columns["values"], strict=False)
@@ -89,15 +89,7 @@ def _history(value: Any) -> Iterator[Measurement]:
                 )
                 yield from keys.epoch_rows(rows)
             elif any(map(metrics.canonical, columns)):
-                watched = _watched(str(name))
-                yield from keys.history({f"{watched}_{m}": c for m, c in columns.items()}, name)
-
-
-def _is_columns(value: object) -> bool:
-    columns = value if isinstance(value, dict) else {}
-    return bool(columns) and all(
-        isinstance(key, str) and isinstance(column, list) for key, column in columns.items()
-    )
+                yield from keys.history(columns, name, part=_watched(str(name)))
 
 
 def _watched(name: str) -> str:
