@@ -339,7 +339,7 @@ def _columns(
 
 def is_columns(value: object) -> bool:
     """Return whether this is a mapping of names to lists."""
-    columns = as_mapping(value)
+    columns = as_mapping(value) or {}
     return bool(columns) and all(
         isinstance(key, str) and isinstance(column, list) for key, column in columns.items()
     )
