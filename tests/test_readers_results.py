@@ -49,6 +49,25 @@ def test_history_best_final_and_test_metrics_are_told_apart(tmp_path: Path) -> N
     ]
 
 
+@pytest.mark.parametrize(
+    ("columns", "moment"),
+    [
+        ("Epoch,LR,Val Dice", (7, None)),
+        ("EPOCH,lr,Dice", (7, None)),
+        ("Step,Learning Rate,Dice", (None, 7)),
+    ],
+)
+def test_the_epoch_of_a_row_is_found_however_it_is_spelled(
+    tmp_path: Path, columns: str, moment: tuple[int | None, int | None]
+) -> None:
+    """A learning rate and a bare loss beside it, too."""
+    reading = given_text(tmp_path, f"{columns},Loss\n7,0.1,0.8,0.3\n", "log.csv")
+    assert reading
+    assert [(m.value, (m.epoch, m.step), m.is_counted) for m in reading.measurements] == [
+        (0.8, moment, False)
+    ]
+
+
 @pytest.mark.parametrize("more", [{}, {"best": {"best_val_acc": 0.8}, "duration": "0:52:28"}])
 def test_curves_under_a_part_of_the_data_are_of_it(tmp_path: Path, more: dict[str, object]) -> None:
     """Each at the epoch that stands beside it, whatever else is in the file."""

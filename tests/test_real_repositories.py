@@ -185,3 +185,14 @@ def test_a_curve_is_drawn_of_the_table_that_has_the_value() -> None:
     files = {"a/best.pth": model(), **told}
     rows = epochs(attributed(files)["a/best.pth"], told)
     assert [row["dice"] for row in rows] == [0.5, 0.6]
+
+
+@pytest.mark.parametrize(
+    ("judged", "value"), [("val_map10", None), ("val_dice", 0.6), ("train_dice", 0.1)]
+)
+def test_a_loss_beside_what_only_validation_has_is_of_training(
+    judged: str, value: float | None
+) -> None:
+    """It picks no model, be the metric that does one that nobody knows."""
+    told = results(*curve("loss", 0.3, 0.2, 0.1), *curve(judged, 0.5, 0.6, 0.4))
+    assert attributed({"a/best.pth": model(), "a/told.csv": told})["a/best.pth"].value == value

@@ -359,12 +359,13 @@ def epoch_rows(
     sessions = _Sessions()
     for index, (where, row) in enumerate(rows):
         keyed = {key.strip(): raw for key, raw in _text_keys(row)}
-        epoch, step = (_first_number(keyed, names) for names in (_EPOCHS, _STEPS))
+        spelled = {key.lower().replace(" ", "_"): raw for key, raw in keyed.items()}
+        epoch, step = (_first_number(spelled, names) for names in (_EPOCHS, _STEPS))
         session = sessions.of(epoch, step)
         is_counted = epoch is None and step is None
         whole = _whole(index if is_counted else epoch)
         whole_step = _whole(step)
-        trains = not _OF_TRAINING.isdisjoint(keyed)
+        trains = not _OF_TRAINING.isdisjoint(spelled)
         for key, raw in keyed.items():
             if metrics.plausible(key) is None:
                 continue

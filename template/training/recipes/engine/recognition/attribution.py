@@ -219,7 +219,7 @@ def _claims(path: str, training: Training, aim: _Aim) -> Iterator[_Claim]:
         is_inside = has_own and record.startswith(f"{path}/")  # its own figures are those
         is_told = is_inside or training.is_of_another(record, path)
         for measurement in _of_checkpoint(table, path, which, moment, aim):
-            if is_told and measurement.kind == "final":
+            if table.is_of_training(measurement) or (is_told and measurement.kind == "final"):
                 continue
             if training.is_sole or not _is_after_training(measurement):
                 yield _Claim(training.readings[record].role, record, measurement)
