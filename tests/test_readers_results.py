@@ -83,6 +83,26 @@ def test_curves_under_a_part_of_the_data_are_of_it(tmp_path: Path, more: dict[st
     ]
 
 
+@pytest.mark.parametrize(
+    ("value", "where"),
+    [
+        ({"loss": {"0": 0.5, "1": 0.4}, "val_loss": {"0": 0.7, "1": 0.6}}, ".val_loss[1]"),
+        ({"loss": [0.5, 0.4], "val_loss": [0.7, 0.6], "classes": ["a"]}, ".val_loss[1]"),
+        ({"train_loss": [0.5, 0.4], "val_loss": [0.7, 0.6], "args": {"lr": 1}}, ".val_loss[1]"),
+        ({"train_loss": [0.5], "val_loss": [0.7, 0.6], "args": {"lr": 1}}, None),
+        ({"val_acc": [0.7, 0.6], "mean_val_acc": 0.65}, None),
+        ({"fold_train_acc": [0.8, 0.7], "fold_val_acc": [0.7, 0.6], "mean_val_acc": 0.65}, None),
+    ],
+)
+def test_curves_are_found_as_pandas_writes_them_and_among_other_things(
+    tmp_path: Path, value: dict[str, object], where: str | None
+) -> None:
+    """What stands in lists is a curve only where training and validation have one each."""
+    reading = given_json(tmp_path, value, "history.json")
+    found = [m for m in reading.measurements if m.kind == "epoch"] if reading else []
+    assert [(m.where, m.value) for m in found[-1:]] == ([(f"key {where}", 0.6)] if where else [])
+
+
 def test_what_is_told_of_the_model_may_stand_apart(tmp_path: Path) -> None:
     """In `model_info`; what a bare `info` is of, nothing says."""
     about = {"model_type": "FernNet", "num_classes": 7, "best_val_acc": 0.8}

@@ -45,8 +45,9 @@ def of_value(value: Any, *, is_named: bool) -> Reading | None:
         return keras_tuner.reading(value)
     if _is_vocabulary(value):
         return None
-    rows = list(_history(value))
+    rows = list(_history(_listed(value)))
     mapping = value if isinstance(value, dict) and not rows else {}
+    rows = rows or list(keys.history(_curves_among(mapping), ""))
     facts = keys.collect(mapping, "final")
     facts.measurements += rows
     if mapping.keys() >= _SACRED:
@@ -90,6 +91,36 @@ def _history(value: Any) -> Iterator[Measurement]:
                 yield from keys.epoch_rows(rows)
             elif any(map(metrics.canonical, columns)):
                 yield from keys.history(columns, name, part=_watched(str(name)))
+
+
+def _listed(value: Any) -> Any:
+    """Return columns as lists where pandas' `to_json` made mappings by row of them."""
+    columns = value.values() if isinstance(value, dict) else ()
+    is_numbered = all(
+        isinstance(column, dict) and [*column] == [str(n) for n in range(len(column))]
+        for column in columns
+    )
+    return {k: [*c.values()] for k, c in value.items()} if columns and is_numbered else value
+
+
+def _curves_among(mapping: dict[str, Any]) -> dict[str, Any]:
+    """Return the curves that stand among other things: of training and of validation, alike long.
+
+    Lists of other lengths are none, nor is what a cross-validation gave for each fold.
+    """
+    lists = {k: v for k, v in mapping.items() if isinstance(k, str) and isinstance(v, list)}
+    trained = {(metrics.canonical(k), len(v)) for k, v in lists.items() if _may_be_trained(k)}
+    validated = {(metrics.canonical(k), len(v)) for k, v in lists.items() if _is_validated(k)}
+    lengths = {length for metric, length in trained & validated if metric}
+    return {k: v for k, v in lists.items() if len(v) in lengths}
+
+
+def _may_be_trained(key: str) -> bool:
+    return metrics.split(key) in (None, "train") and "fold" not in key.lower()
+
+
+def _is_validated(key: str) -> bool:
+    return metrics.split(key) == "val" and "fold" not in key.lower()
 
 
 def _watched(name: str) -> str:
