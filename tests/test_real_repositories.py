@@ -196,3 +196,14 @@ def test_a_loss_beside_what_only_validation_has_is_of_training(
     """It picks no model, be the metric that does one that nobody knows."""
     told = results(*curve("loss", 0.3, 0.2, 0.1), *curve(judged, 0.5, 0.6, 0.4))
     assert attributed({"a/best.pth": model(), "a/told.csv": told})["a/best.pth"].value == value
+
+
+def test_a_history_is_of_the_one_run_beside_it_whose_name_ends_like_its_own() -> None:
+    """`history_dice.json` is not torn from `sinkholes_dice.h5`; of two it is neither's."""
+    told = {"w/history_dice.json": results(*curve("val_dice", 0.5, 0.6))}
+    files = told | {"w/sinkholes_dice.h5": model(), "w/sinkholes_entropy.h5": model()}
+    assert {run.key: run.records for run in grouped(files) if run.records} == {
+        ("sinkholes", "dice"): ("w/history_dice.json",)
+    }
+    runs = grouped(files | {"w/caves_dice.h5": model()})
+    assert not any(run.records for run in runs if run.checkpoints)

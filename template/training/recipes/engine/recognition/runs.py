@@ -346,7 +346,8 @@ def _distance(path: str, reading: Reading, run: Run) -> tuple[int, int, bool] | 
     beside = not elsewhere or reading.role == "log"  # results are written beside the checkpoint
     if beside and run.key and len(core) > len(run.key) and core[: len(run.key)] == run.key:
         return (50 - len(run.key), shared, elsewhere)
-    if core and run.key[: len(core)] == core and not identity.is_counter(core):
+    ends = (run.key[: len(core)], () if elsewhere else run.key[-len(core) :])
+    if core and core in ends and not identity.is_counter(core):
         return (_LOOSE, shared, elsewhere)
     words = identity.RECORDS | identity.NOUNS | identity.LAST
     generic = not identity.without_values(core) or core[-1] in words
