@@ -131,7 +131,8 @@ def test_metrics_on_the_lines_after_an_epoch_belong_to_it(tmp_path: Path) -> Non
         " Epoch | ValLoss | ValAcc |    LR | Time\n--------------------------------------\n"
         "   1/9 |  0.6341 | 60.67% | 0.001 | 19.6s  <- best\n"
         "   2/9 |  0.5590 | 71.25% | 0.001 | 19.4s\n",
-        "Epoch, LR, Val Loss, Val Acc\n1, 0.1, 0.6341, 60.67\nSaved best to a.pth\n2, 0.1, 0.5590, 71.25\n",
+        "Epoch, LR, Val Loss, Val Acc\n1, 0.1, 0.6341, 60.67\nSaved best to a.pth\n"
+        "2, 0.1, 0.5590, 71.25\n",
         "epoch     val_loss  val_acc   time\n1         0.6341    60.67%    00:12\n"
         "2         0.5590    71.25%    00:11\n   precision   recall   f1   support\n"
         "0      0.95     0.93     0.94\n",
