@@ -13,6 +13,7 @@ from test_public_shapes import BARE, EPOCHS, planned, said, touched
 from torch_writer import Tensor
 
 Write = Callable[..., None]
+SETTINGS = Path(__file__).parent / "samples/huggingface/bert_out/training_args.bin"
 
 
 def test_figures_in_a_mapping_called_after_a_split_are_of_that_split(
@@ -86,6 +87,25 @@ def test_a_run_whose_checkpoints_git_lfs_has_yet_to_bring_is_not_torn(
         "nets/unet/checkpoints_20260507_203149/best_model.pt and 3 more: git-lfs pointer, "
         "content not here (`git lfs pull` brings it)"
     ]
+
+
+@pytest.mark.parametrize("name", ["net.keras", "net.onnx", "pytorch_model.bin"])
+def test_the_log_beside_what_git_lfs_has_waits_with_it(
+    write: Write, tmp_path: Path, name: str
+) -> None:
+    """A pointer stands for a checkpoint in any format, and the run in a folder there is another."""
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+    write(f"nets/{name}", pointer)
+    write("nets/training_log.csv", "epoch,val_loss\n1,0.7\n2,0.6\n")
+    for folder in ("nets/digits", "nets/digits/checkpoint-9"):
+        write(f"{folder}/model.safetensors", pointer)
+        write(f"{folder}/training_args.bin", SETTINGS.read_bytes())
+        write(f"{folder}/config.json", json.dumps({"architectures": ["DigitNet"]}))
+    write("nets/digits/checkpoint-9/rng_state.pth", BARE)
+    assert touched(planned(tmp_path)) == set()
+    write("nets/logs/training_log.csv", "epoch,val_loss\n1,0.8\n2,0.5\n")
+    actions = planned(tmp_path).actions
+    assert not any("digits" in str(a.dst) for a in actions if a.src)  # for its `training_args`
 
 
 def test_a_checkpoint_that_is_a_folder_and_tracked_is_called_after_its_runs_folder(
