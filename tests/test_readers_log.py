@@ -129,6 +129,57 @@ def test_metrics_on_the_lines_after_an_epoch_belong_to_it(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
+    "lines",
+    [
+        " Epoch | ValLoss | ValAcc |    LR | Time\n--------------------------------------\n"
+        "   1/9 |  0.6341 | 60.67% | 0.001 | 19.6s  <- best\n"
+        "   2/9 |  0.5590 | 71.25% | 0.001 | 19.4s\n",
+        "Epoch, LR, Val Loss, Val Acc\n1, 0.1, 0.6341, 60.67\nSaved best to a.pth\n"
+        "2, 0.1, 0.5590, 71.25\n",
+        "epoch     val_loss  val_acc   time\n1         0.6341    60.67%    00:12\n"
+        "2         0.5590    71.25%    00:11\n   precision   recall   f1   support\n"
+        "0      0.95     0.93     0.94\n",
+        "| Epoch | Val Loss | Val Acc |\n|---|---|---|\n| 1 | 0.6341 | 60.67 |\n"
+        "| 2 | 0.5590 | 71.25 |\n",
+        f"{STAMP}Epoch\tVal Loss\tVal Acc\n{STAMP}1\t0.6341\t60.67\n{STAMP}2\t0.5590\t71.25\n",
+    ],
+)
+def test_a_table_in_a_log_has_a_row_for_each_epoch(tmp_path: Path, lines: str) -> None:
+    """Below the names of its columns, however they are set apart; no row goes back."""
+    reading = given_log(tmp_path, f"Training on cuda\nbatch size: 8\n\n{lines}")
+    assert reading
+    rows = [m for m in reading.measurements if m.kind == "epoch"]
+    assert [(m.epoch, metrics.split(m.name), m.value) for m in rows] == [
+        (1, "val", 0.6341),
+        (1, "val", 0.6067 if "%" in lines else 60.67),
+        (2, "val", 0.559),
+        (2, "val", 0.7125 if "%" in lines else 71.25),
+    ]
+
+
+def test_each_training_prints_the_head_of_its_table_anew(tmp_path: Path) -> None:
+    """The rows of a log that was appended to are of its last run, as elsewhere."""
+    head = "Epoch | Val Loss | Val AUC\n"
+    reading = given_log(tmp_path, f"{head}1 | 0.5 | 0.6\n2 | 0.4 | 0.7\n{head}1 | 0.6 | 0.5\n")
+    assert reading
+    assert [m.session for m in reading.measurements] == [0, 0, 0, 0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Epoch | Time | Memory\n1 | 12 | 40\n",
+        "The epoch of loss was long\n1 2 3 4 5 6\n",
+        "Epoch | Val Loss | Note\n1 | n/a | none\n",
+        "Epoch | Epochs | Loss\n1 | 2 | 0.4\n",
+    ],
+)
+def test_what_only_looks_like_a_table_is_none(tmp_path: Path, text: str) -> None:
+    """Its columns are names, one is a metric, and its figures are numbers."""
+    assert given_log(tmp_path, text) is None
+
+
+@pytest.mark.parametrize(
     ("lines", "checkpoint"),
     [
         ("Saved best model with AUC: 0.6 to out/best.pth", "best.pth"),

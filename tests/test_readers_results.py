@@ -68,6 +68,60 @@ def test_history_best_final_and_test_metrics_are_told_apart(tmp_path: Path) -> N
     ]
 
 
+@pytest.mark.parametrize(
+    ("columns", "moment"),
+    [
+        ("Epoch,LR,Val Dice", (7, None)),
+        ("EPOCH,lr,Dice", (7, None)),
+        ("Step,Learning Rate,Dice", (None, 7)),
+    ],
+)
+def test_the_epoch_of_a_row_is_found_however_it_is_spelled(
+    tmp_path: Path, columns: str, moment: tuple[int | None, int | None]
+) -> None:
+    """A learning rate and a bare loss beside it, too."""
+    reading = given_text(tmp_path, f"{columns},Loss\n7,0.1,0.8,0.3\n", "log.csv")
+    assert reading
+    assert [(m.value, (m.epoch, m.step), m.is_counted) for m in reading.measurements] == [
+        (0.8, moment, False)
+    ]
+
+
+@pytest.mark.parametrize("more", [{}, {"best": {"best_val_acc": 0.8}, "duration": "0:52:28"}])
+def test_curves_under_a_part_of_the_data_are_of_it(tmp_path: Path, more: dict[str, object]) -> None:
+    """Each at the epoch that stands beside it, whatever else is in the file."""
+    parts = {"train": {"epoch": [4, 5], "accuracy": [0.8, 0.9]}, "valid": {"accuracy": [0.6, 0.7]}}
+    reading = given_json(tmp_path, parts | more, "metrics.json")
+    assert reading
+    rows = [m for m in reading.measurements if m.kind == "epoch"]
+    assert [(m.name, m.where, m.value, m.epoch) for m in rows] == [
+        ("train_accuracy", "key train.accuracy[0]", 0.8, 4),
+        ("train_accuracy", "key train.accuracy[1]", 0.9, 5),
+        ("val_accuracy", "key valid.accuracy[0]", 0.6, 0),
+        ("val_accuracy", "key valid.accuracy[1]", 0.7, 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "where"),
+    [
+        ({"loss": {"0": 0.5, "1": 0.4}, "val_loss": {"0": 0.7, "1": 0.6}}, ".val_loss[1]"),
+        ({"loss": [0.5, 0.4], "val_loss": [0.7, 0.6], "classes": ["a"]}, ".val_loss[1]"),
+        ({"train_loss": [0.5, 0.4], "val_loss": [0.7, 0.6], "args": {"lr": 1}}, ".val_loss[1]"),
+        ({"train_loss": [0.5], "val_loss": [0.7, 0.6], "args": {"lr": 1}}, None),
+        ({"val_acc": [0.7, 0.6], "mean_val_acc": 0.65}, None),
+        ({"fold_train_acc": [0.8, 0.7], "fold_val_acc": [0.7, 0.6], "mean_val_acc": 0.65}, None),
+    ],
+)
+def test_curves_are_found_as_pandas_writes_them_and_among_other_things(
+    tmp_path: Path, value: dict[str, object], where: str | None
+) -> None:
+    """What stands in lists is a curve only where training and validation have one each."""
+    reading = given_json(tmp_path, value, "history.json")
+    found = [m for m in reading.measurements if m.kind == "epoch"] if reading else []
+    assert [(m.where, m.value) for m in found[-1:]] == ([(f"key {where}", 0.6)] if where else [])
+
+
 def test_what_is_told_of_the_model_may_stand_apart(tmp_path: Path) -> None:
     """In `model_info`; what a bare `info` is of, nothing says."""
     about = {"model_type": "FernNet", "num_classes": 7, "best_val_acc": 0.8}

@@ -2,14 +2,18 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+
+import pytest
 
 from engine.readers import read
-from mess import attributed, measured, model, results
+from engine.reports.descriptions import epochs
+from mess import attributed, curve, grouped, measured, model, results
 from test_public_shapes import BARE, EPOCHS, planned, said, touched
 from torch_writer import Tensor
 
 Write = Callable[..., None]
+SETTINGS = Path(__file__).parent / "samples/huggingface/bert_out/training_args.bin"
 
 
 def test_figures_in_a_mapping_called_after_a_split_are_of_that_split(
@@ -85,6 +89,25 @@ def test_a_run_whose_checkpoints_git_lfs_has_yet_to_bring_is_not_torn(
     ]
 
 
+@pytest.mark.parametrize("name", ["net.keras", "net.onnx", "pytorch_model.bin"])
+def test_the_log_beside_what_git_lfs_has_waits_with_it(
+    write: Write, tmp_path: Path, name: str
+) -> None:
+    """A pointer stands for a checkpoint in any format, and the run in a folder there is another."""
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+    write(f"nets/{name}", pointer)
+    write("nets/training_log.csv", "epoch,val_loss\n1,0.7\n2,0.6\n")
+    for folder in ("nets/digits", "nets/digits/checkpoint-9"):
+        write(f"{folder}/model.safetensors", pointer)
+        write(f"{folder}/training_args.bin", SETTINGS.read_bytes())
+        write(f"{folder}/config.json", json.dumps({"architectures": ["DigitNet"]}))
+    write("nets/digits/checkpoint-9/rng_state.pth", BARE)
+    assert touched(planned(tmp_path)) == set()
+    write("nets/logs/training_log.csv", "epoch,val_loss\n1,0.8\n2,0.5\n")
+    actions = planned(tmp_path).actions
+    assert not any("digits" in str(a.dst) for a in actions if a.src)  # for its `training_args`
+
+
 def test_a_checkpoint_that_is_a_folder_and_tracked_is_called_after_its_runs_folder(
     write: Write, tmp_path: Path
 ) -> None:
@@ -139,3 +162,68 @@ def test_a_config_that_tells_the_best_value_is_a_result_and_no_log(
     }
     kept = {a.src: a.verb for a in plan.actions if a.src and a.src.endswith(".txt")}
     assert kept == {f"{folder}/config.txt": "pack"}
+
+
+@pytest.mark.parametrize(
+    ("training", "other"),
+    [
+        ("train_metrics.csv", "valid_metrics.csv"),
+        ("metrics_training.csv", "metrics_validation.csv"),
+        ("train.csv", "test.csv"),
+    ],
+)
+def test_a_table_that_is_called_after_a_part_of_the_data_is_of_that_part(
+    training: str, other: str
+) -> None:
+    """The higher accuracy on training data is no checkpoint's; both tables are of its run."""
+    trained, judged = curve("accuracy", 0.8, 0.95), curve("accuracy", 0.75, 0.7)
+    files = {"v1/checkpoints/net_epoch_1.pth": model(), "v1/checkpoints/net_epoch_2.pth": model()}
+    files |= {
+        f"v1/checkpoints/{training}": results(*trained),
+        f"v1/checkpoints/{other}": results(*judged),
+    }
+    found = attributed(files)
+    values = {PurePosixPath(path).stem: c.value for path, c in found.items()}
+    assert values == {"net_epoch_1": 0.75, "net_epoch_2": 0.7}
+    (run,) = grouped(files)
+    assert {*run.records} == {f"v1/checkpoints/{training}", f"v1/checkpoints/{other}"}
+
+
+def test_a_lone_log_of_a_training_may_tell_of_validation() -> None:
+    """Only beside the like of another part does `training` say that the figures are of it."""
+    told = results(*curve("dice", 0.7, 0.8))
+    files = {"a/net_best.pth": model(), "a/net_training.csv": told}
+    assert attributed(files)["a/net_best.pth"].value == 0.8
+
+
+def test_a_curve_is_drawn_of_the_table_that_has_the_value() -> None:
+    """Not of the first one in the alphabet."""
+    told = {
+        f"a/{name}.csv": results(*curve("dice", *values))
+        for name, values in (("train", (0.8, 0.9)), ("val", (0.5, 0.6)))
+    }
+    files = {"a/best.pth": model(), **told}
+    rows = epochs(attributed(files)["a/best.pth"], told)
+    assert [row["dice"] for row in rows] == [0.5, 0.6]
+
+
+@pytest.mark.parametrize(
+    ("judged", "value"), [("val_map10", None), ("val_dice", 0.6), ("train_dice", 0.1)]
+)
+def test_a_loss_beside_what_only_validation_has_is_of_training(
+    judged: str, value: float | None
+) -> None:
+    """It picks no model, be the metric that does one that nobody knows."""
+    told = results(*curve("loss", 0.3, 0.2, 0.1), *curve(judged, 0.5, 0.6, 0.4))
+    assert attributed({"a/best.pth": model(), "a/told.csv": told})["a/best.pth"].value == value
+
+
+def test_a_history_is_of_the_one_run_beside_it_whose_name_ends_like_its_own() -> None:
+    """`history_dice.json` is not torn from `sinkholes_dice.h5`; of two it is neither's."""
+    told = {"w/history_dice.json": results(*curve("val_dice", 0.5, 0.6))}
+    files = told | {"w/sinkholes_dice.h5": model(), "w/sinkholes_entropy.h5": model()}
+    assert {run.key: run.records for run in grouped(files) if run.records} == {
+        ("sinkholes", "dice"): ("w/history_dice.json",)
+    }
+    runs = grouped(files | {"w/caves_dice.h5": model()})
+    assert not any(run.records for run in runs if run.checkpoints)

@@ -120,6 +120,13 @@ def _walk(
         nested = as_mapping(raw)
         if name in HISTORIES and (rows := list(history(raw, path, resolve))):
             facts.measurements += rows
+        elif (
+            nested is not None
+            and _is_group(name)
+            and (part := metrics.split(name))
+            and is_columns(nested)
+        ):
+            facts.measurements += history(nested, path, resolve, part)
         elif name in CONFIGS and nested is not None:
             _add_config(facts, nested, path)
         elif nested is not None and depth < MAX_DEPTH and _is_group(name):
@@ -302,22 +309,25 @@ def _text_keys(mapping: Mapping[Any, object]) -> Iterator[tuple[str, object]]:
 
 
 def history(
-    value: object, path: str, resolve: Resolve = lambda value: value
+    value: object, path: str, resolve: Resolve = lambda value: value, part: str | None = None
 ) -> Iterator[Measurement]:
     """Yield the metrics of each epoch: `value` is a mapping of lists, or a list of mappings.
 
-    None if there are too many: a checkpoint is one, whatever its history.
+    `part` is that of the data which the lists are of, where what holds them says so. None if there
+    are too many: a checkpoint is one, whatever its history.
     """
     columns = as_mapping(value)
     if columns is not None:
-        yield from _columns(columns, path, resolve)
+        yield from _columns(columns, path, resolve, part)
     elif isinstance(value, list):
         entries = ((f"key {path}[{i}].", as_mapping(row) or {}) for i, row in enumerate(value))
         with suppress(Broken):
             yield from epoch_rows(entries, resolve)
 
 
-def _columns(columns: Mapping[Any, object], path: str, resolve: Resolve) -> Iterator[Measurement]:
+def _columns(
+    columns: Mapping[Any, object], path: str, resolve: Resolve, part: str | None
+) -> Iterator[Measurement]:
     said = columns.get("epoch", columns.get("epochs"))
     epochs = said if isinstance(said, list) else []
     left = MAX_MEASUREMENTS
@@ -326,12 +336,21 @@ def _columns(columns: Mapping[Any, object], path: str, resolve: Resolve) -> Iter
             continue
         if len(values) <= left:  # all of them or none
             left -= len(values)
+            name = f"{part}_{key}" if part and metrics.split(key) is None else key
             for index, raw in enumerate(values):
                 is_said = index < len(epochs)
                 epoch = _whole(epochs[index]) if is_said else index
                 where = f"key {path}.{key}[{index}]"
                 moment = Measurement("", 0, where, "epoch", epoch, is_counted=not is_said)
-                yield from _of_epoch(key, resolve(raw), moment)
+                yield from _of_epoch(name, resolve(raw), moment)
+
+
+def is_columns(value: object) -> bool:
+    """Return whether this is a mapping of names to lists."""
+    columns = as_mapping(value) or {}
+    return bool(columns) and all(
+        isinstance(key, str) and isinstance(column, list) for key, column in columns.items()
+    )
 
 
 def epoch_rows(
@@ -351,12 +370,13 @@ def epoch_rows(
     sessions = _Sessions()
     for index, (where, row) in enumerate(rows):
         keyed = {key.strip(): raw for key, raw in _text_keys(row)}
-        epoch, step = (_first_number(keyed, names) for names in (_EPOCHS, _STEPS))
+        spelled = {key.lower().replace(" ", "_"): raw for key, raw in keyed.items()}
+        epoch, step = (_first_number(spelled, names) for names in (_EPOCHS, _STEPS))
         session = sessions.of(epoch, step)
         is_counted = epoch is None and step is None
         whole = _whole(index if is_counted else epoch)
         whole_step = _whole(step)
-        trains = not _OF_TRAINING.isdisjoint(keyed)
+        trains = not _OF_TRAINING.isdisjoint(spelled)
         for key, raw in keyed.items():
             if key in too_long or metrics.plausible(key) is None:
                 continue

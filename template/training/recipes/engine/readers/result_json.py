@@ -45,8 +45,9 @@ def of_value(value: Any, *, is_named: bool) -> Reading | None:
         return keras_tuner.reading(value)
     if _is_vocabulary(value):
         return None
-    rows = list(_history(value))
+    rows = list(_history(_listed(value)))
     mapping = value if isinstance(value, dict) and not rows else {}
+    rows = rows or list(keys.history(_curves_among(mapping), ""))
     facts = keys.collect(mapping, "final")
     facts.measurements += rows
     if mapping.keys() >= _SACRED:
@@ -79,7 +80,7 @@ def _history(value: Any) -> Iterator[Measurement]:
     """
     if _is_history(value):
         yield from keys.history(value, "")
-    elif isinstance(value, dict) and value and all(map(_is_columns, value.values())):
+    elif isinstance(value, dict) and value and all(map(keys.is_columns, value.values())):
         for name, columns in value.items():
             if columns.keys() >= {"steps", "values"}:
                 pairs = zip(columns["steps"], columns["values"], strict=False)
@@ -89,15 +90,37 @@ def _history(value: Any) -> Iterator[Measurement]:
                 )
                 yield from keys.epoch_rows(rows)
             elif any(map(metrics.canonical, columns)):
-                watched = _watched(str(name))
-                yield from keys.history({f"{watched}_{m}": c for m, c in columns.items()}, name)
+                yield from keys.history(columns, name, part=_watched(str(name)))
 
 
-def _is_columns(value: object) -> bool:
-    columns = value if isinstance(value, dict) else {}
-    return bool(columns) and all(
-        isinstance(key, str) and isinstance(column, list) for key, column in columns.items()
+def _listed(value: Any) -> Any:
+    """Return columns as lists where pandas' `to_json` made mappings by row of them."""
+    columns = value.values() if isinstance(value, dict) else ()
+    is_numbered = all(
+        isinstance(column, dict) and [*column] == [str(n) for n in range(len(column))]
+        for column in columns
     )
+    return {k: [*c.values()] for k, c in value.items()} if columns and is_numbered else value
+
+
+def _curves_among(mapping: dict[str, Any]) -> dict[str, Any]:
+    """Return the curves that stand among other things: of training and of validation, alike long.
+
+    Lists of other lengths are none, nor is what a cross-validation gave for each fold.
+    """
+    lists = {k: v for k, v in mapping.items() if isinstance(k, str) and isinstance(v, list)}
+    trained = {(metrics.canonical(k), len(v)) for k, v in lists.items() if _may_be_trained(k)}
+    validated = {(metrics.canonical(k), len(v)) for k, v in lists.items() if _is_validated(k)}
+    lengths = {length for metric, length in trained & validated if metric}
+    return {k: v for k, v in lists.items() if len(v) in lengths}
+
+
+def _may_be_trained(key: str) -> bool:
+    return metrics.split(key) in (None, "train") and "fold" not in key.lower()
+
+
+def _is_validated(key: str) -> bool:
+    return metrics.split(key) == "val" and "fold" not in key.lower()
 
 
 def _watched(name: str) -> str:

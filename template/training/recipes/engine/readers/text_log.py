@@ -11,7 +11,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from engine.readers import log_lines
+from engine.readers import log_lines, log_tables
 from engine.readers.log_lines import Line, Value
 from engine.recognition import metrics
 from engine.recognition.evidence import Measurement, MeasurementKind, Noted, Reading, Scalar
@@ -82,6 +82,8 @@ def read(path: Path, name: str) -> Reading | None:
             continue
         for (number, line), shape in zip(lines.numbered(), lines.shapes, strict=True):
             if log.repeats(number, line, shape):
+                continue
+            if log.is_row(number, line):
                 continue
             lower = _text(line).lower()
             if "test" in lower and _OTHER_PROGRAM.search(lower):
@@ -189,6 +191,8 @@ class _Log:
         self._calls_best: set[str] = set()  # such lines that an epoch followed
         self._path_may_follow = 0  # the line on which the path of what was saved may stand
         self._listed_parameters = 0  # the last line of what may be a list of parameters
+        self._table: log_tables.Head | None = None
+        self._row = 0  # the epoch of its last row
 
     def repeats(self, number: int, line: bytes, shape: bytes) -> bool:
         """Return whether the line is one of those that come by the million, told at a glance.
@@ -227,6 +231,24 @@ class _Log:
         self._waiting[shape] = (number, line)
         if names_epoch:
             self._session.epoch_line = max(number, self._session.epoch_line)
+
+    def is_row(self, number: int, line: bytes) -> bool:
+        """Return whether the line is a row of the table whose head was read last, and read it.
+
+        No row goes back: each training prints a head of its own.
+        """
+        if self._table is None:
+            return False
+        parsed = log_lines.parse_line(number, _text(line))
+        epoch, found = self._table.row(parsed.body) or (-1, [])
+        if epoch < self._row:
+            return False
+        self._row = epoch
+        self.catch_up()
+        self._enter(epoch, parsed, is_header=True)
+        for value in found:
+            self._take_measured(parsed, value, epoch)
+        return True
 
     def pass_over(self, shape: bytes) -> None:
         """Note that lines of this shape tell nothing."""
@@ -279,6 +301,8 @@ class _Log:
         epoch = log_lines.epoch_of(line.body)
         if epoch is not None:
             self._enter(epoch, line, is_header=bool(found) or "/" in line.body)
+        elif "epoch" in line.body.lower() and (table := log_tables.head(line.body)):
+            self._table, self._row = table, 0
         step = log_lines.step_of(line.body)
         is_moment = (epoch, step) != (None, None) and len(self._lossy) < ENOUGH
         if is_moment and log_lines.tells_loss(line.body):

@@ -22,6 +22,7 @@ from engine.recognition.agreement import (
 )
 from engine.recognition.evidence import Measurement, Noted, Reading, Scalar
 from engine.recognition.moments import Moment, Table, settled
+from engine.recognition.parts import told_by_names
 from engine.recognition.runs import COLLECTIONS, TRAININGS, Run
 from engine.recognition.training import Training
 
@@ -135,7 +136,8 @@ def attribute(
 ) -> tuple[Checkpoint, ...]:
     """Return one `Checkpoint` for each file of weights and training state, sorted by path."""
     runs = tuple(runs)
-    readings = {path: as_compared(path, settled(reading)) for path, reading in readings.items()}
+    told = told_by_names(readings)
+    readings = {path: as_compared(path, settled(reading)) for path, reading in told.items()}
     vocabulary = _vocabulary(readings.values(), conventions)
     found = [
         _checkpoint(path, training, conventions, vocabulary)
@@ -225,7 +227,7 @@ def _claims(path: str, training: Training, aim: _Aim) -> Iterator[_Claim]:
         is_inside = has_own and record.startswith(f"{path}/")  # its own figures are those
         is_told = is_inside or training.is_of_another(record, path)
         for measurement in _of_checkpoint(table, path, which, moment, aim):
-            if is_told and measurement.kind == "final":
+            if table.is_of_training(measurement) or (is_told and measurement.kind == "final"):
                 continue
             if training.is_sole or not _is_after_training(measurement):
                 yield _Claim(training.readings[record].role, record, measurement)

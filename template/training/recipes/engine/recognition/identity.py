@@ -24,8 +24,9 @@ NOUNS = frozenset(
 OVERWRITTEN = frozenset({"pyt_save", "tf1_save", "simple_save"})
 # They name nothing alone, as in "network-snapshot-000040"; a "policy_net" is called so.
 VAGUE = frozenset({"policy", "network"})
-RECORDS = frozenset(
-    "log logs training train trainer results result summary history metrics metric stats eval "
+PARTS_OF_DATA = frozenset("training train trn val valid validation test testing holdout".split())
+RECORDS = PARTS_OF_DATA | frozenset(
+    "log logs trainer results result summary history metrics metric stats eval "
     "evals evaluation evaluations report output out stdout run config args hparams params".split()
 )
 VALUE = re.compile(r"\d[\d.e+-]*|(epoch|step|iter|ep|e|s)\d+|\d+[a-z]{0,2}steps?|\d+best")

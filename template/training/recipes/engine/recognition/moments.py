@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 from engine.readers.file_name import read_name
-from engine.recognition import identity
+from engine.recognition import identity, metrics
 from engine.recognition.agreement import TEST, on_its_scale, rounds_to, same_metric, split_rank
 from engine.recognition.evidence import Measurement, Noted, Reading
 from engine.recognition.runs import Run
@@ -153,6 +153,13 @@ class Table:
         self.of_epoch = _by((m.epoch, m) for m in rows)
         self.at_step = _by((m.step, m) for m in rows)
         self.epochs = frozenset(m.epoch for m in rows if m.epoch is not None and not m.is_counted)
+        parts = {metrics.split(name) for name in {m.name for m in rows}}
+        self._loss_is_of_training = "val" in parts and "train" not in parts
+
+    def is_of_training(self, row: Measurement) -> bool:
+        """Return whether a row has a bare `loss`, and rows tell of `val` and none of `train`."""
+        is_bare = row.kind == "epoch" and metrics.split(row.name) is None
+        return is_bare and self._loss_is_of_training and metrics.canonical(row.name) == "loss"
 
 
 def _by(pairs: Iterable[tuple[Key, Measurement]]) -> dict[Key, list[Measurement]]:

@@ -118,7 +118,7 @@ def group(
 def is_weights(path: str, reading: Reading) -> bool:
     """Return whether a file is a checkpoint or training state, be it a damaged one."""
     if reading.role == "unreadable":
-        return path.lower().endswith(WEIGHTS)
+        return path.lower().endswith(WEIGHTS) or is_pointer(reading)
     return reading.role in ("model", "training_state")
 
 
@@ -329,7 +329,9 @@ def _distance(path: str, reading: Reading, run: Run) -> tuple[int, int, bool] | 
     if any(name in files or any(identity.is_called(file, name) for file in files) for name in said):
         generic = not run.key or run.whole
         return (_LOOSE if generic else -1, 0, elsewhere)
-    names = [run.name, *(identity.stem(checkpoint) for checkpoint in run.checkpoints)]
+    stems = [identity.stem(checkpoint) for checkpoint in run.checkpoints]
+    told = [stem for stem in stems if not identity.RECORDS.issuperset(identity.tokens(stem))]
+    names = [run.name, *told]  # and not `training_args.bin`
     wanted = identity.variants(identity.stem(path))
     shared = -len(
         {w for w in identity.tokens(path) if w.isdigit()} & set(identity.tokens(run.name))
@@ -346,7 +348,8 @@ def _distance(path: str, reading: Reading, run: Run) -> tuple[int, int, bool] | 
     beside = not elsewhere or reading.role == "log"  # results are written beside the checkpoint
     if beside and run.key and len(core) > len(run.key) and core[: len(run.key)] == run.key:
         return (50 - len(run.key), shared, elsewhere)
-    if core and run.key[: len(core)] == core and not identity.is_counter(core):
+    ends = (run.key[: len(core)], () if elsewhere else run.key[-len(core) :])
+    if core and core in ends and not identity.is_counter(core):
         return (_LOOSE, shared, elsewhere)
     words = identity.RECORDS | identity.NOUNS | identity.LAST
     generic = not identity.without_values(core) or core[-1] in words

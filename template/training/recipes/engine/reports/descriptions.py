@@ -82,7 +82,8 @@ def epochs(checkpoint: Checkpoint, readings: Mapping[str, Reading]) -> list[dict
     It is read where the checkpoint's own value stands, else in the first record that has rows.
     """
     records = checkpoint.run.records if checkpoint.run else ()
-    for record in sorted(records, key=lambda record: record != checkpoint.log):
+    telling = {e.path for e in checkpoint.evidence if e.fact == "metric" and e.used}
+    for record in sorted(records, key=lambda r: (r != checkpoint.log, r not in telling)):
         found = [m for m in readings[record].measurements if m.kind == "epoch"]
         if rows := _rows(found, _session(checkpoint, found)):
             return rows
