@@ -220,9 +220,14 @@ def test_the_outcome_names_what_was_left_and_the_way_back(
     plan_text.print_outcome(some_plan(), {EVIL: "changed"})
     out = capsys.readouterr().out
     assert re.search(r"left alone: \s*w/\\x1b\[31mred", out)
-    assert out.splitlines()[-1] == "Take it back: just undo. Free the space: just purge"
+    ways = "Take it back: just undo. References: just relink. Free the space: just purge"
+    assert out.splitlines()[-1] == ways
     moves = tuple(a for a in some_plan().actions if a.verb == "move")
     plan_text.print_outcome(replace(some_plan(), actions=moves), {})
+    assert capsys.readouterr().out.splitlines()[-1] == ways.removesuffix(
+        " Free the space: just purge"
+    )
+    plan_text.print_outcome(replace(some_plan(), actions=moves, recipe="archive"), {})
     assert capsys.readouterr().out.splitlines()[-1] == "Take it back: just undo."
 
 

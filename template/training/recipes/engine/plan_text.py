@@ -115,8 +115,9 @@ def print_outcome(plan: Plan, left: Mapping[str, str], freed: int = 0) -> None:
     waiting = sum(a.bytes for a in plan.actions if a.verb in WAITING) - freed
     if waiting:
         out.print(f"\nOriginals of {size(waiting)} wait in quarantine.", style="dim")
+    relink = " References: just relink." if plan.recipe == "cleanup" else ""
     purge = " Free the space: just purge" if waiting else ""
-    out.print(f"Take it back: just undo.{purge}", style="bold")
+    out.print(f"Take it back: just undo.{relink}{purge}", style="bold")
 
 
 def print_past_run(past: PastRun, totals: Totals, as_json_wanted: bool, command: str) -> None:

@@ -39,7 +39,8 @@ def next_step(project: Project, seen: Overview, now: datetime) -> tuple[str, str
     if not (seen.experiments or seen.models or seen.archives):
         return "just cleanup", "the layout is empty; outputs elsewhere can be brought into it"
     silent = next((m.checkpoint.path for m in seen.models if not m.papers.log), None)
-    said = f"all else is in order: {silent} has no training log" if silent else "all is in order"
+    lacking = f"{silent} has no training log, all else in the layout is in order"
+    said = lacking if silent else "the layout is in order; just check also reads the code"
     return "just train MODEL_TYPE -- COMMAND", said
 
 
