@@ -192,10 +192,24 @@ def _checkpoint(
 
 
 def _judging(path: str, training: Training, aim: _Aim) -> list[_Claim]:
-    """Return the claims but for figures of training: `acc` is one where `val_acc` stands beside."""
+    """Return the claims but for figures of training: `acc` is one where `val_acc` stands beside.
+
+    So is a `loss` that a record, which has the validation's as well, calls the very `train_loss`.
+    """
     found = list(_claims(path, training, aim))
     validated = {_stands(c) for c in found if metrics.split(c.measurement.name) == "val"}
-    return [c for c in found if metrics.split(c.measurement.name) or _stands(c) not in validated]
+    both = {metric for *_, metric, _ in validated}
+    trained = {
+        (c.metric, c.measurement.value)
+        for c in found
+        if metrics.split(c.measurement.name) == "train" and c.metric in both
+    }
+    return [
+        c
+        for c in found
+        if metrics.split(c.measurement.name)
+        or (_stands(c) not in validated and (c.metric, c.measurement.value) not in trained)
+    ]
 
 
 def _stands(claim: _Claim) -> tuple[str, str, str | None, str]:

@@ -28,6 +28,7 @@ class Moment(NamedTuple):
     from_one: bool = False  # names count epochs from 1, whatever tables do
     number: int | None = None  # that ends the name, where no step is said
     series: frozenset[int] = frozenset()  # all such numbers of its run
+    named_next: bool = False  # the name tells the epoch behind that inside, which counts from 0
 
     @classmethod
     def of(cls, reading: Reading, path: str, series: Mapping[str, frozenset[int]]) -> "Moment":
@@ -41,10 +42,13 @@ class Moment(NamedTuple):
         values = tuple(map(on_its_scale, named.measurements))
         from_one = reading.format in _FROM_ONE
         epoch, step = next(own, said.get("epoch")), said.get("step")
+        moment = cls(epoch, step, values, from_one)
+        if epoch is not None and in_name.get("epoch") == epoch + 1:
+            moment = moment._replace(named_next=True)
         start, number = identity.counted(path) or ("", None)
         if "step" in said or start not in series:
-            return cls(epoch, step, values, from_one)
-        return cls(epoch, step, values, from_one, number, series[start])
+            return moment
+        return moment._replace(number=number, series=series[start])
 
     def rows(self, table: "Table") -> list[Measurement]:
         """Return what was measured then: in that epoch, or where none is known, at that step."""
@@ -67,6 +71,8 @@ class Moment(NamedTuple):
         for epoch in (self.epoch, self.epoch - 1) if self.named else ():
             if any(map(self._is_named, table.of_epoch.get(epoch, []))):
                 return epoch
+        if self.named_next and 1 in table.epochs and 0 not in table.epochs:
+            return self.epoch + 1
         return self.epoch - 1 if self.from_one and 0 in table.of_epoch else self.epoch
 
     def _is_named(self, row: Measurement) -> bool:
