@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from engine.readers import Broken, hf_trainer, keras_tuner, keys
 from engine.recognition import metrics
@@ -29,7 +29,10 @@ def read(path: Path, name: str) -> Reading | None:
         if is_named(name):
             raise Broken(f"not valid JSON, or truncated: {error}") from error
         return None
-    return of_value(value, is_named=is_named(name))
+    found = of_value(value, is_named=is_named(name))
+    if found is None and "history" in name.lower() and _is_of_no_split(value):
+        return Reading("result JSON", "results")  # of its run; nobody knows which data it tells of
+    return found
 
 
 def is_named(name: str) -> bool:
@@ -93,7 +96,7 @@ def _history(value: Any) -> Iterator[Measurement]:
                 yield from keys.history({f"{watched}_{m}": c for m, c in columns.items()}, name)
 
 
-def _is_columns(value: object) -> bool:
+def _is_columns(value: object) -> TypeGuard[dict[str, list[object]]]:
     columns = value if isinstance(value, dict) else {}
     return bool(columns) and all(
         isinstance(key, str) and isinstance(column, list) for key, column in columns.items()
@@ -112,6 +115,11 @@ def _is_history(value: object) -> bool:
         return len(columns) == len(value) and any(metrics.split(key) for key in columns)
     rows = value if isinstance(value, list) else []
     return bool(rows) and all(isinstance(row, dict) and "epoch" in row for row in rows)
+
+
+def _is_of_no_split(value: object) -> bool:
+    """Return whether these are lists by metric, and none says which data it was measured on."""
+    return _is_columns(value) and any(map(metrics.canonical, value))
 
 
 def _is_result(mapping: dict[str, object], facts: keys.Facts, is_named: bool) -> bool:
