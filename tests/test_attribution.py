@@ -216,6 +216,29 @@ def test_a_figure_beside_one_of_validation_is_of_training(digits: int | None) ->
     assert only({"w/u.pt": model(), "w/u.log": log(*rows, saved)}).value == 0.9049
 
 
+@pytest.mark.parametrize(("inside", "value"), [(0.16, 0.2), (0.17, 0.17)])
+def test_a_loss_that_the_history_calls_that_of_training_is_one(inside: float, value: float) -> None:
+    """What a checkpoint calls `loss` is the very `train_loss` of a record that has both."""
+    rows = (*curve("train_loss", 0.3, 0.16), *curve("val_loss", 0.5, 0.2))
+    saved = model(measured("loss", inside, epoch=2))
+    found = only({"w/u_epoch_2.pt": saved, "w/u_history.csv": results(*rows)})
+    assert found.value == value
+
+
+@pytest.mark.parametrize(("first", "inside", "value"), [(1, 1, 0.7), (0, 1, 0.7), (1, 2, 0.7)])
+def test_a_name_may_count_from_one_what_the_file_counts_from_zero(
+    first: int, inside: int, value: float
+) -> None:
+    """`epoch_2.pt` with the epoch 1 inside is of the second row, be that called 1 or 2."""
+    rows = [
+        measured("val_auc", auc, "epoch", epoch=first + number)
+        for number, auc in enumerate((0.6, 0.7, 0.8))
+    ]
+    saved = model(noted("epoch", str(inside)))
+    found = only({"w/u_epoch_2.pt": saved, "w/u_history.csv": results(*rows)})
+    assert found.value == value
+
+
 def test_a_column_of_percentages_is_one_to_its_small_numbers() -> None:
     """An accuracy of 1.4 % in the first epoch is not the best; an error of 0.8 % in the last is."""
     files = {"x_run/best.pt": model(), "x_run/last.pt": model()}

@@ -155,6 +155,16 @@ def test_a_flat_summary_gives_metric_facts_and_settings(tmp_path: Path) -> None:
     }
 
 
+def test_a_history_that_names_no_part_of_the_data_is_of_its_run_and_tells_no_value(
+    tmp_path: Path,
+) -> None:
+    """Elsewhere, lists of no split may be those of methods: then the file is no result at all."""
+    lists = {"total_loss": [0.7, 0.4], "lr": [0.1, 0.01]}
+    assert said(given_json(tmp_path, lists, "history.json")) == []
+    assert given_json(tmp_path, lists, "table.json") is None
+    assert given_json(tmp_path, {"messages": ["hello"]}, "history.json") is None
+
+
 def test_a_list_of_epochs_is_a_history(tmp_path: Path) -> None:
     """One mapping for each epoch, bare or under `history`, keeps the epochs as written."""
     rows = [{"epoch": 1, "val_loss": 0.5}, {"epoch": 2.0, "val_loss": None}]

@@ -231,6 +231,17 @@ def test_a_log_of_a_generic_name_belongs_to_the_only_run_beside_it() -> None:
     assert all(run.records == () for run in grouped(two))
 
 
+@pytest.mark.parametrize("name", ["test_results", "val_metrics", "eval_test"])
+def test_results_called_after_a_part_of_the_data_belong_to_the_only_run_beside_them(
+    name: str,
+) -> None:
+    """That is a generic name, and not one of a model that is called "test"."""
+    one = {"w/unet_best.pt": model(), f"w/{name}.json": results(curve("test_auc", 0.5)[0])}
+    assert [run.records for run in grouped(one)] == [(f"w/{name}.json",)]
+    two = {**one, "w/vit_best.pt": model()}
+    assert all(run.records == () for run in grouped(two) if run.checkpoints)
+
+
 def test_a_log_of_no_checkpoint_is_in_no_run() -> None:
     """It is dealt with on its own."""
     runs = grouped({"w/unet_best.pt": model(), "logs/tokenizer.log": log()})

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from pathlib import PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from engine.readers import Broken, dates
 from engine.readers.made import Made
@@ -345,7 +345,7 @@ def _columns(
                 yield from _of_epoch(name, resolve(raw), moment)
 
 
-def is_columns(value: object) -> bool:
+def is_columns(value: object) -> TypeGuard[dict[str, list[object]]]:
     """Return whether this is a mapping of names to lists."""
     columns = as_mapping(value) or {}
     return bool(columns) and all(

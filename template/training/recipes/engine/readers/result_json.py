@@ -29,7 +29,10 @@ def read(path: Path, name: str) -> Reading | None:
         if is_named(name):
             raise Broken(f"not valid JSON, or truncated: {error}") from error
         return None
-    return of_value(value, is_named=is_named(name))
+    found = of_value(value, is_named=is_named(name))
+    if found is None and "history" in name.lower() and _is_of_no_split(value):
+        return Reading("result JSON", "results")  # of its run; nobody knows which data it tells of
+    return found
 
 
 def is_named(name: str) -> bool:
@@ -135,6 +138,11 @@ def _is_history(value: object) -> bool:
         return len(columns) == len(value) and any(metrics.split(key) for key in columns)
     rows = value if isinstance(value, list) else []
     return bool(rows) and all(isinstance(row, dict) and "epoch" in row for row in rows)
+
+
+def _is_of_no_split(value: object) -> bool:
+    """Return whether these are lists by metric, and none says which data it was measured on."""
+    return keys.is_columns(value) and any(map(metrics.canonical, value))
 
 
 def _is_result(mapping: dict[str, object], facts: keys.Facts, is_named: bool) -> bool:

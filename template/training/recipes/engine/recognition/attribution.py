@@ -196,11 +196,23 @@ def _checkpoint(
 def _judging(path: str, training: Training, aim: _Aim) -> list[_Claim]:
     """Return the claims but for figures of training: `acc` is one where `val_acc` stands beside.
 
-    So it is beside a `test_acc` of each epoch, which some training loops have for a validation.
+    So it is beside a `test_acc` of each epoch, which some training loops have for a validation, and
+    so is a `loss` that a record, which has the validation's as well, calls the very `train_loss`.
     """
     found = list(_claims(path, training, aim))
     validated = {_stands(c) for c in found if _is_validated(c.measurement)}
-    return [c for c in found if metrics.split(c.measurement.name) or _stands(c) not in validated]
+    both = {metric for *_, metric, _ in validated}
+    trained = {
+        (c.metric, c.measurement.value)
+        for c in found
+        if metrics.split(c.measurement.name) == "train" and c.metric in both
+    }
+    return [
+        c
+        for c in found
+        if metrics.split(c.measurement.name)
+        or (_stands(c) not in validated and (c.metric, c.measurement.value) not in trained)
+    ]
 
 
 def _is_validated(m: Measurement) -> bool:

@@ -353,6 +353,7 @@ def _distance(path: str, reading: Reading, run: Run) -> tuple[int, int, bool] | 
         return (_LOOSE, shared, elsewhere)
     words = identity.RECORDS | identity.NOUNS | identity.LAST
     generic = not identity.without_values(core) or core[-1] in words
+    generic = generic or (len(core) == 1 and metrics.split(core[0]) is not None)  # test_results
     generic = generic or "event" in reading.format
     steps_away = _steps_away(PurePosixPath(path).parent, PurePosixPath(run.folder), reading)
     steps_away += steps_away and _tells_of_another(path, run.folder)
