@@ -218,6 +218,13 @@ def test_a_loss_beside_what_only_validation_has_is_of_training(
     assert attributed({"a/best.pth": model(), "a/told.csv": told})["a/best.pth"].value == value
 
 
+def test_a_loss_that_is_asked_for_counts_whatever_stands_beside_it() -> None:
+    """By the user's conventions, or by the checkpoint's own name."""
+    told = results(*curve("loss", 0.3, 0.1, 0.2), *curve("val_map10", 0.5, 0.6, 0.4))
+    files = {"a/best_loss.pth": model(), "a/told.csv": told}
+    assert attributed(files)["a/best_loss.pth"].value == 0.1
+
+
 def test_a_history_is_of_the_one_run_beside_it_whose_name_ends_like_its_own() -> None:
     """`history_dice.json` is not torn from `sinkholes_dice.h5`; of two it is neither's."""
     told = {"w/history_dice.json": results(*curve("val_dice", 0.5, 0.6))}

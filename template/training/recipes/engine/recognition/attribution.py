@@ -106,6 +106,11 @@ class _Aim(NamedTuple):
         is_of_split = split in (said, None) if said else split != "train"
         return is_of_split and metric == metrics.plausible(self.kept_by)
 
+    def asks_for(self, m: Measurement) -> bool:
+        """Return whether the user, the run or the checkpoint's name asks for this very metric."""
+        asked = (self.metric, *self.monitors, metrics.plausible(self.kept_by or ""))
+        return metrics.plausible(m.name) in asked
+
     def direction_of(self, metric: str) -> str | None:
         """Return whether more or less of a metric is better: as the user says, else as is known."""
         if metric == self.metric:
@@ -239,7 +244,8 @@ def _claims(path: str, training: Training, aim: _Aim) -> Iterator[_Claim]:
         is_inside = has_own and record.startswith(f"{path}/")  # its own figures are those
         is_told = is_inside or training.is_of_another(record, path)
         for measurement in _of_checkpoint(table, path, which, moment, aim):
-            if table.is_of_training(measurement) or (is_told and measurement.kind == "final"):
+            is_other = table.is_of_training(measurement) and not aim.asks_for(measurement)
+            if is_other or (is_told and measurement.kind == "final"):
                 continue
             if training.is_sole or not _is_after_training(measurement):
                 yield _Claim(training.readings[record].role, record, measurement)
