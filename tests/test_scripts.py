@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import venv
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,20 @@ from template_fixture import copy_of_template, generate
 RECIPES = REPOSITORY / "template/training/recipes"
 SCRIPTS = sorted(RECIPES.glob("*.py"))
 MORE = {"status": ["jinja2>=3.1,<4"]}  # for the HTML report alone
-OLD_PYTHON = shutil.which("python3.10") or shutil.which("python3.9")
+
+
+def old_pythons() -> Iterator[str]:
+    """Yield what may be a Python older than 3.11, also what a stub of pyenv stands for."""
+    for name in ("python3.10", "python3.9"):
+        if found := shutil.which(name):
+            yield found
+            yield from map(str, Path(found).parents[1].glob(f"versions/3.*/bin/{name}"))
+
+
+OLD_PYTHON = next(
+    (p for p in old_pythons() if not subprocess.run([p, "-c", ""], capture_output=True).returncode),
+    None,
+)
 
 
 @pytest.fixture(scope="module")
@@ -197,8 +211,6 @@ def test_an_old_python_is_told_so(project: Path, script: str, status: int) -> No
         capture_output=True,
         text=True,
     )
-    if "pyenv" in done.stderr:
-        pytest.skip("that Python is a stub which does not start")
     assert done.returncode == status
     assert re.search(r"is too old: .+ needs? Python 3\.11 or newer\n\Z", done.stderr)
 

@@ -23,9 +23,9 @@ class Held(UserError):
 def project_lock(history: Path) -> Iterator[None]:
     """Holds the project's lock, whose file lies in `history`; makes that folder if need be.
 
-    Raises Held, which names the holder, if another process has it, UserError if the folder may not
-    be written to. The system releases it when its
-    holder ends, however that happens, so the file stays and its age says nothing.
+    Raises Held, which names the holder, if another process has it, and UserError if the folder may
+    not be written to. The system releases it when its holder ends, however that happens, so the
+    file stays and its age says nothing.
     """
     path = history / _FILE
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)

@@ -390,7 +390,7 @@ def epoch_rows(
             too_long.add(_longest(found))
             found = {cell: said for cell, said in found.items() if cell[1] not in too_long}
     if too_long and not found:
-        raise Broken(f"holds more than {MAX_MEASUREMENTS:,} values, which are not read")
+        raise Broken(_too_many())
     judged = found.keys() - of_training
     return [
         measured
@@ -412,12 +412,19 @@ _Cell = tuple[int, str, int | None, int | None]  # session, key, epoch, step
 
 
 def _longest(found: Iterable[_Cell]) -> str:
-    """Return the longest column, one of training figures if there is one. Raises Broken."""
+    """Return the longest column, if one of training figures is long the longest of these.
+
+    Raises Broken if none is long: then there are too many columns.
+    """
     lengths = Counter(key for _, key, _, _ in found)
     long = [key for key, length in lengths.items() if length >= LONG]
     if not long:
-        raise Broken(f"holds more than {MAX_MEASUREMENTS:,} values, which are not read")
+        raise Broken(_too_many())
     return max(long, key=lambda key: (metrics.split(key) == "train", lengths[key]))
+
+
+def _too_many() -> str:
+    return f"holds more than {MAX_MEASUREMENTS:,} values, which are not read"
 
 
 class _Sessions:
