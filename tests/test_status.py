@@ -13,7 +13,7 @@ import pytest
 
 from engine import readers
 from engine.project import Project, open_project
-from engine.recognition import experiments
+from engine.readers import parallel
 from engine.recognition.evidence import Reading
 from engine.reports import advice, overview, overview_text
 from engine.reports.curves import thinned
@@ -279,7 +279,7 @@ def test_of_a_thousand_experiments_only_those_shown_are_read(
         return real(path, name)
 
     monkeypatch.setattr(readers, "read", noting)
-    monkeypatch.setattr(experiments, "read", noting)  # of the one that it advises to promote
+    monkeypatch.setattr(parallel, "read", noting)  # of the one that it advises to promote
     lines = screen(project)
     shown = overview_text.ROWS + 1
     assert Counter(read) == {"run.json": shown, "training.log": shown, "best.pth": 1}

@@ -4,14 +4,13 @@ Such a file is plain gzip (RFC 1952). The header of each member says how long it
 `IG` of the libraries mgzip and pgzip, so that the next one is found without decompressing.
 """
 
-import os
 import struct
-import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from engine import cores
 from engine.archives.manifest import Damaged
 from engine.changes import disk
 
@@ -57,7 +56,7 @@ def _each(work: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]
     from concurrent.futures import ThreadPoolExecutor  # with logging, which plans can spare
 
     waiting: deque[Future[Made]] = deque()
-    workers = _workers()
+    workers = min(cores.usable() or 1, MOST)
     with ThreadPoolExecutor(workers) as pool:
         for item in items:
             waiting.append(pool.submit(work, item))
@@ -65,15 +64,6 @@ def _each(work: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-
-
-def _workers() -> int:
-    """Return a thread for each core that this process may use, which a cluster's job may limit."""
-    if sys.platform == "linux":
-        cores = len(os.sched_getaffinity(0))
-    else:
-        cores = os.cpu_count() or 1
-    return min(cores, MOST)
 
 
 def _blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:

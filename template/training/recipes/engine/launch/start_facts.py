@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from engine import cores
 from engine.launch.interpreter import installed
 
 SECONDS = 20  # git in a large repository; a GPU that hangs
@@ -28,7 +29,7 @@ def start_facts(root: Path, python: str | None, environ: Mapping[str, str]) -> d
         "host": platform.node(),
         "system": platform.platform(),
         "cpu": _processor(),
-        "cpus": _usable_cpus(),
+        "cpus": cores.usable(),
         "memory_gb": _memory(),
         "gpus": _gpus(),
         "packages": found["packages"],
@@ -57,12 +58,6 @@ def _processor() -> str | None:
         text = ""
     model = re.search(r"^model name\s*: (.+)$", text, re.MULTILINE)
     return model[1] if model else platform.processor() or platform.machine() or None
-
-
-def _usable_cpus() -> int | None:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))  # a scheduler may give less than the machine has
-    return os.cpu_count()
 
 
 def _memory() -> float | None:

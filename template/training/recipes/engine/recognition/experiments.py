@@ -17,7 +17,8 @@ from engine.conventions import Conventions
 from engine.errors import UserError
 from engine.plans.retention import Experiment
 from engine.project import Project
-from engine.readers import WEIGHTS, config_file, dates, may_be_read, read
+from engine.readers import WEIGHTS, config_file, dates
+from engine.readers.parallel import read_all
 from engine.recognition import folder_checkpoints, in_use, metrics
 from engine.recognition.attribution import Checkpoint, attribute
 from engine.recognition.evidence import Reading
@@ -59,7 +60,8 @@ def active(
             raise UserError(f"{name}: is no experiment in {folder}")
     if only:
         parts = {f"{folder}/{name}": parts[f"{folder}/{name}"] for name in only}
-    runs = {home: folder_run(project, part, home) for home, part in sorted(parts.items())}
+    said = _readings(project, chain.from_iterable(part.entries.values() for part in parts.values()))
+    runs = {home: _run(part, home, said) for home, part in sorted(parts.items())}
     window = project.conventions.scan.in_use_minutes * 60
     files = {home: tuple(_files(run, inventory)) for home, (run, _) in runs.items()}
     used = in_use.in_use(project.root, [*chain(*files.values())], time.time(), window)
@@ -92,9 +94,19 @@ def folder_run(project: Project, inventory: Inventory, home: str) -> tuple[Run, 
 
     What is one checkpoint as a folder is among its checkpoints, and its files as well.
     """
+    return _run(inventory, home, _readings(project, inventory.below(home)))
+
+
+def _readings(project: Project, entries: Iterable[Entry]) -> dict[str, Reading]:
+    return read_all(project.root, (entry.path for entry in entries if entry.kind == "file"))
+
+
+def _run(
+    inventory: Inventory, home: str, said: Mapping[str, Reading]
+) -> tuple[Run, dict[str, Reading]]:
     inside = {e.path: e.without_zone() for e in inventory.below(home)}
     files = [path for path, entry in inside.items() if entry.kind in ("file", "link")]
-    found = _readings(project, inventory, files)
+    found = {path: said[path] for path in files if path in said}
     own = Inventory(inside, frozenset(), {})
     folders = {f: m for f, m in folder_checkpoints.find(own, found).items() if f != home}
     readings = folder_checkpoints.readings_with(folders, found)
@@ -144,16 +156,6 @@ def _found(
     )
     curves = ways(best.metric, epochs(best, readings))
     return experiment, Found(run, files, checkpoints, best, curves)
-
-
-def _readings(project: Project, inventory: Inventory, files: list[str]) -> dict[str, Reading]:
-    root = str(project.root)
-    found = {
-        path: read(os.path.join(root, path), path.rpartition("/")[2])  # noqa: PTH118 - for many
-        for path in may_be_read(files)
-        if inventory.entries[path].kind == "file"
-    }
-    return {path: reading for path, reading in found.items() if reading is not None}
 
 
 # --- how good it was ----------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from engine.changes.known_hashes import KnownHashes
 from engine.errors import UserError
 from engine.plans.cleanup_plan import Mess
 from engine.project import Project
-from engine.readers import may_be_read, read
+from engine.readers.parallel import read_all
 from engine.recognition import (
     duplicates,
     folder_checkpoints,
@@ -111,21 +111,14 @@ def _links(root: str, inventory: Inventory) -> Iterator[tuple[str, str]]:
 
 
 def _everything(project: Project, inventory: Inventory) -> Iterator[tuple[str, Reading]]:
-    root, entries = str(project.root), inventory.entries
-    files = (p for p, e in entries.items() if e.kind == "file" and e.zone in (None, DVC))
-    for path in may_be_read(files):
-        if reading := _read(project, root, path):
+    """Yield what each file says; data is none of ours unless the user says that it is weights."""
+    rules, entries = project.conventions, inventory.entries.items()
+    files = (path for path, e in entries if e.kind == "file" and e.zone in (None, DVC))
+    for path, reading in read_all(project.root, files).items():
+        if reading.role != "data":
             yield path, reading
-
-
-def _read(project: Project, root: str, path: str) -> Reading | None:
-    """Return what a file says; data is none of ours unless the user says that it is weights."""
-    reading = read(f"{root}/{path}", path.rpartition("/")[2])
-    if reading and reading.role == "data":
-        rules = project.conventions
-        is_weights = matches(path, (*rules.pretrained.patterns, *rules.production.pick))
-        return replace(reading, role="model") if is_weights else None
-    return reading
+        elif matches(path, (*rules.pretrained.patterns, *rules.production.pick)):
+            yield path, replace(reading, role="model")
 
 
 def _measure(inventory: Inventory, paths: Set[str]) -> None:

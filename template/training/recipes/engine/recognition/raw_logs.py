@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from engine import names
 from engine.plans.cleanup_plan import last_written
 from engine.project import Project
-from engine.readers import read
+from engine.readers.parallel import read_all
 from engine.recognition import in_use
 from engine.recognition.evidence import Reading
 from engine.recognition.production import read_metadata
@@ -40,14 +40,17 @@ def _written(project: Project, inventory: Inventory) -> Iterator[tuple[str, date
         for entry in inventory.below(project.folders.production)
         if entry.path.endswith(".json")
     }
+    logs: dict[str, bool] = {}  # and whether it is named like one
     for entry in inventory.below(project.folders.logs):
         path, name = entry.path, PurePosixPath(entry.path).name
         if entry.kind != "file" or path in canonical or matches(path, globs) or path[0] == "/":
             continue
-        raw = names.parse(rules.training_log, name) is not None
-        if not raw and names.parse(rules.canonical_log, name):
-            continue
-        reading = read(project.root / path, name)
-        if raw or (reading and reading.role == "log"):
+        is_raw = names.parse(rules.training_log, name) is not None
+        if is_raw or not names.parse(rules.canonical_log, name):
+            logs[path] = is_raw
+    readings = read_all(project.root, logs)
+    for path, is_raw in logs.items():
+        reading = readings.get(path)
+        if is_raw or (reading and reading.role == "log"):
             when = last_written(reading or Reading("", "log"), path)
             yield path, when.date() if when else None
