@@ -11,6 +11,7 @@ import pytest
 
 import archive
 import cleanup
+import new
 import purge
 import resume
 import undo
@@ -331,6 +332,33 @@ def test_what_is_no_folder_is_moved_away_first(what: str, place: Place, tmp_path
     runs.unlink()
     assert place.run(undo.main)[0] == 0
     assert not place.changed()
+
+
+def test_a_folder_that_was_put_elsewhere_comes_back_first(place: Place, tmp_path: Path) -> None:
+    """Production is a link to another disk by now: nothing there is moved, removed or touched."""
+    place.run(cleanup.main, "--apply")
+    there = place.root / "model_weights/production"
+    there.rename(tmp_path / "disk")
+    (tmp_path / "disk").chmod(0o700)
+    there.symlink_to(tmp_path / "disk")
+    after, elsewhere = tree(place.root, (LOCK,)), tree(tmp_path / "disk")
+    said = "model_weights/production: is a link or a file, not a folder; put the folder back in"
+    status, told = place.run(undo.main)
+    assert (status, told) == (2, f"{said} its place")
+    assert not changed(after, tree(place.root, (LOCK,)))
+    assert not changed(elsewhere, tree(tmp_path / "disk"))
+    assert (tmp_path / "disk").stat().st_mode & 0o777 == 0o700
+
+
+def test_an_empty_folder_that_became_a_link_is_left(place: Place, tmp_path: Path) -> None:
+    """It is not what the run made: the undo ends, and the link stays."""
+    place.run(new.main, "net", "--python", sys.executable)
+    (folder,) = (place.root / "training/experiments/active").glob("*/checkpoints")
+    folder.rename(tmp_path / "disk")
+    folder.symlink_to(tmp_path / "disk")
+    assert place.run(undo.main)[0] == 0
+    assert [*folder.parent.iterdir()] == [folder]
+    assert place.run(undo.main) == (0, "Nothing to take back.\n")
 
 
 def test_what_a_clean_up_left_alone_is_not_counted_as_done(

@@ -24,6 +24,7 @@ from engine.recognition.in_use import in_use
 
 BATCH = 2000  # renames that share one synced journal entry
 ELSEWHERE = ".training_quarantine"  # at the top of another file system, for files that lie there
+_STAYS = {errno.EBUSY, errno.ENOTEMPTY, errno.EEXIST}  # a folder: mounted, or something came into it
 
 
 @dataclass
@@ -226,12 +227,11 @@ class Steps:
                 for mode, mtime_ns in (facts[path],)
             ]
             self.journal.write(records)
-            for record in records:
-                if is_empty(self.root / record.id):
-                    (self.root / record.id).rmdir()
-            parents = {record.id.rpartition("/")[0] for record in records}
+            gone = {record.id for record in records if _removed(self.root / record.id)}
+            parents = {path.rpartition("/")[0] for path in gone}
             disk.sync_folders([self.root / parent for parent in parents])
-            self.journal.mark(records, "done")
+            self.journal.mark([record for record in records if record.id in gone], "done")
+            self.journal.mark([record for record in records if record.id not in gone], "undone")
 
     def quarantine_path(self, path: str) -> str:
         """Return where the original of `path` waits: on its own file system."""
@@ -302,19 +302,31 @@ def discard(path: Path) -> None:
 
 
 def remove_empty(folders: Iterable[Path]) -> None:
-    """Remove those that have nothing in them; inner ones come first."""
+    """Remove those that have nothing in them and can go; inner ones come first."""
     parents: dict[Path, None] = {}
     for folder in folders:
         parents.pop(folder, None)
-        if is_empty(folder):
-            folder.rmdir()
+        if _removed(folder):
             parents[folder.parent] = None
     disk.sync_folders(list(parents))
 
 
+def _removed(folder: Path) -> bool:
+    """Remove a folder; return False if something is in it, or mounted on it."""
+    if not is_empty(folder):
+        return False
+    try:
+        folder.rmdir()
+    except OSError as problem:
+        if problem.errno not in _STAYS:
+            raise
+        return False
+    return True
+
+
 def is_empty(folder: Path) -> bool:
-    """Return whether this is a folder, and nothing is in it."""
-    return folder.is_dir() and not any(folder.iterdir())
+    """Return whether this is a folder, not a link to one, and nothing is in it."""
+    return folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir())
 
 
 def _depth(path: str) -> int:
