@@ -329,7 +329,7 @@ def test_many_new_files_are_synced_before_they_get_their_names(
             new.write([NewFile(tmp_path / f"{name}", 0o600, 0)], [b"x"])
             new.write([NewFile(tmp_path / f"new/{name}", 0o600, 0)], [b"x"])
     assert len(seen[0]) == 2 * number
-    assert seen[1:] == [[".new.partial"], [tmp_path.name]]
+    assert seen[1:] == [[".new.recipe.partial"], [tmp_path.name]]
 
 
 def test_a_file_system_that_cannot_be_synced_is_told(
@@ -395,21 +395,21 @@ def test_two_new_files_of_one_name_are_refused(tmp_path: Path) -> None:
 def test_what_a_crash_left_of_new_files_is_discarded(tmp_path: Path) -> None:
     """Partial files and folders of these paths go; what else is there stays, also behind a link."""
     for path in (
-        ".file.partial",
-        ".new.partial/1",
-        ".new.partial/deep/2",
-        "is/.new.partial/3",
-        "is/.new.partial/mine",
+        ".file.recipe.partial",
+        ".new.recipe.partial/1",
+        ".new.recipe.partial/deep/2",
+        "is/.new.recipe.partial/3",
+        "is/.new.recipe.partial/mine",
         "other/4",
-        ".unasked.partial",
+        ".unasked.recipe.partial",
     ):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_bytes(b"x")
-    (tmp_path / ".linked.partial").symlink_to("other")
+    (tmp_path / ".linked.recipe.partial").symlink_to("other")
     paths = ("file", "new/1", "new/deep/2", "new/gone/5", "is/new/3", "linked/4", "neither/6")
     discard_partial(f"{tmp_path}/{path}" for path in paths)
-    assert names(tmp_path) == [".linked.partial", ".unasked.partial", "is", "other"]
-    assert names(tmp_path / "is/.new.partial") == ["mine"]
+    assert names(tmp_path) == [".linked.recipe.partial", ".unasked.recipe.partial", "is", "other"]
+    assert names(tmp_path / "is/.new.recipe.partial") == ["mine"]
     assert names(tmp_path / "other") == ["4"]
 
 

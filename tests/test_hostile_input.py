@@ -90,6 +90,29 @@ def test_a_path_that_is_too_long_is_left_alone(place: Place) -> None:
     assert not place.changed()
 
 
+@pytest.mark.parametrize("spare", [0, 8, 16])
+def test_what_waits_under_the_longest_path_can_be_purged(spare: int, place: Place) -> None:
+    """What could be set aside and then not be deleted would hold up all recipes: it is left."""
+    waiting = place.root / "training/.history/20250725T120000_cleanup/quarantine"
+    folder, longest = Path("runs/one"), 4095 - spare - len(f"{waiting}/")
+    while (left := longest - len(f"{folder}/")) > 201:
+        folder /= "d" * 200
+    place.write(f"{folder}/{'f' * left}", b"x")
+    place.settle()
+    status = place.run(cleanup.main, "--apply")[0]
+    assert status == (1 if spare < 16 else 0)
+    assert place.run(purge.main, "--apply")[0] == 0
+    assert place.run(undo.main)[0] == 0
+    assert not place.changed()
+
+
+def test_partial_files_of_a_training_are_its_own(place: Place) -> None:
+    """They come back beside the file that they were to become, also when both were deleted."""
+    place.write("runs/one/.best.pt.partial", "half")
+    place.write("runs/one/.last.pt.partial", "half as well")
+    assert place.there_and_back()[0] == 0
+
+
 def test_a_path_beyond_what_the_system_takes_is_left_alone(place: Place) -> None:
     """A folder too deep to be listed: its run is left alone, aloud, and the others are packed."""
     place.weights("runs/two/best.pt", 0.5)

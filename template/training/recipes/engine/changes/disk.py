@@ -1,8 +1,8 @@
 """The few ways in which a file is made or moved: nothing is overwritten, nothing half written.
 
-A new file is written as `.<name>.partial` beside its place, synced, and given its name by a rename
-that refuses to replace. Such a name is only ever made here, under the project's lock, so one that
-is found was left by a run that crashed.
+A new file is written as `.<name>.recipe.partial` beside its place, synced, and given its name by a
+rename that refuses to replace. Such a name is only ever made here, under the project's lock, so one
+that is found was left by a run that crashed. Trainings have partial files, too: of other names.
 """
 
 import contextlib
@@ -38,6 +38,7 @@ _WAIT_BEFORE, _WRITE, _WAIT_AFTER = 1, 2, 4  # flags of sync_file_range(2)
 _UNSUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 FULL = {errno.ENOSPC, errno.EDQUOT}
 _LONGEST_NAME = 255  # bytes, on every common file system
+PARTIAL = ".recipe.partial"  # how what is only ours to remove ends
 
 
 CHANGED = "changed since it was planned"
@@ -477,9 +478,9 @@ def partial_of(path: Path) -> Path:
 
 def partial_name(name: str) -> str:
     """What a file of that name is called before it is whole."""
-    partial = f".{name}.partial"
+    partial = f".{name}{PARTIAL}"
     if len(os.fsencode(partial)) > _LONGEST_NAME:
-        return f".{hashlib.sha256(os.fsencode(name)).hexdigest()}.partial"
+        return f".{hashlib.sha256(os.fsencode(name)).hexdigest()}{PARTIAL}"
     return partial
 
 

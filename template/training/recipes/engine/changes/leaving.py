@@ -93,7 +93,8 @@ class Leaving:
         if not disk.may_change(place) or is_protected(place):
             return None
         waiting = self.steps.place(self.steps.quarantine_path(f"{folder}/" if folder else ""))
-        return LONGEST_PATH - 1 - len(os.fsencode(waiting))
+        # A purge deletes a file under the name of its partial, which is a little longer.
+        return LONGEST_PATH - 1 - len(os.fsencode(waiting)) - len(f".{disk.PARTIAL}")
 
     def _is_sticky(self, folder: str) -> bool:
         """Return whether a folder lets this user take away only what is theirs."""

@@ -24,7 +24,7 @@ from engine.recognition.in_use import in_use
 
 BATCH = 2000  # renames that share one synced journal entry
 ELSEWHERE = ".training_quarantine"  # at the top of another file system, for files that lie there
-_STAYS = {errno.EBUSY, errno.ENOTEMPTY, errno.EEXIST}  # a folder: mounted, or something came into it
+_STAYS = {errno.EBUSY, errno.ENOTEMPTY, errno.EEXIST}  # a folder that is mounted, or in use again
 
 
 @dataclass
