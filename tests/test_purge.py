@@ -1,6 +1,7 @@
 """No proof, no delete."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +212,33 @@ def test_a_part_that_was_purged_is_rebuilt_with_the_rest(place: Repository) -> N
         kept_back(place)
     assert place.run(undo.main)[0] == 0
     assert not place.changed()
+
+
+def test_what_has_another_name_frees_nothing(place: Repository, tmp_path: Path) -> None:
+    """A file that is hard-linked elsewhere goes, and its bytes are not called freed."""
+    waiting = quarantined(place, "last.pt")
+    os.link(waiting, tmp_path / "elsewhere.pt")
+    count = sum(
+        path.lstat().st_size
+        for path in (place.root / "training/.history").glob("*/quarantine/**/*")
+        if not path.is_dir() and path != waiting
+    )
+    status, said = place.run(purge.main, "--apply", "--json")
+    assert (status, [run["bytes"] for run in json.loads(said)["runs"]]) == (0, [count])
+    assert not waiting.exists()
+
+
+def test_all_runs_are_told_in_one_answer(place: Repository) -> None:
+    """For programs it is one value, however many runs were freed; each tells what it kept."""
+    place.weights("runs/two/best.pt", 0.3)
+    place.settle()
+    assert place.run(cleanup.main, "--apply")[0] == 0
+    quarantined(place, "last.pt").write_bytes(b"written since")
+    status, said = place.run(purge.main, "--apply", "--json")
+    first, second = json.loads(said[said.index("{") : said.rindex("}") + 1])["runs"]
+    assert (status, [*first["kept"]], second["kept"]) == (1, ["runs/one/last.pt"], {})
+    assert (second["files"], second["remarks"]) == (1, [])
+    assert first["run"] < second["run"]
 
 
 def test_purging_as_one_goes_needs_less(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

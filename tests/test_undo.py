@@ -16,6 +16,7 @@ import purge
 import resume
 import undo
 from conftest import NOBODY
+from engine import show
 from engine.changes import disk, history
 from engine.changes.leaving import Leaving
 from engine.changes.lock import project_lock
@@ -263,8 +264,9 @@ def test_a_merge_comes_first(busy: str, worktree: bool, place: Place, tmp_path: 
     assert place.run(cleanup.main, "--apply")[0] == 2
 
 
-def test_other_file_systems(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What lies on another is moved by a verified copy, and its original waits there."""
+@pytest.fixture
+def apart(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """A repository whose runs lie on another file system."""
     real, rename = disk.volume, disk.rename_no_replace
 
     def volume(path: Path) -> tuple[int, str]:
@@ -277,13 +279,30 @@ def test_other_file_systems(place: Place, monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(disk, "volume", volume)
     monkeypatch.setattr(disk, "rename_no_replace", refuse_across)
-    assert place.run(cleanup.main, "--apply")[0] == 0
-    assert production(place).stat().st_mtime_ns == place.before["runs/one/best.pt"][2]
-    assert list((place.root / "runs/.training_quarantine").rglob("last.pt"))
-    assert place.run(purge.main, "--apply")[0] == 0
-    assert not (place.root / "runs").exists() or not list((place.root / "runs").rglob("*.pt"))
-    assert place.run(undo.main)[0] == 0
-    assert not place.changed()
+    return place
+
+
+def test_other_file_systems(apart: Place) -> None:
+    """What lies on another is moved by a verified copy, and its original waits there."""
+    assert apart.run(cleanup.main, "--apply")[0] == 0
+    assert production(apart).stat().st_mtime_ns == apart.before["runs/one/best.pt"][2]
+    assert list((apart.root / "runs/.training_quarantine").rglob("last.pt"))
+    assert apart.run(purge.main, "--apply")[0] == 0
+    assert not (apart.root / "runs").exists() or not list((apart.root / "runs").rglob("*.pt"))
+    assert apart.run(undo.main)[0] == 0
+    assert not apart.changed()
+
+
+def test_what_waits_is_told_wherever_it_waits(apart: Place) -> None:
+    """Also the original of what was moved to another file system; nothing where all was freed."""
+    said = apart.run(cleanup.main, "--apply")[1]
+    waiting = [p for p in (apart.root / "runs/.training_quarantine").rglob("*") if p.is_file()]
+    assert {"best.pt", "last.pt"} <= {path.name for path in waiting}
+    count = sum(path.stat().st_size for path in waiting)
+    assert f"Originals of {show.size(count)} wait in quarantine." in said
+    apart.run(undo.main)
+    said = apart.run(cleanup.main, "--apply", "--purge-as-you-go")[1]
+    assert "wait in quarantine" not in said
 
 
 def test_recipes_work_from_anywhere(

@@ -51,7 +51,7 @@ def show_or_apply(
         else:
             from engine import plan_text
 
-            plan_text.print_outcome(outcome.plan, outcome.left, outcome.freed)
+            plan_text.print_outcome(outcome.plan, outcome.left, outcome.waiting)
         return FAILED if outcome.left else DONE
     from engine.changes.preflight import refuse_unwritable, space
 

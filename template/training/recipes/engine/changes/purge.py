@@ -57,7 +57,11 @@ class Purged:
 
 def waiting(past: PastRun) -> tuple[Record, ...]:
     """Return what lies in the quarantine of a run."""
-    records = latest(past.records)
+    return still_waiting(latest(past.records))
+
+
+def still_waiting(records: Sequence[Record]) -> tuple[Record, ...]:
+    """Return what lies in quarantine by the last record of each step of a run."""
     purged = {r.id for r in records if r.op == "purge" and r.state == "done"}
     return tuple(
         r
@@ -137,11 +141,12 @@ def _delete(steps: Steps, proofs: Sequence[Proof], result: Purged) -> None:
     deleted, parents = [], set()
     for proof in proofs:
         path = steps.root / str(proof.record.dst)
-        if _deleted(path, proof):
+        freed = _delete_proven(path, proof)
+        if freed is not None:
             deleted.append(_note(proof.record))
             parents.add(path.parent)
             result.files += 1
-            result.bytes += proof.record.size or 0
+            result.bytes += freed
         else:
             result.kept[proof.record.id] = "something was written meanwhile"
     for parent in sorted(parents):
@@ -149,13 +154,15 @@ def _delete(steps: Steps, proofs: Sequence[Proof], result: Purged) -> None:
     steps.journal.mark(deleted, "done")
 
 
-def _deleted(path: Path, proof: Proof) -> bool:
+def _delete_proven(path: Path, proof: Proof) -> int | None:
+    """Return the bytes that it freed, none if another name of the file stays; None if it stays."""
     disk.rename_no_replace(path, _mask(path))
     if proof.holds(path, _mask(path)):
+        status = _mask(path).lstat()
         _mask(path).unlink()
-        return True
+        return 0 if status.st_nlink > 1 else status.st_size
     disk.rename_no_replace(_mask(path), path)
-    return False
+    return None
 
 
 def _note(record: Record) -> Record:
