@@ -31,6 +31,7 @@ FEW = 32  # files that are synced one by one: nobody waits for what others write
 _READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
 _FOLLOWS = not hasattr(os, "O_NOFOLLOW")
 _READ |= getattr(os, "O_NONBLOCK", 0)  # or opening a FIFO would wait for its writer
+SHARED = 0o666  # permissions of a new file, of which the user's umask takes what it takes of any
 CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 CREATE |= getattr(os, "O_NOFOLLOW", 0)
 
@@ -446,7 +447,7 @@ def make_each(folders: Iterable[Path]) -> list[Path]:
 
 
 @contextlib.contextmanager
-def new_file(path: Path, mode: int = 0o644) -> Iterator[tuple[int, Path]]:
+def new_file(path: Path, mode: int = SHARED) -> Iterator[tuple[int, Path]]:
     """A descriptor and the partial file behind it, which is synced and becomes `path` at the end.
 
     Raises FileExistsError if `path` is taken. On any error the partial file is removed.
@@ -491,7 +492,7 @@ def write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def write_new(path: Path, data: bytes, mode: int = 0o644) -> None:
+def write_new(path: Path, data: bytes, mode: int = SHARED) -> None:
     """Makes a file that holds `data`, synced. Raises FileExistsError if `path` is taken."""
     with new_file(path, mode) as (descriptor, _):
         write_all(descriptor, data)

@@ -23,17 +23,22 @@ class Held(UserError):
 def project_lock(history: Path) -> Iterator[None]:
     """Holds the project's lock, whose file lies in `history`; makes that folder if need be.
 
-    Raises Held, which names the holder, if another process has it, and UserError if the folder may
-    not be written to. The system releases it when its holder ends, however that happens, so the
-    file stays and its age says nothing.
+    Raises Held, which names the holder, if another process has it, and UserError if the folder or
+    the file may not be written to. The system releases it when its holder ends, however that
+    happens, so the file stays and its age says nothing.
     """
     path = history / _FILE
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
     try:
         _make(history)
-        descriptor = os.open(path, flags, 0o644)
-    except OSError:
+        descriptor = os.open(path, flags, disk.SHARED)
+    except OSError as problem:
         disk.refuse_unwritable(history)  # mostly the reason, and then it is told with the fix
+        if isinstance(problem, PermissionError):
+            raise UserError(
+                f"{path}: is another user's, who works with a umask that shares nothing; "
+                f"let them `chmod -R g+w {shlex.quote(str(history))}` and set `umask 002`"
+            ) from None
         raise
     try:
         if not _try_lock(descriptor):
