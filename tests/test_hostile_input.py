@@ -29,11 +29,12 @@ import purge
 import undo
 from conftest import NOBODY
 from conventions_text import CONVENTIONS
-from engine.changes import disk
-from engine.changes.journal import Record
+from engine.changes import disk, preflight
+from engine.changes.journal import Journal, Record
 from engine.changes.steps import Steps
+from packed_project import opened
 from place import Place
-from projects import changed
+from projects import changed, tree
 
 ROOT = os.geteuid() == 0
 
@@ -152,6 +153,44 @@ def test_links_are_stored_and_never_followed(place: Place, tmp_path: Path) -> No
         (place.root / "runs/one" / name).symlink_to(target)
     assert place.there_and_back()[0] == 0
     assert (outside / "precious").read_bytes() == b"theirs"
+
+
+def test_a_folder_that_became_a_link_is_left_alone(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Someone put a run on another disk after it was planned: nothing is taken from there."""
+    place.weights("runs/two/best.pt", 0.5)
+    place.settle()
+    real, there = preflight.refuse_conflicts, tmp_path / "disk"
+
+    def refuse_conflicts(*arguments: Any) -> None:
+        (place.root / "runs/one").rename(there)
+        (place.root / "runs/one").symlink_to(there)
+        real(*arguments)
+
+    monkeypatch.setattr(preflight, "refuse_conflicts", refuse_conflicts)
+    before = tree(place.root / "runs/one")
+    status, said = place.run(cleanup.main, "--apply")
+    assert (status, "is behind a link by now" in " ".join(said.split())) == (1, True)
+    assert not changed(before, tree(there))
+    assert not (place.root / "runs/two").exists()
+
+
+def test_two_files_that_only_look_like_one_are_both_kept(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a file system numbers no files, equal size, time and mode make none of them a copy."""
+    place.write("a", "one")
+    place.write("b", "two")
+    place.settle()
+    was = disk.identity(place.root / "a")
+    monkeypatch.setattr(disk, "identity", lambda _: was)
+    home = place.root / "training/.history/20250725T120000_cleanup"
+    home.mkdir(parents=True)
+    steps = Steps(opened(place.root), home, Journal(home / "journal.jsonl"))
+    with pytest.raises(FileExistsError, match="keeping both"):
+        steps.move("move", [Record("move", "a", "intent", "a", "b")])
+    assert [(place.root / name).read_text() for name in "ab"] == ["one", "two"]
 
 
 def test_a_destination_behind_a_link_is_refused(place: Place, tmp_path: Path) -> None:

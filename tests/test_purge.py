@@ -206,6 +206,20 @@ def test_a_quarantine_that_someone_emptied_is_rebuilt(place: Repository) -> None
     assert not place.changed()
 
 
+def test_what_is_written_to_while_it_is_rebuilt_from_is_told(
+    place: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The copy that was kept is in use again: what it was kept for does not come back, aloud."""
+    assert place.run(purge.main, "--apply")[0] == 0
+
+    def changed(src: Path, dst: Path) -> str:
+        raise disk.Changed(f"{src}: was written to")
+
+    monkeypatch.setattr(disk, "copy_new", changed)
+    status, said = place.run(undo.main)
+    assert (status, "best (copy).pt: best.pt, which had the same bytes" in said) == (1, True)
+
+
 def test_a_part_that_was_purged_is_rebuilt_with_the_rest(place: Repository) -> None:
     """Undo after a purge that kept some back has each file once."""
     with quarantined(place, "last.pt").open("ab"):

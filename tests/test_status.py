@@ -160,6 +160,16 @@ def test_the_record_tells_the_state(record: dict[str, Any], state: str) -> None:
     assert state_of(record, lambda: "here", lambda process: process == 1) == state
 
 
+def test_a_training_on_windows_is_not_signalled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asking whether a process is alive would end it there: signal 0 is Ctrl-C."""
+    sent: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda _, number: sent.append(number))
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "name", "nt")
+        assert overview._is_alive(os.getpid())
+    assert not sent
+
+
 def test_running_experiments_come_first_and_then_the_newest(project: Path) -> None:
     """A running one stands at the top, however old it is."""
     here: dict[str, object] = {"host": platform.node(), "pid": os.getpid()}

@@ -305,6 +305,30 @@ def test_what_waits_is_told_wherever_it_waits(apart: Place) -> None:
     assert "wait in quarantine" not in said
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_what_changes_while_it_is_moved_to_another_file_system_stays(
+    late: bool, apart: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written to just before it is copied, or just after: no stale copy takes its place."""
+    real, best = disk.copy_new, apart.root / "runs/one/best.pt"
+
+    def copy(src: Path, dst: Path) -> str:
+        if src != best:
+            return real(src, dst)
+        data = best.read_bytes()
+        copied = real(src, dst) if late else ""
+        best.write_bytes(data[:-1] + b"!")
+        return copied or real(src, dst)
+
+    monkeypatch.setattr(disk, "copy_new", copy)
+    status, said = apart.run(cleanup.main, "--apply")
+    assert (status, "left alone: runs/one/best.pt" in said) == (1, True)
+    assert best.read_bytes().endswith(b"!")
+    assert not [*(apart.root / "model_weights/production").glob("*.pt")]
+    assert apart.run(undo.main)[0] == 0
+    assert {path for path in apart.changed() if path != "runs/one/best.pt"} <= {"runs/one"}
+
+
 def test_recipes_work_from_anywhere(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -271,14 +271,20 @@ class _Run:
     def _move_across(self, move: Record) -> None:
         """Copy to another file system, verified, then quarantine the original on its own."""
         src, dst = str(move.src), str(move.dst)
+        same = [action for action in self.plan.actions if action.src == src]
         try:
             self.steps.copy(src, dst, move)
         except (disk.Changed, disk.Unreadable) as problem:
-            self.leaving.leave([a for a in self.plan.actions if a.src == src], str(problem))
+            self.leaving.leave(same, str(problem))
             return
         where = self.steps.quarantine_path(src)
         known = self.journal.standing("quarantine", src)
-        self._quarantine([known or self._rename("quarantine", src, where, {"copy": dst})])
+        record = known or self._rename("quarantine", src, where, {"copy": dst})
+        if record.sha256 != move.sha256:
+            self.leaving.leave(same, f"{src}: was written to after it was copied")
+            self.steps.take_back(dst)
+            return
+        self._quarantine([record])
 
     # --- what is made ---------------------------------------------------------------------------
 

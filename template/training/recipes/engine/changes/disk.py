@@ -223,8 +223,17 @@ def existing(path: Path) -> Path:
 
 def may_change(folder: Name) -> bool:
     """Whether this user may make, rename and remove what lies in a folder."""
+    return _may(folder, os.W_OK | os.X_OK)
+
+
+def may_write(file: Name) -> bool:
+    """Whether this user may write to a file."""
+    return _may(file, os.W_OK)
+
+
+def _may(path: Name, what: int) -> bool:
     is_told = os.access in os.supports_effective_ids  # else of who called, which is mostly the same
-    return os.access(folder, os.W_OK | os.X_OK, effective_ids=is_told)
+    return os.access(path, what, effective_ids=is_told)
 
 
 def refuse_unwritable(folder: Path) -> None:

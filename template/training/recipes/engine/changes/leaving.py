@@ -48,8 +48,11 @@ class Leaving:
         With `asked_later` only of their folders: whoever reads the files asks the rest of each.
         """
         room, is_sticky = functools.cache(self._room), functools.cache(self._is_sticky)
+        is_linked = functools.cache(self.steps.is_linked)
         for action in actions:
             why = None if asked_later else self._change(action)
+            if why is None and is_linked(str(action.src).rpartition("/")[0]):
+                why = "is behind a link by now, and none is followed"
             if why is None and action.verb != "copy":
                 why = self._hold(str(action.src), room, is_sticky)
                 if why is None and not asked_later:

@@ -32,9 +32,9 @@ def project_lock(history: Path) -> Iterator[None]:
     try:
         _make(history)
         descriptor = os.open(path, flags, disk.SHARED)
-    except OSError as problem:
+    except OSError:
         disk.refuse_unwritable(history)  # mostly the reason, and then it is told with the fix
-        if isinstance(problem, PermissionError):
+        if path.exists() and not disk.may_write(path):
             raise UserError(
                 f"{path}: is another user's, who works with a umask that shares nothing; "
                 f"let them `chmod -R g+w {shlex.quote(str(history))}` and set `umask 002`"

@@ -93,8 +93,8 @@ class Steps:
             pass  # an interrupted attempt may have done it
         src, dst = Path(self.place(record.src)), Path(self.place(record.dst))
         here, there = os.path.lexists(src), os.path.lexists(dst)
-        if there and here and disk.identity(src) == disk.identity(dst):
-            src.unlink()  # two names of one file: the second half of a rename by hard link
+        if there and here and _is_half_renamed(src, dst):
+            src.unlink()
         elif there and here:
             raise FileExistsError(
                 errno.EEXIST, "both exist; keeping both", str(src), None, str(dst)
@@ -109,6 +109,14 @@ class Steps:
         """Return where a path of a record is, as text: a `Path` for each of many takes too long."""
         path = _named(path)
         return path if os.path.isabs(path) else self._root + path  # noqa: PTH117
+
+    def is_linked(self, path: str) -> bool:
+        """Return whether a link lies on the way from the root to a path, or there."""
+        while path and not os.path.isabs(path):  # noqa: PTH117 - outside, where the user said so
+            if os.path.islink(self.place(path)):  # noqa: PTH114 - for each of many folders
+                return True
+            path = path.rpartition("/")[0]
+        return False
 
     def quarantine(self, records: Sequence[Record]) -> None:
         """Rename into quarantine. Raises OSError with EXDEV if that is on another volume."""
@@ -193,7 +201,13 @@ class Steps:
         record = Record(
             "create", dst, "intent", src, dst, known.sha256, known.size, kept={"copy": src}
         )
-        self.make(record, lambda: disk.copy_new(self.root / src, self.root / dst))
+
+        def write() -> None:
+            if disk.copy_new(self.root / src, self.root / dst) != known.sha256:
+                discard(self.root / dst)
+                raise disk.Changed(f"{src}: {disk.CHANGED}")
+
+        self.make(record, write)
 
     def prepare(self, path: str) -> None:
         """Clear the place of a new file of an interrupted attempt. Raises FileExistsError."""
@@ -273,6 +287,14 @@ def _renamed(src: disk.Name, dst: disk.Name) -> bool:
             raise
         return False
     return True
+
+
+def _is_half_renamed(src: Path, dst: Path) -> bool:
+    """Return whether both are names of one file: a rename by hard link was interrupted.
+
+    A file with one name is no such, be it that case makes no difference, or inodes tell nothing.
+    """
+    return disk.identity(src) == disk.identity(dst) and src.lstat().st_nlink > 1
 
 
 def is_same(record: Record, path: disk.Name) -> bool:

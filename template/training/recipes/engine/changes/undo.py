@@ -167,7 +167,7 @@ class _Undo:
         for path in sorted(before, key=lambda p: -len(PurePosixPath(p).parts)):
             mode, mtime_ns, *owner = before[path]  # older versions noted no owner
             folder = self.root / path
-            if folder.is_dir() and not self._is_linked(path):
+            if folder.is_dir() and not self.steps.is_linked(path):
                 self._give_back(folder, path, owner)
                 status = folder.stat()
                 if (stat.S_IMODE(status.st_mode), status.st_mtime_ns) == (mode, mtime_ns):
@@ -178,11 +178,6 @@ class _Undo:
                 except PermissionError:
                     remark = f"{path}: is another user's; its time is not put back"
                     self.result.remarks.append(remark)
-
-    def _is_linked(self, path: str) -> bool:
-        """Return whether a link leads to what is called so: that is another folder than before."""
-        way = (PurePosixPath(path), *PurePosixPath(path).parents)
-        return any((self.root / folder).is_symlink() for folder in way)
 
     def _give_back(self, folder: Path, path: str, owner: Sequence[int]) -> None:
         """Give a folder to the user and the group that had it, if this process may."""
