@@ -29,6 +29,7 @@ import purge
 import undo
 from conftest import NOBODY
 from conventions_text import CONVENTIONS
+from engine.archives import archive
 from engine.changes import disk, preflight
 from engine.changes.journal import Journal, Record
 from engine.changes.steps import Steps
@@ -174,6 +175,44 @@ def test_a_folder_that_became_a_link_is_left_alone(
     assert (status, "is behind a link by now" in " ".join(said.split())) == (1, True)
     assert not changed(before, tree(there))
     assert not (place.root / "runs/two").exists()
+
+
+@pytest.mark.parametrize("when", ["planned", "packed"])
+def test_nothing_is_taken_out_of_a_folder_behind_a_link(
+    when: str, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a file nor an empty folder: not if the link comes while the run is packed either."""
+    (place.root / "runs/one/empty").mkdir()
+    place.settle()
+    there = tmp_path / "disk"
+
+    def put_there() -> None:
+        (place.root / "runs").rename(there)
+        (place.root / "runs").symlink_to(there)
+
+    def linked(module: Any, name: str, is_first: bool) -> None:
+        real = getattr(module, name)
+
+        def call(*arguments: Any, **more: Any) -> Any:
+            if is_first:
+                put_there()
+            answer = real(*arguments, **more)
+            if not is_first:
+                put_there()
+            return answer
+
+        monkeypatch.setattr(module, name, call)
+
+    (place.root / "runs/one/best.pt").rename(place.root / "best.pt")
+    place.settle()
+    before = tree(place.root / "runs")
+    if when == "planned":
+        linked(preflight, "refuse_conflicts", is_first=True)
+    else:
+        linked(archive, "pack", is_first=False)
+    status, said = place.run(cleanup.main, "--apply")
+    assert (status, "behind a link by now" in " ".join(said.split())) == (1, True)
+    assert not changed(before, tree(there))
 
 
 def test_two_files_that_only_look_like_one_are_both_kept(

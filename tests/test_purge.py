@@ -20,7 +20,7 @@ from engine.changes.purge import Proof
 from engine.project import open_project
 from packed_project import flip
 from place import Place as Repository
-from projects import contents
+from projects import changed, contents, tree
 from torch_writer import Tensor, save
 
 
@@ -91,6 +91,20 @@ def test_what_is_written_to_after_it_was_proven_stays(
     monkeypatch.setattr(checks, "_write_unless_full", write)
     assert "last.pt: stays in quarantine: something was written meanwhile" in kept_back(place)
     assert quarantined(place, "last.pt").exists()
+
+
+def test_what_waits_behind_a_link_stays(place: Repository, tmp_path: Path) -> None:
+    """Someone put the quarantine on another disk: nothing is deleted there, nor a folder removed."""
+    (quarantine,) = (place.root / "training/.history").glob("*/quarantine")
+    (quarantine / "runs/one/empty").mkdir()
+    quarantine.rename(tmp_path / "disk")
+    quarantine.symlink_to(tmp_path / "disk")
+    before = tree(tmp_path / "disk")
+    assert "is behind a link by now" in kept_back(place)
+    assert not changed(before, tree(tmp_path / "disk"))
+    quarantine.unlink()
+    (tmp_path / "disk").rename(quarantine)
+    assert place.run(purge.main, "--apply")[0] == 0
 
 
 def test_a_link_that_was_changed_stays(place: Repository) -> None:

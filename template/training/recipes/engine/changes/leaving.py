@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.changes import disk
 from engine.changes.file_flags import is_protected
 from engine.changes.journal import Record
-from engine.changes.steps import Steps
+from engine.changes.steps import LINKED, Steps
 from engine.plans.plan import Action
 
 PROTECTED = "is protected by a flag (chattr or chflags), so it cannot be moved"
@@ -52,7 +52,7 @@ class Leaving:
         for action in actions:
             why = None if asked_later else self._change(action)
             if why is None and is_linked(str(action.src).rpartition("/")[0]):
-                why = "is behind a link by now, and none is followed"
+                why = LINKED
             if why is None and action.verb != "copy":
                 why = self._hold(str(action.src), room, is_sticky)
                 if why is None and not asked_later:
@@ -64,6 +64,8 @@ class Leaving:
 
     def hold(self, path: str) -> str | None:
         """Return why a file or a folder must stay in its folder; None if it need not."""
+        if self.steps.is_linked(path.rpartition("/")[0]):
+            return LINKED
         return self._hold(path, self._room, self._is_sticky) or self._protection(path)
 
     def _protection(self, path: str) -> str | None:

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from engine.archives import archive
@@ -15,7 +16,7 @@ from engine.changes.disk import Identity
 from engine.changes.history import PastRun
 from engine.changes.journal import Journal, Record, latest
 from engine.changes.kept import Place, Taken, follow, taken
-from engine.changes.steps import BATCH, Steps, is_same, remove_empty
+from engine.changes.steps import BATCH, LINKED, Steps, is_same, remove_empty
 from engine.errors import RemoteError, UserError
 from engine.plans.plan import Action
 from engine.project import Project
@@ -91,8 +92,8 @@ def purge(project: Project, past: PastRun) -> Purged:
         phase = Record("phase", "purge", "intent")
         _write_unless_full(journal, [phase])
         result = free(steps, _since(project, past), waiting(past))
-        folders = (r.id for r in reversed(journal.latest("folder")))
-        remove_empty(project.root / id_ for id_ in folders if steps.in_quarantine(id_))
+        folders = (r.id for r in reversed(journal.latest("folder")) if steps.in_quarantine(r.id))
+        remove_empty(project.root / id_ for id_ in folders if not steps.is_linked(id_))
         journal.mark([phase], "done")
     finally:
         journal.close()
@@ -114,8 +115,12 @@ def free(steps: Steps, runs: Runs, records: Sequence[Record]) -> Purged:
     unmask(steps.root, left)
     here: list[Record] = []
     gone: list[Record] = []
+    is_linked = cache(steps.is_linked)
     for record in left:
-        (here if os.path.lexists(steps.root / str(record.dst)) else gone).append(record)
+        if is_linked(str(record.dst).rpartition("/")[0]):
+            result.kept[record.id] = LINKED
+        else:
+            (here if os.path.lexists(steps.root / str(record.dst)) else gone).append(record)
     proofs = list(_proofs(steps.project, runs, here, result))
     for start in range(0, len(proofs), BATCH):
         _delete(steps, proofs[start : start + BATCH], result)

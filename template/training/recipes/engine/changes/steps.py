@@ -22,6 +22,7 @@ from engine.errors import UserError
 from engine.project import Project
 from engine.recognition.in_use import in_use
 
+LINKED = "is behind a link by now, and none is followed"
 BATCH = 2000  # renames that share one synced journal entry
 ELSEWHERE = ".training_quarantine"  # at the top of another file system, for files that lie there
 _STAYS = {errno.EBUSY, errno.ENOTEMPTY, errno.EEXIST}  # a folder that is mounted, or in use again

@@ -152,7 +152,7 @@ class _Undo:
         self.result.removed += len(there) - len(kept) - len(others)
 
     def _remove_folders(self, records: Sequence[Record]) -> None:
-        remove_empty(self.root / record.id for record in records)
+        remove_empty(self.root / r.id for r in records if not self.steps.is_linked(r.id))
         gone = [record for record in records if not (self.root / record.id).is_dir()]
         self.journal.mark(gone, "undone")
 
