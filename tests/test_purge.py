@@ -94,7 +94,7 @@ def test_what_is_written_to_after_it_was_proven_stays(
 
 
 def test_what_waits_behind_a_link_stays(place: Repository, tmp_path: Path) -> None:
-    """Someone put the quarantine on another disk: nothing is deleted there, nor a folder removed."""
+    """Someone put the quarantine on another disk: no file and no folder goes there."""
     (quarantine,) = (place.root / "training/.history").glob("*/quarantine")
     (quarantine / "runs/one/empty").mkdir()
     quarantine.rename(tmp_path / "disk")
