@@ -24,7 +24,8 @@ from engine.recognition.in_use import in_use
 
 LINKED = "is behind a link by now, and none is followed"
 BATCH = 2000  # renames that share one synced journal entry
-ELSEWHERE = ".training_quarantine"  # at the top of another file system, for files that lie there
+# As high up on another file system as this user may write, for files that lie there.
+ELSEWHERE = ".training_quarantine"
 _STAYS = {errno.EBUSY, errno.ENOTEMPTY, errno.EEXIST}  # a folder that is mounted, or in use again
 
 
@@ -253,15 +254,19 @@ class Steps:
         folder = path.rpartition("/")[0]
         if folder not in self._waiting_below:
             below = self._quarantine_of(self.root / folder)
-            self._waiting_below[folder] = below.relative_to(self.root).as_posix()
-        return f"{self._waiting_below[folder]}/{path}"
+            is_inside = below.is_relative_to(self.root)
+            below = below.relative_to(self.root) if is_inside else below
+            self._waiting_below[folder] = below.as_posix()
+        return f"{self._waiting_below[folder]}/{path.lstrip('/')}"
 
     def _quarantine_of(self, folder: Path) -> Path:
         volume = disk.volume(folder)
         if volume == disk.volume(self.folder):
             return self.quarantine_root
-        while folder != self.root and disk.volume(folder.parent) == volume:
-            folder = folder.parent
+        while folder not in (self.root, above := folder.parent):
+            if disk.volume(above) != volume or not disk.may_change(above):
+                break
+            folder = above
         return folder / ELSEWHERE / self.folder.name
 
     def in_quarantine(self, path: str) -> bool:
