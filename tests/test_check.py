@@ -110,6 +110,23 @@ def test_runs_that_lie_elsewhere_are_named(project: Path) -> None:
     assert is_in_order(project)
 
 
+def test_papers_outside_the_project_are_seen(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A summary that lies there is not called missing, and not to be written again."""
+    outside = tmp_path / "disk"
+    (project / ".env").unlink()
+    monkeypatch.setenv("TRAINING_DIR", str(outside))
+    home = project / EXPERIMENT
+    checkpoint(home / "checkpoints/best.pth")
+    recipe(project, "promote", home.name, TRAINING_DIR=str(outside))
+    for name in ("logs", "experiments/archived"):
+        (outside / name).mkdir(parents=True, exist_ok=True)
+    _, said, _ = checked(project)
+    assert "summary" not in said
+    assert "Nothing to do." in checked(project, "--fix")[1]
+
+
 def checkpoint(path: Path, value: float = 0.4, age: float = AGO) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     weights = torch_writer.Tensor((4, 4), seed=1)
