@@ -4,6 +4,7 @@ import errno
 import os
 import random
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -165,6 +166,21 @@ def test_the_data_is_synced_before_the_name_and_the_name_after(
     monkeypatch.setattr(disk, "rename_no_replace", spy_rename)
     disk.write_new(tmp_path / "file", b"data")
     assert done == ["sync file", "rename", "sync folder"]
+
+
+def test_a_read_only_file_on_windows_is_not_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What may be written to is synced alone there, and nobody has just written to this one."""
+    (tmp_path / "a").write_bytes(b"a")
+
+    def refuse(path: Path, flags: int) -> int:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "platform", "win32")
+        patched.setattr(os, "open", refuse)
+        disk.sync_files([tmp_path / "a"])
 
 
 def test_make_folders_returns_what_it_made(tmp_path: Path) -> None:

@@ -93,6 +93,31 @@ def test_what_is_written_to_after_it_was_proven_stays(
     assert quarantined(place, "last.pt").exists()
 
 
+@pytest.mark.parametrize("call", ["unlink", "rename"])
+def test_what_cannot_be_deleted_does_not_hold_up_the_others(
+    call: str, place: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a protected file, or one that is read-only on Windows: it stays under its name, aloud."""
+    waiting = quarantined(place, "last.pt")
+    rename, unlink = disk.rename_no_replace, Path.unlink
+
+    def refuse(path: disk.Name) -> None:
+        if "last.pt" in Path(path).name:
+            raise PermissionError(1, "Operation not permitted", str(path))
+
+    with monkeypatch.context() as patched:
+        if call == "unlink":
+            patched.setattr(Path, "unlink", lambda path: (refuse(path), unlink(path)))
+        else:
+            patched.setattr(disk, "rename_no_replace", lambda a, b: (refuse(a), rename(a, b)))
+        said = kept_back(place)
+    assert "last.pt: stays in quarantine: cannot be deleted: Operation not permitted" in said
+    assert [*waiting.parent.iterdir()] == [waiting]
+    assert place.run(purge.main, "--apply")[0] == 0
+    assert place.run(undo.main)[0] == 0
+    assert not place.changed()
+
+
 def test_what_waits_behind_a_link_stays(place: Repository, tmp_path: Path) -> None:
     """Someone put the quarantine on another disk: no file and no folder goes there."""
     (quarantine,) = (place.root / "training/.history").glob("*/quarantine")

@@ -345,7 +345,10 @@ def _rename_if_free(src: Path, dst: Path) -> None:
 def sync_file(path: Name) -> None:
     """Forces a file's content to the disk."""
     if sys.platform == "win32":
-        descriptor = os.open(path, os.O_RDWR)  # Windows syncs only what may be written
+        try:
+            descriptor = os.open(path, os.O_RDWR)  # Windows syncs only what may be written
+        except PermissionError:  # a read-only file, which nobody has just written to
+            return
     else:
         descriptor = open_regular(path)
     try:

@@ -146,14 +146,18 @@ def _delete(steps: Steps, proofs: Sequence[Proof], result: Purged) -> None:
     deleted, parents = [], set()
     for proof in proofs:
         path = steps.root / str(proof.record.dst)
-        freed = _delete_proven(path, proof)
+        why = "something was written meanwhile"
+        try:
+            freed = _delete_proven(path, proof)
+        except OSError as problem:  # which must not hold up the others
+            freed, why = None, f"cannot be deleted: {problem.strerror}"
         if freed is not None:
             deleted.append(_note(proof.record))
             parents.add(path.parent)
             result.files += 1
             result.bytes += freed
         else:
-            result.kept[proof.record.id] = "something was written meanwhile"
+            result.kept[proof.record.id] = why
     for parent in sorted(parents):
         disk.sync_folder(parent)
     steps.journal.mark(deleted, "done")
@@ -161,12 +165,17 @@ def _delete(steps: Steps, proofs: Sequence[Proof], result: Purged) -> None:
 
 def _delete_proven(path: Path, proof: Proof) -> int | None:
     """Return the bytes that it freed, none if another name of the file stays; None if it stays."""
-    disk.rename_no_replace(path, _mask(path))
-    if proof.holds(path, _mask(path)):
-        status = _mask(path).lstat()
-        _mask(path).unlink()
-        return 0 if status.st_nlink > 1 else status.st_size
-    disk.rename_no_replace(_mask(path), path)
+    mask = _mask(path)
+    disk.rename_no_replace(path, mask)
+    try:
+        if proof.holds(path, mask):
+            status = mask.lstat()
+            mask.unlink()
+            return 0 if status.st_nlink > 1 else status.st_size
+    except OSError:
+        disk.rename_no_replace(mask, path)
+        raise
+    disk.rename_no_replace(mask, path)
     return None
 
 
