@@ -93,23 +93,22 @@ def test_what_is_written_to_after_it_was_proven_stays(
     assert quarantined(place, "last.pt").exists()
 
 
-@pytest.mark.parametrize("call", ["unlink", "rename"])
+@pytest.mark.parametrize("call", ["unlink", "rename_no_replace"])
 def test_what_cannot_be_deleted_does_not_hold_up_the_others(
     call: str, place: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a protected file, or one that is read-only on Windows: it stays under its name, aloud."""
     waiting = quarantined(place, "last.pt")
-    rename, unlink = disk.rename_no_replace, Path.unlink
+    owner = Path if call == "unlink" else disk
+    real = getattr(owner, call)
 
-    def refuse(path: disk.Name) -> None:
+    def refuse(path: disk.Name, *others: disk.Name) -> None:
         if "last.pt" in Path(path).name:
             raise PermissionError(1, "Operation not permitted", str(path))
+        real(path, *others)
 
     with monkeypatch.context() as patched:
-        if call == "unlink":
-            patched.setattr(Path, "unlink", lambda path: (refuse(path), unlink(path)))
-        else:
-            patched.setattr(disk, "rename_no_replace", lambda a, b: (refuse(a), rename(a, b)))
+        patched.setattr(owner, call, refuse)
         said = kept_back(place)
     assert "last.pt: stays in quarantine: cannot be deleted: Operation not permitted" in said
     assert [*waiting.parent.iterdir()] == [waiting]
