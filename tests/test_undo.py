@@ -14,6 +14,7 @@ import cleanup
 import new
 import purge
 import resume
+import status as status_recipe
 import undo
 from conftest import NOBODY
 from engine import show
@@ -24,6 +25,7 @@ from engine.changes.packing import Packing
 from packed_project import opened
 from place import Place
 from projects import changed, tree
+from test_lock import end, hold
 
 LOCK = "training/.history/lock"
 
@@ -74,6 +76,20 @@ def test_an_interrupted_run_comes_first(interrupted: Place) -> None:
     ):
         status, said = interrupted.run(main, *words)
         assert (status, "just resume" in said, "just undo" in said) == (2, True, True)
+
+
+def test_a_run_that_goes_on_is_no_interrupted_one(interrupted: Place) -> None:
+    """While another process is at work on it, that is said, and not to resume or undo it."""
+    home = interrupted.root / "training/.history"
+    process = hold(home)
+    try:
+        status, said = interrupted.run(cleanup.main)
+        told = interrupted.run(status_recipe.main)[1]
+    finally:
+        end(process)
+    assert (status, f"held by process {process.pid}" in said, "resume" in said) == (2, True, False)
+    assert "is at work: " in " ".join(told.split())
+    assert "Next: just status" in told
 
 
 def test_a_dry_run_changes_nothing(interrupted: Place) -> None:

@@ -5,6 +5,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 
+from engine.changes.lock import Held, refuse_held
 from engine.errors import UserError
 from engine.project import Project
 from engine.recognition.attribution import Checkpoint
@@ -18,7 +19,7 @@ from log_paths import metric_text
 def next_step(project: Project, seen: Overview, now: datetime) -> tuple[str, str]:
     """Return the next sensible command, and why."""
     if seen.interrupted:
-        return "just resume", f"{seen.interrupted} was interrupted; just undo takes it back"
+        return _on_its_way(project, seen.interrupted)
     if damaged := [archive for archive in seen.archives if archive.problem]:
         return shlex.join(["just", "verify", damaged[0].name]), f"damaged: {damaged[0].problem}"
     if spoilt := [model for model in seen.models if model.problem]:
@@ -43,6 +44,14 @@ def next_step(project: Project, seen: Overview, now: datetime) -> tuple[str, str
     lacking = f"{silent} has no training log, all else in the layout is in order"
     said = lacking if silent else "the layout is in order; just check also reads the code"
     return "just train MODEL_TYPE -- COMMAND", said
+
+
+def _on_its_way(project: Project, run: str) -> tuple[str, str]:
+    try:
+        refuse_held(project.root / project.folders.history)
+    except Held as other:
+        return "just status", f"{run} is at work: {other}"
+    return "just resume", f"{run} was interrupted; just undo takes it back"
 
 
 def _better(project: Project, seen: Overview, now: datetime) -> tuple[Experiment, str] | None:
