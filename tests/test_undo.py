@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+import tarfile
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from engine.changes.leaving import Leaving
 from engine.changes.lock import project_lock
 from engine.changes.packing import Packing
 from packed_project import opened
-from place import Place
+from place import OLD, Place
 from projects import changed, tree
 from test_lock import end, hold
 
@@ -216,6 +217,24 @@ def test_the_same_bytes_in_a_place_make_room(place: Place) -> None:
     status, said = place.run(undo.main)
     assert (status, "something new" in said) == (0, False)
     assert not place.changed()
+
+
+@pytest.mark.parametrize("way", ["unpacked", "linked"])
+def test_nothing_stays_behind_of_what_is_in_its_place(way: str, place: Place) -> None:
+    """Someone unpacked the archive with tar, or an undo by hard links was interrupted."""
+    place.run(cleanup.main, "--apply")
+    (waiting,) = (place.root / "training/.history").glob("*/quarantine/runs/one")
+    if way == "linked":
+        (place.root / "runs/one").mkdir(parents=True)
+        os.link(waiting / "last.pt", place.root / "runs/one/last.pt")
+    else:
+        (archive,) = (place.root / "training/experiments/archived").glob("*.tar.gz")
+        with tarfile.open(archive) as packed:
+            packed.extractall(place.root, filter="data")
+        assert (place.root / "runs/one/last.pt").stat().st_mtime_ns == OLD
+    assert place.run(undo.main)[0] == 0
+    assert not place.changed()
+    assert not [*(place.root / "training/.history").glob("*/quarantine/**/*.pt")]
 
 
 @pytest.mark.parametrize("how", ["other bytes", "written to", "a link"])

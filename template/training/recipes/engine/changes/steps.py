@@ -147,7 +147,7 @@ class Steps:
                 continue
             standing = disk.identity(src)
             with contextlib.suppress(disk.Unreadable):  # a link, a folder, another user's
-                if not looks_same(record, src) and disk.same_bytes(Path(src), Path(dst)):
+                if disk.same_bytes(Path(src), Path(dst)):
                     found[name] = standing
         for name in in_use(self.root, list(found), time.time(), 0):
             del found[name]
@@ -156,8 +156,13 @@ class Steps:
     def _return(self, record: Record, result: PutBack, equal: Mapping[str, disk.Identity]) -> bool:
         src, dst = self.place(record.src), self.place(record.dst)
         here, there = os.path.lexists(src), os.path.lexists(dst)
-        if here and (looks_same(record, src) or (record.state == "intent" and not there)):
-            return True  # never begun, or put back before an interruption
+        if here and there and _is_half_renamed(Path(src), Path(dst)):
+            os.unlink(dst)  # noqa: PTH108 - there may be many
+            return True
+        if here and record.state == "intent" and (not there or looks_same(record, src)):
+            return True  # never begun
+        if here and not there and looks_same(record, src):
+            return True  # put back before an interruption
         if not there:
             result.gone.append(record)
             return False
