@@ -93,6 +93,40 @@ def is_in_order(project: Path, *words: str) -> bool:
     return checked(project, *words) == (0, "", "All in order.\n")
 
 
+def test_runs_that_lie_elsewhere_are_named(project: Path) -> None:
+    """The history was renamed in the conventions and not on the disk: nothing there is found."""
+    log(project / "runs/net/train.log")
+    recipe(project, "cleanup", "--apply")
+    assert is_in_order(project)
+    home = project / "training/.history"
+    (run,) = home.glob("*_cleanup")
+    (project / "backup" / run.name).mkdir(parents=True)  # of a run that is in the history as well
+    shutil.copy(run / "journal.jsonl", project / "backup" / run.name)
+    assert is_in_order(project)
+    rules = project / CONVENTIONS
+    rules.write_text(rules.read_text().replace('"training/.history"', '"training/.runs"'))
+    assert ("training/.history", 1, "layout") in found(project)
+    home.rename(project / "training/.runs")
+    assert is_in_order(project)
+
+
+def test_papers_outside_the_project_are_seen(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A summary that lies there is not called missing, and not to be written again."""
+    outside = tmp_path / "disk"
+    (project / ".env").unlink()
+    monkeypatch.setenv("TRAINING_DIR", str(outside))
+    home = project / EXPERIMENT
+    checkpoint(home / "checkpoints/best.pth")
+    recipe(project, "promote", home.name, TRAINING_DIR=str(outside))
+    for name in ("logs", "experiments/archived"):
+        (outside / name).mkdir(parents=True, exist_ok=True)
+    _, said, _ = checked(project)
+    assert "summary" not in said
+    assert "Nothing to do." in checked(project, "--fix")[1]
+
+
 def checkpoint(path: Path, value: float = 0.4, age: float = AGO) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     weights = torch_writer.Tensor((4, 4), seed=1)

@@ -91,6 +91,7 @@ def raising(error: BaseException) -> Callable[[Sequence[str]], int]:
         (Damaged("x.tar.gz: a: differs"), 1, "just undo"),
         (KeyboardInterrupt(), 1, "interrupted"),
         (ModuleNotFoundError("gone", name="isal"), 2, "isal is missing"),
+        (ModuleNotFoundError("gone", name="_ctypes"), 2, "was built without _ctypes; name another"),
     ],
 )
 def test_a_mistake_is_one_line_on_standard_error(

@@ -4,6 +4,7 @@ import errno
 import os
 import random
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -165,6 +166,21 @@ def test_the_data_is_synced_before_the_name_and_the_name_after(
     monkeypatch.setattr(disk, "rename_no_replace", spy_rename)
     disk.write_new(tmp_path / "file", b"data")
     assert done == ["sync file", "rename", "sync folder"]
+
+
+def test_a_read_only_file_on_windows_is_not_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What may be written to is synced alone there, and nobody has just written to this one."""
+    (tmp_path / "a").write_bytes(b"a")
+
+    def refuse(path: Path, flags: int) -> int:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "platform", "win32")
+        patched.setattr(os, "open", refuse)
+        disk.sync_files([tmp_path / "a"])
 
 
 def test_make_folders_returns_what_it_made(tmp_path: Path) -> None:
@@ -329,7 +345,7 @@ def test_many_new_files_are_synced_before_they_get_their_names(
             new.write([NewFile(tmp_path / f"{name}", 0o600, 0)], [b"x"])
             new.write([NewFile(tmp_path / f"new/{name}", 0o600, 0)], [b"x"])
     assert len(seen[0]) == 2 * number
-    assert seen[1:] == [[".new.partial"], [tmp_path.name]]
+    assert seen[1:] == [[".new.recipe.partial"], [tmp_path.name]]
 
 
 def test_a_file_system_that_cannot_be_synced_is_told(
@@ -395,21 +411,21 @@ def test_two_new_files_of_one_name_are_refused(tmp_path: Path) -> None:
 def test_what_a_crash_left_of_new_files_is_discarded(tmp_path: Path) -> None:
     """Partial files and folders of these paths go; what else is there stays, also behind a link."""
     for path in (
-        ".file.partial",
-        ".new.partial/1",
-        ".new.partial/deep/2",
-        "is/.new.partial/3",
-        "is/.new.partial/mine",
+        ".file.recipe.partial",
+        ".new.recipe.partial/1",
+        ".new.recipe.partial/deep/2",
+        "is/.new.recipe.partial/3",
+        "is/.new.recipe.partial/mine",
         "other/4",
-        ".unasked.partial",
+        ".unasked.recipe.partial",
     ):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_bytes(b"x")
-    (tmp_path / ".linked.partial").symlink_to("other")
+    (tmp_path / ".linked.recipe.partial").symlink_to("other")
     paths = ("file", "new/1", "new/deep/2", "new/gone/5", "is/new/3", "linked/4", "neither/6")
     discard_partial(f"{tmp_path}/{path}" for path in paths)
-    assert names(tmp_path) == [".linked.partial", ".unasked.partial", "is", "other"]
-    assert names(tmp_path / "is/.new.partial") == ["mine"]
+    assert names(tmp_path) == [".linked.recipe.partial", ".unasked.recipe.partial", "is", "other"]
+    assert names(tmp_path / "is/.new.recipe.partial") == ["mine"]
     assert names(tmp_path / "other") == ["4"]
 
 

@@ -29,11 +29,13 @@ import purge
 import undo
 from conftest import NOBODY
 from conventions_text import CONVENTIONS
-from engine.changes import disk
-from engine.changes.journal import Record
+from engine.archives import archive
+from engine.changes import disk, preflight
+from engine.changes.journal import Journal, Record
 from engine.changes.steps import Steps
+from packed_project import opened
 from place import Place
-from projects import changed
+from projects import changed, tree
 
 ROOT = os.geteuid() == 0
 
@@ -90,6 +92,29 @@ def test_a_path_that_is_too_long_is_left_alone(place: Place) -> None:
     assert not place.changed()
 
 
+@pytest.mark.parametrize("spare", [0, 8, 16])
+def test_what_waits_under_the_longest_path_can_be_purged(spare: int, place: Place) -> None:
+    """What could be set aside and then not be deleted would hold up all recipes: it is left."""
+    waiting = place.root / "training/.history/20250725T120000_cleanup/quarantine"
+    folder, longest = Path("runs/one"), 4095 - spare - len(f"{waiting}/")
+    while (left := longest - len(f"{folder}/")) > 201:
+        folder /= "d" * 200
+    place.write(f"{folder}/{'f' * left}", b"x")
+    place.settle()
+    status = place.run(cleanup.main, "--apply")[0]
+    assert status == (1 if spare < 16 else 0)
+    assert place.run(purge.main, "--apply")[0] == 0
+    assert place.run(undo.main)[0] == 0
+    assert not place.changed()
+
+
+def test_partial_files_of_a_training_are_its_own(place: Place) -> None:
+    """They come back beside the file that they were to become, also when both were deleted."""
+    place.write("runs/one/.best.pt.partial", "half")
+    place.write("runs/one/.last.pt.partial", "half as well")
+    assert place.there_and_back()[0] == 0
+
+
 def test_a_path_beyond_what_the_system_takes_is_left_alone(place: Place) -> None:
     """A folder too deep to be listed: its run is left alone, aloud, and the others are packed."""
     place.weights("runs/two/best.pt", 0.5)
@@ -129,6 +154,82 @@ def test_links_are_stored_and_never_followed(place: Place, tmp_path: Path) -> No
         (place.root / "runs/one" / name).symlink_to(target)
     assert place.there_and_back()[0] == 0
     assert (outside / "precious").read_bytes() == b"theirs"
+
+
+def test_a_folder_that_became_a_link_is_left_alone(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Someone put a run on another disk after it was planned: nothing is taken from there."""
+    place.weights("runs/two/best.pt", 0.5)
+    place.settle()
+    real, there = preflight.refuse_conflicts, tmp_path / "disk"
+
+    def refuse_conflicts(*arguments: Any) -> None:
+        (place.root / "runs/one").rename(there)
+        (place.root / "runs/one").symlink_to(there)
+        real(*arguments)
+
+    monkeypatch.setattr(preflight, "refuse_conflicts", refuse_conflicts)
+    before = tree(place.root / "runs/one")
+    status, said = place.run(cleanup.main, "--apply")
+    assert (status, "is behind a link by now" in " ".join(said.split())) == (1, True)
+    assert not changed(before, tree(there))
+    assert not (place.root / "runs/two").exists()
+
+
+@pytest.mark.parametrize("when", ["planned", "packed"])
+def test_nothing_is_taken_out_of_a_folder_behind_a_link(
+    when: str, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a file nor an empty folder: not if the link comes while the run is packed either."""
+    (place.root / "runs/one/empty").mkdir()
+    place.settle()
+    there = tmp_path / "disk"
+
+    def put_there() -> None:
+        (place.root / "runs").rename(there)
+        (place.root / "runs").symlink_to(there)
+
+    def linked(module: Any, name: str, is_first: bool) -> None:
+        real = getattr(module, name)
+
+        def call(*arguments: Any, **more: Any) -> Any:
+            if is_first:
+                put_there()
+            answer = real(*arguments, **more)
+            if not is_first:
+                put_there()
+            return answer
+
+        monkeypatch.setattr(module, name, call)
+
+    (place.root / "runs/one/best.pt").rename(place.root / "best.pt")
+    place.settle()
+    before = tree(place.root / "runs")
+    if when == "planned":
+        linked(preflight, "refuse_conflicts", is_first=True)
+    else:
+        linked(archive, "pack", is_first=False)
+    status, said = place.run(cleanup.main, "--apply")
+    assert (status, "behind a link by now" in " ".join(said.split())) == (1, True)
+    assert not changed(before, tree(there))
+
+
+def test_two_files_that_only_look_like_one_are_both_kept(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a file system numbers no files, equal size, time and mode make none of them a copy."""
+    place.write("a", "one")
+    place.write("b", "two")
+    place.settle()
+    was = disk.identity(place.root / "a")
+    monkeypatch.setattr(disk, "identity", lambda _: was)
+    home = place.root / "training/.history/20250725T120000_cleanup"
+    home.mkdir(parents=True)
+    steps = Steps(opened(place.root), home, Journal(home / "journal.jsonl"))
+    with pytest.raises(FileExistsError, match="keeping both"):
+        steps.move("move", [Record("move", "a", "intent", "a", "b")])
+    assert [(place.root / name).read_text() for name in "ab"] == ["one", "two"]
 
 
 def test_a_destination_behind_a_link_is_refused(place: Place, tmp_path: Path) -> None:

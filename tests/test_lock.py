@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import engine
-from engine.changes.lock import project_lock
+from engine.changes.lock import Held, project_lock, refuse_held
 from engine.errors import UserError
 
 RECIPES = Path(engine.__file__).parents[1]
@@ -88,6 +88,21 @@ def test_the_lock_is_released_after_an_error(tmp_path: Path) -> None:
         raise ZeroDivisionError
     with project_lock(tmp_path):
         pass
+
+
+def test_a_run_that_goes_on_is_not_called_interrupted(tmp_path: Path) -> None:
+    """Who holds the lock is named to all but itself, also to who only looks."""
+    process = hold(tmp_path)
+    try:
+        with pytest.raises(Held, match=f"process {process.pid} .*wait until it ends"):
+            refuse_held(tmp_path)
+    finally:
+        end(process)
+    refuse_held(tmp_path)
+    with project_lock(tmp_path):
+        refuse_held(tmp_path)
+    refuse_held(tmp_path / "none")
+    assert not (tmp_path / "none").exists()
 
 
 def test_nothing_is_waited_for(tmp_path: Path) -> None:

@@ -90,3 +90,38 @@ def test_who_may_only_read_a_repository_sees_its_plan(
     assert (status, "may not be written to" in said, len(said.splitlines())) == (2, True, 1)
     assert place.run(new.main, "net")[0] == 2
     assert not place.changed()
+
+
+def test_a_lock_of_someone_who_does_not_share_is_told_in_a_line(
+    place: Place, unprivileged: Callable[[], None]
+) -> None:
+    """The folder may be written to and the file in it not: who can mend it, and how."""
+    lock = place.write("training/.history/lock", "")
+    place.settle()
+    lock.parent.chmod(0o777)
+    lock.chmod(0o444)
+    unprivileged()
+    status, said = place.run(undo.main)
+    assert (status, said.split(": ")[0], "umask 002" in said) == (2, str(lock), True)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root is several")
+def test_a_group_shares_a_project(place: Place) -> None:
+    """Whose umask lets the group write can take back what another of the group did."""
+    place.settle()
+    before = os.umask(0o002)
+    try:
+        assert place.run(cleanup.main, "--apply")[0] == 0
+        for path in (place.root, *place.root.rglob("*")):
+            os.chown(path, -1, NOBODY, follow_symlinks=False)
+            if path.is_dir():
+                path.chmod(0o775)
+        os.setegid(NOBODY)
+        os.seteuid(NOBODY)
+        said = place.run(undo.main)[1]
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.umask(before)
+    assert "is taken back" in said
+    assert not [path for path in place.changed() if not (place.root / path).is_dir()]

@@ -278,6 +278,54 @@ def test_a_second_model_of_the_same_value_keeps_both_names_apart(project: Path) 
     assert "Superseded by" in summary(project, "0.5929")
 
 
+@pytest.fixture
+def apart(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder on another file system for all that the training folder holds."""
+    folder, real = tmp_path / "disk/mine", disk.volume
+    folder.mkdir(parents=True)
+
+    def volume(path: Path) -> tuple[int, str]:
+        return (1, "disk") if path.is_relative_to(folder.parent) else real(path)
+
+    monkeypatch.setattr(disk, "volume", volume)
+    monkeypatch.setenv("TRAINING_DIR", str(folder))
+    return folder
+
+
+def test_a_summary_outside_the_project_stays(
+    project: Path, apart: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What lies there cannot be packed: its model is superseded all the same, which is said."""
+    train(project, SECOND, [0.7])
+    assert run(project, FIRST, *NOW) == 0
+    paper = apart / "results/net_v0.5929_summary.md"
+    before = paper.read_bytes()
+    assert run(project, SECOND, *NOW) == 0
+    assert f"{paper} stays as it is" in capsys.readouterr().err
+    assert paper.read_bytes() == before
+    assert not (project / f"{PRODUCTION}/net_v0.5929.pth").exists()
+    recipe(project, "undo", TRAINING_DIR=str(apart))
+    assert (project / f"{PRODUCTION}/net_v0.5929.pth").exists()
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_paper_on_another_file_system_is_written_anew(
+    shared: bool, project: Path, apart: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old one waits there, as high up as this user may write, and undo puts it back."""
+    assert run(project, FIRST, *NOW) == 0
+    home, may = apart if shared else apart.parent, disk.may_change
+    monkeypatch.setattr(disk, "may_change", lambda f: Path(f) != home.parent and may(f))
+    paper = apart / "results/net_v0.5929_summary.md"
+    paper.write_bytes(paper.read_bytes().replace(b"chosen because", b"because"))
+    before = tree(apart)
+    assert run(project, "net_v0.5929", "--again") == 0
+    (waiting,) = (home / ".training_quarantine").rglob("*.md")
+    assert waiting.read_bytes() != paper.read_bytes()
+    recipe(project, "undo", TRAINING_DIR=str(apart))
+    assert not changed(before, tree(apart))
+
+
 def test_folders_may_lie_outside_the_project(project: Path, tmp_path: Path) -> None:
     """Production there gets its copies; a predecessor there stays, aloud: it cannot be packed."""
     train(project, SECOND, [0.61])

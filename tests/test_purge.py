@@ -1,6 +1,7 @@
 """No proof, no delete."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from engine.changes.purge import Proof
 from engine.project import open_project
 from packed_project import flip
 from place import Place as Repository
-from projects import contents
+from projects import changed, contents, tree
 from torch_writer import Tensor, save
 
 
@@ -90,6 +91,44 @@ def test_what_is_written_to_after_it_was_proven_stays(
     monkeypatch.setattr(checks, "_write_unless_full", write)
     assert "last.pt: stays in quarantine: something was written meanwhile" in kept_back(place)
     assert quarantined(place, "last.pt").exists()
+
+
+@pytest.mark.parametrize("call", ["unlink", "rename_no_replace"])
+def test_what_cannot_be_deleted_does_not_hold_up_the_others(
+    call: str, place: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a protected file, or one that is read-only on Windows: it stays under its name, aloud."""
+    waiting = quarantined(place, "last.pt")
+    owner = Path if call == "unlink" else disk
+    real = getattr(owner, call)
+
+    def refuse(path: disk.Name, *others: disk.Name) -> None:
+        if "last.pt" in Path(path).name:
+            raise PermissionError(1, "Operation not permitted", str(path))
+        real(path, *others)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(owner, call, refuse)
+        said = kept_back(place)
+    assert "last.pt: stays in quarantine: cannot be deleted: Operation not permitted" in said
+    assert [*waiting.parent.iterdir()] == [waiting]
+    assert place.run(purge.main, "--apply")[0] == 0
+    assert place.run(undo.main)[0] == 0
+    assert not place.changed()
+
+
+def test_what_waits_behind_a_link_stays(place: Repository, tmp_path: Path) -> None:
+    """Someone put the quarantine on another disk: no file and no folder goes there."""
+    (quarantine,) = (place.root / "training/.history").glob("*/quarantine")
+    (quarantine / "runs/one/empty").mkdir()
+    quarantine.rename(tmp_path / "disk")
+    quarantine.symlink_to(tmp_path / "disk")
+    before = tree(tmp_path / "disk")
+    assert "is behind a link by now" in kept_back(place)
+    assert not changed(before, tree(tmp_path / "disk"))
+    quarantine.unlink()
+    (tmp_path / "disk").rename(quarantine)
+    assert place.run(purge.main, "--apply")[0] == 0
 
 
 def test_a_link_that_was_changed_stays(place: Repository) -> None:
@@ -205,12 +244,53 @@ def test_a_quarantine_that_someone_emptied_is_rebuilt(place: Repository) -> None
     assert not place.changed()
 
 
+def test_what_is_written_to_while_it_is_rebuilt_from_is_told(
+    place: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The copy that was kept is in use again: what it was kept for does not come back, aloud."""
+    assert place.run(purge.main, "--apply")[0] == 0
+
+    def changed(src: Path, dst: Path) -> str:
+        raise disk.Changed(f"{src}: was written to")
+
+    monkeypatch.setattr(disk, "copy_new", changed)
+    status, said = place.run(undo.main)
+    assert (status, "best (copy).pt: best.pt, which had the same bytes" in said) == (1, True)
+
+
 def test_a_part_that_was_purged_is_rebuilt_with_the_rest(place: Repository) -> None:
     """Undo after a purge that kept some back has each file once."""
     with quarantined(place, "last.pt").open("ab"):
         kept_back(place)
     assert place.run(undo.main)[0] == 0
     assert not place.changed()
+
+
+def test_what_has_another_name_frees_nothing(place: Repository, tmp_path: Path) -> None:
+    """A file that is hard-linked elsewhere goes, and its bytes are not called freed."""
+    waiting = quarantined(place, "last.pt")
+    os.link(waiting, tmp_path / "elsewhere.pt")
+    count = sum(
+        path.lstat().st_size
+        for path in (place.root / "training/.history").glob("*/quarantine/**/*")
+        if not path.is_dir() and path != waiting
+    )
+    status, said = place.run(purge.main, "--apply", "--json")
+    assert (status, [run["bytes"] for run in json.loads(said)["runs"]]) == (0, [count])
+    assert not waiting.exists()
+
+
+def test_all_runs_are_told_in_one_answer(place: Repository) -> None:
+    """For programs it is one value, however many runs were freed; each tells what it kept."""
+    place.weights("runs/two/best.pt", 0.3)
+    place.settle()
+    assert place.run(cleanup.main, "--apply")[0] == 0
+    quarantined(place, "last.pt").write_bytes(b"written since")
+    status, said = place.run(purge.main, "--apply", "--json")
+    first, second = json.loads(said[said.index("{") : said.rindex("}") + 1])["runs"]
+    assert (status, [*first["kept"]], second["kept"]) == (1, ["runs/one/last.pt"], {})
+    assert (second["files"], second["remarks"]) == (1, [])
+    assert first["run"] < second["run"]
 
 
 def test_purging_as_one_goes_needs_less(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

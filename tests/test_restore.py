@@ -326,6 +326,15 @@ def test_what_a_killed_restore_had_written_goes(
     assert not partials(project) + partials(other)
 
 
+def test_a_partial_file_of_someone_else_stays(project: Path) -> None:
+    """What another program is writing beside the place of a restored file is not ours to remove."""
+    theirs = project / Path(WEIGHTS).with_name(f".{Path(WEIGHTS).name}.partial")
+    theirs.parent.mkdir(parents=True)
+    theirs.write_bytes(b"half")
+    recipe(project, "restore", NAME)
+    assert theirs.read_bytes() == b"half"
+
+
 def test_a_damaged_archive_gives_nothing_back(project: Path) -> None:
     """Damage at the end of it: the folder is not there, nor anything half made."""
     setting = opened(project)

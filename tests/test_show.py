@@ -217,7 +217,7 @@ def test_the_outcome_names_what_was_left_and_the_way_back(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Nothing waits where nothing was packed."""
-    plan_text.print_outcome(some_plan(), {EVIL: "changed"})
+    plan_text.print_outcome(some_plan(), {EVIL: "changed"}, 1)
     out = capsys.readouterr().out
     assert re.search(r"left alone: \s*w/\\x1b\[31mred", out)
     ways = "Take it back: just undo. References: just relink. Free the space: just purge"

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import re
+import time
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
@@ -160,6 +161,16 @@ def test_the_record_tells_the_state(record: dict[str, Any], state: str) -> None:
     assert state_of(record, lambda: "here", lambda process: process == 1) == state
 
 
+def test_a_training_on_windows_is_not_signalled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asking whether a process is alive would end it there: signal 0 is Ctrl-C."""
+    sent: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda _, number: sent.append(number))
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "name", "nt")
+        assert overview._is_alive(os.getpid())
+    assert not sent
+
+
 def test_running_experiments_come_first_and_then_the_newest(project: Path) -> None:
     """A running one stands at the top, however old it is."""
     here: dict[str, object] = {"host": platform.node(), "pid": os.getpid()}
@@ -256,6 +267,42 @@ def test_originals_that_wait_long_are_to_be_purged(project: Path) -> None:
     (run,) = project.glob("training/.history/*_archive")
     run.rename(run.with_name("20250601T000000_archive"))
     assert step(project) == "just purge"
+
+
+@pytest.mark.parametrize(("zone", "advised"), [("UTC-14", False), ("UTC+12", True)])
+def test_how_long_originals_wait_does_not_depend_on_the_clock_of_a_place(
+    zone: str, advised: bool, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs are called by universal time; `--now` is told in local time."""
+    train(project, FIRST, [0.9])
+    recipe(project, "archive", FIRST, "--apply", *NOW)
+    (run,) = project.glob("training/.history/*_archive")
+    run.rename(run.with_name("20250703T060000_archive"))  # 30 days and 6 hours before noon
+    monkeypatch.setenv("TZ", zone)
+    try:
+        time.tzset()
+        assert (step(project) == "just purge") is advised
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_what_no_rule_lets_go_is_not_advised(project: Path) -> None:
+    """0 days turn a rule off: neither is all old then, nor has all waited long enough."""
+    rules = project / "training/conventions.toml"
+    text = rules.read_text()
+    for rule in ("after_days", "purge_after_days", "keep_best", "keep_last"):
+        text = re.sub(rf"^{rule} = \d+", f"{rule} = 0", text, flags=re.MULTILINE)
+    rules.write_text(text)
+    train(project, FIRST, [0.9])
+    recipe(project, "promote", FIRST, *NOW)
+    train(project, "2025-06-01_net_old", [0.5])
+    train(project, "2025-06-02_net_old", [0.5])
+    assert step(project).startswith("just train")
+    recipe(project, "archive", "2025-06-01_net_old", "--apply", *NOW)
+    (run,) = project.glob("training/.history/*_archive")
+    run.rename(run.with_name("20250601T000000_archive"))
+    assert step(project).startswith("just train")
 
 
 # --- speed, and what is remembered ----------------------------------------------------------------

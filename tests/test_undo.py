@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+import tarfile
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -11,17 +12,21 @@ import pytest
 
 import archive
 import cleanup
+import new
 import purge
 import resume
+import status as status_recipe
 import undo
 from conftest import NOBODY
+from engine import show
 from engine.changes import disk, history
 from engine.changes.leaving import Leaving
 from engine.changes.lock import project_lock
 from engine.changes.packing import Packing
 from packed_project import opened
-from place import Place
+from place import OLD, Place
 from projects import changed, tree
+from test_lock import end, hold
 
 LOCK = "training/.history/lock"
 
@@ -72,6 +77,20 @@ def test_an_interrupted_run_comes_first(interrupted: Place) -> None:
     ):
         status, said = interrupted.run(main, *words)
         assert (status, "just resume" in said, "just undo" in said) == (2, True, True)
+
+
+def test_a_run_that_goes_on_is_no_interrupted_one(interrupted: Place) -> None:
+    """While another process is at work on it, that is said, and not to resume or undo it."""
+    home = interrupted.root / "training/.history"
+    process = hold(home)
+    try:
+        status, said = interrupted.run(cleanup.main)
+        told = interrupted.run(status_recipe.main)[1]
+    finally:
+        end(process)
+    assert (status, f"held by process {process.pid}" in said, "resume" in said) == (2, True, False)
+    assert "is at work: " in " ".join(told.split())
+    assert "Next: just status" in told
 
 
 def test_a_dry_run_changes_nothing(interrupted: Place) -> None:
@@ -200,6 +219,24 @@ def test_the_same_bytes_in_a_place_make_room(place: Place) -> None:
     assert not place.changed()
 
 
+@pytest.mark.parametrize("way", ["unpacked", "linked"])
+def test_nothing_stays_behind_of_what_is_in_its_place(way: str, place: Place) -> None:
+    """Someone unpacked the archive with tar, or an undo by hard links was interrupted."""
+    place.run(cleanup.main, "--apply")
+    (waiting,) = (place.root / "training/.history").glob("*/quarantine/runs/one")
+    if way == "linked":
+        (place.root / "runs/one").mkdir(parents=True)
+        os.link(waiting / "last.pt", place.root / "runs/one/last.pt")
+    else:
+        (archive,) = (place.root / "training/experiments/archived").glob("*.tar.gz")
+        with tarfile.open(archive) as packed:
+            packed.extractall(place.root, filter="data")
+        assert (place.root / "runs/one/last.pt").stat().st_mtime_ns == OLD
+    assert place.run(undo.main)[0] == 0
+    assert not place.changed()
+    assert not [*(place.root / "training/.history").glob("*/quarantine/**/*.pt")]
+
+
 @pytest.mark.parametrize("how", ["other bytes", "written to", "a link"])
 def test_what_is_not_only_the_same_bytes_keeps_its_place(how: str, place: Place) -> None:
     """Also the same bytes that someone is writing to, or that a link leads to."""
@@ -262,8 +299,9 @@ def test_a_merge_comes_first(busy: str, worktree: bool, place: Place, tmp_path: 
     assert place.run(cleanup.main, "--apply")[0] == 2
 
 
-def test_other_file_systems(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What lies on another is moved by a verified copy, and its original waits there."""
+@pytest.fixture
+def apart(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """A repository whose runs lie on another file system."""
     real, rename = disk.volume, disk.rename_no_replace
 
     def volume(path: Path) -> tuple[int, str]:
@@ -276,13 +314,54 @@ def test_other_file_systems(place: Place, monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(disk, "volume", volume)
     monkeypatch.setattr(disk, "rename_no_replace", refuse_across)
-    assert place.run(cleanup.main, "--apply")[0] == 0
-    assert production(place).stat().st_mtime_ns == place.before["runs/one/best.pt"][2]
-    assert list((place.root / "runs/.training_quarantine").rglob("last.pt"))
-    assert place.run(purge.main, "--apply")[0] == 0
-    assert not (place.root / "runs").exists() or not list((place.root / "runs").rglob("*.pt"))
-    assert place.run(undo.main)[0] == 0
-    assert not place.changed()
+    return place
+
+
+def test_other_file_systems(apart: Place) -> None:
+    """What lies on another is moved by a verified copy, and its original waits there."""
+    assert apart.run(cleanup.main, "--apply")[0] == 0
+    assert production(apart).stat().st_mtime_ns == apart.before["runs/one/best.pt"][2]
+    assert list((apart.root / "runs/.training_quarantine").rglob("last.pt"))
+    assert apart.run(purge.main, "--apply")[0] == 0
+    assert not (apart.root / "runs").exists() or not list((apart.root / "runs").rglob("*.pt"))
+    assert apart.run(undo.main)[0] == 0
+    assert not apart.changed()
+
+
+def test_what_waits_is_told_wherever_it_waits(apart: Place) -> None:
+    """Also the original of what was moved to another file system; nothing where all was freed."""
+    said = apart.run(cleanup.main, "--apply")[1]
+    waiting = [p for p in (apart.root / "runs/.training_quarantine").rglob("*") if p.is_file()]
+    assert {"best.pt", "last.pt"} <= {path.name for path in waiting}
+    count = sum(path.stat().st_size for path in waiting)
+    assert f"Originals of {show.size(count)} wait in quarantine." in said
+    apart.run(undo.main)
+    said = apart.run(cleanup.main, "--apply", "--purge-as-you-go")[1]
+    assert "wait in quarantine" not in said
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_what_changes_while_it_is_moved_to_another_file_system_stays(
+    late: bool, apart: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written to just before it is copied, or just after: no stale copy takes its place."""
+    real, best = disk.copy_new, apart.root / "runs/one/best.pt"
+
+    def copy(src: Path, dst: Path) -> str:
+        if src != best:
+            return real(src, dst)
+        data = best.read_bytes()
+        copied = real(src, dst) if late else ""
+        best.write_bytes(data[:-1] + b"!")
+        return copied or real(src, dst)
+
+    monkeypatch.setattr(disk, "copy_new", copy)
+    status, said = apart.run(cleanup.main, "--apply")
+    assert (status, "left alone: runs/one/best.pt" in said) == (1, True)
+    assert best.read_bytes().endswith(b"!")
+    assert not [*(apart.root / "model_weights/production").glob("*.pt")]
+    assert apart.run(undo.main)[0] == 0
+    assert {path for path in apart.changed() if path != "runs/one/best.pt"} <= {"runs/one"}
 
 
 def test_recipes_work_from_anywhere(
@@ -331,6 +410,33 @@ def test_what_is_no_folder_is_moved_away_first(what: str, place: Place, tmp_path
     runs.unlink()
     assert place.run(undo.main)[0] == 0
     assert not place.changed()
+
+
+def test_a_folder_that_was_put_elsewhere_comes_back_first(place: Place, tmp_path: Path) -> None:
+    """Production is a link to another disk by now: nothing there is moved, removed or touched."""
+    place.run(cleanup.main, "--apply")
+    there = place.root / "model_weights/production"
+    there.rename(tmp_path / "disk")
+    (tmp_path / "disk").chmod(0o700)
+    there.symlink_to(tmp_path / "disk")
+    after, elsewhere = tree(place.root, (LOCK,)), tree(tmp_path / "disk")
+    said = "model_weights/production: is a link or a file, not a folder; put the folder back in"
+    status, told = place.run(undo.main)
+    assert (status, told) == (2, f"{said} its place")
+    assert not changed(after, tree(place.root, (LOCK,)))
+    assert not changed(elsewhere, tree(tmp_path / "disk"))
+    assert (tmp_path / "disk").stat().st_mode & 0o777 == 0o700
+
+
+def test_an_empty_folder_that_became_a_link_is_left(place: Place, tmp_path: Path) -> None:
+    """It is not what the run made: the undo ends, and the link stays."""
+    place.run(new.main, "net", "--python", sys.executable)
+    (folder,) = (place.root / "training/experiments/active").glob("*/checkpoints")
+    folder.rename(tmp_path / "disk")
+    folder.symlink_to(tmp_path / "disk")
+    assert place.run(undo.main)[0] == 0
+    assert [*folder.parent.iterdir()] == [folder]
+    assert place.run(undo.main) == (0, "Nothing to take back.\n")
 
 
 def test_what_a_clean_up_left_alone_is_not_counted_as_done(

@@ -79,6 +79,22 @@ def test_the_command_gets_a_packed_file_back(project: Path, path: str) -> None:
     assert [step["verb"] for step in after["steps"]] == ["pack", "restore"]
 
 
+def test_the_command_gets_back_what_looks_like_an_option(mess: Path) -> None:
+    """The name of a folder begins with a dash: neither just nor tar takes it for one."""
+    (mess / "-rf").mkdir()
+    (mess / ONE).rename(mess / "-rf/pat_conv_l_one")
+    recipe(mess, "cleanup", "--apply", "--now", NOW)
+    path = f"-rf/{WEIGHTS.removeprefix('runs/')}"
+    do(mess, where(opened(mess), path, datetime.now())["found"][0]["command"])
+    assert (mess / path).read_bytes() == MESS[WEIGHTS]
+    recipe(mess, "undo")
+    recipe(mess, "purge", "--apply")
+    archive_of(mess, path).with_name(f"{NAME}.json").unlink()
+    command = where(opened(mess), path, datetime.now())["found"][0]["command"]
+    subprocess.run(shlex.split(command), cwd=mess, check=True)
+    assert (mess / path).read_bytes() == MESS[WEIGHTS]
+
+
 def test_the_command_gets_a_moved_file_back(project: Path) -> None:
     """A file that was moved is found by its old and its new path, and undo puts it back."""
     for path in (BEST, PRODUCTION):

@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,44 @@ def test_a_folder_that_cannot_be_renamed_goes_file_by_file(
     assert not (project.root / RUN).exists()
     assert take_back(project) == 0
     assert not changed(before, tree(project.root))
+
+
+@pytest.fixture
+def mounted(project: Project, before: Tree, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder of a packed run on which something is mounted."""
+    place = project.root / RUN / "logs/nothing"
+    rename, rmdir = disk.rename_no_replace, Path.rmdir
+
+    def refuse(real: Callable[..., None], *paths: disk.Name) -> None:
+        if place.is_relative_to(paths[0]):
+            raise OSError(errno.EBUSY, "busy", str(paths[0]))
+        real(*paths)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(disk, "rename_no_replace", partial(refuse, rename))
+        patched.setattr(Path, "rmdir", lambda path: refuse(rmdir, path))
+        assert pack(project).left == {}
+    return place
+
+
+def test_what_is_mounted_in_a_run_stays(mounted: Path, project: Project, before: Tree) -> None:
+    """The empty folder below it cannot go: that stops neither the run nor the way back."""
+    assert [path for path in (project.root / RUN).rglob("*") if path.name != "logs"] == [mounted]
+    assert take_back(project) == 0
+    assert not changed(before, tree(project.root))
+
+
+def test_a_link_that_took_the_place_of_a_folder_is_not_followed(
+    mounted: Path, project: Project, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Mode and time of the folder that it leads to stay as they are."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    elsewhere.chmod(0o700)
+    os.utime(elsewhere, (1, 1))
+    mounted.rmdir()
+    mounted.symlink_to(elsewhere)
+    assert take_back(project) == 0
+    assert (elsewhere.stat().st_mode & 0o777, elsewhere.stat().st_mtime) == (0o700, 1)
 
 
 def at_the_rename(monkeypatch: pytest.MonkeyPatch, act: Callable[[Path], None]) -> None:

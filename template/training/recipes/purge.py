@@ -29,11 +29,13 @@ if __name__ == "__main__":
     _parse(sys.argv[1:])  # --help and mistakes end here: what follows takes longer to import
 
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
 
 from engine import command_line, plan_text, show
 from engine.changes import history, purge
 from engine.changes.history import PastRun
 from engine.changes.lock import project_lock
+from engine.changes.purge import Purged
 from engine.project import Project
 
 
@@ -60,7 +62,7 @@ def _purge(project: Project, arguments: argparse.Namespace) -> int:
         waiting = [action for past in runs for action in purge.actions(project, past)]
         plan_text.print_waiting(waiting, arguments.json, arguments.all)
         return command_line.DONE
-    status = command_line.DONE
+    freed: list[Purged] = []
     for past in runs:
         with show.progress(f"verifying what {past.id} kept"):
             result = purge.purge(project, past)
@@ -68,16 +70,18 @@ def _purge(project: Project, arguments: argparse.Namespace) -> int:
             show.warn(remark)
         for path, why in result.kept.items():
             show.warn(f"{path}: stays in quarantine: {why}")
-            status = command_line.FAILED
-        show.say(
-            f"{past.id}: {result.files:,} files, {show.size(result.bytes)} freed.",
-            arguments.json,
-            run=past.id,
-            files=result.files,
-            bytes=result.bytes,
-            kept=result.kept,
-        )
-    return status
+        freed.append(result)
+        if not arguments.json:
+            show.say(_told(past.id, result.files, result.bytes))
+    if arguments.json:
+        files, count = (sum(getattr(run, key) for run in freed) for key in ("files", "bytes"))
+        runs_told = [asdict(run) for run in freed]
+        show.say(_told(f"{len(freed):,} runs", files, count), as_json=True, runs=runs_told)
+    return command_line.FAILED if any(run.kept for run in freed) else command_line.DONE
+
+
+def _told(who: str, files: int, count: int) -> str:
+    return f"{who}: {files:,} files, {show.size(count)} freed."
 
 
 def _runs(project: Project, name: str | None) -> list[PastRun]:

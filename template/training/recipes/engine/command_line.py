@@ -51,7 +51,7 @@ def show_or_apply(
         else:
             from engine import plan_text
 
-            plan_text.print_outcome(outcome.plan, outcome.left, outcome.freed)
+            plan_text.print_outcome(outcome.plan, outcome.left, outcome.waiting)
         return FAILED if outcome.left else DONE
     from engine.changes.preflight import refuse_unwritable, space
 
@@ -92,7 +92,7 @@ def run(main: Callable[[Sequence[str]], int]) -> None:
     try:
         status = main(sys.argv[1:])
     except ModuleNotFoundError as error:
-        show.warn(f"{error.name} is missing: {sys.executable} -m pip install {_needs()}")
+        show.warn(_missing(str(error.name)))
         status = REFUSED
     except UserError as error:
         show.warn(str(error))
@@ -110,6 +110,12 @@ def run(main: Callable[[Sequence[str]], int]) -> None:
         show.warn(f"interrupted. {WAYS_OUT}")
         status = FAILED
     sys.exit(status)
+
+
+def _missing(module: str) -> str:
+    if module.partition(".")[0] in sys.stdlib_module_names:  # a Python that lacked a library
+        return f"{sys.executable} was built without {module}; name another with TRAINING_PYTHON"
+    return f"{module} is missing: {sys.executable} -m pip install {_needs()}"
 
 
 def _needs() -> str:

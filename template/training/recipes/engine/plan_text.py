@@ -35,7 +35,6 @@ VERBS = {
     "remove": ("remove, which it made", "removed", "yellow"),
     "purge": ("free at the most", "freed", "yellow"),
 }
-WAITING = ("pack", "drop", "delete", "offload")  # verbs whose originals go into quarantine
 SAME = ("drop", "offload")
 
 
@@ -95,11 +94,11 @@ def _evidence(plan: Plan) -> dict[str, Sequence[Mapping[str, Any]]]:
     return seen
 
 
-def print_outcome(plan: Plan, left: Mapping[str, str], freed: int = 0) -> None:
+def print_outcome(plan: Plan, left: Mapping[str, str], waiting: int = 0) -> None:
     """Print what a run did, what it left alone, and how to take it back.
 
-    `plan` is the plan as it was carried out. With the notes of a restore, whose plan nobody saw
-    before.
+    `plan` is the plan as it was carried out, `waiting` the bytes that are in quarantine now. With
+    the notes of a restore, whose plan nobody saw before.
     """
     out = console()
     if plan.recipe == "restore":
@@ -112,7 +111,6 @@ def print_outcome(plan: Plan, left: Mapping[str, str], freed: int = 0) -> None:
     if not plan.changes:
         out.print("Nothing was done.", style="bold")
         return
-    waiting = sum(a.bytes for a in plan.actions if a.verb in WAITING) - freed
     if waiting:
         out.print(f"\nOriginals of {size(waiting)} wait in quarantine.", style="dim")
     relink = " References: just relink." if plan.recipe == "cleanup" else ""

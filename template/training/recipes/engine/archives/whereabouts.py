@@ -139,15 +139,16 @@ def _all_of(project: Project, life: Life) -> str | None:
 
 
 def _unpacking(project: Project, life: Life, members: Sequence[str]) -> str | None:
+    words = ["--", *members] if any(m.startswith("-") for m in members) else members
     archive = life.kept.packed[0] if life.kept.packed else None
     trouble = _trouble(project, archive) if archive else GONE
     if archive and not trouble:
         name = PurePosixPath(archive).name.removesuffix(catalog.SUFFIX)
-        return shlex.join(["just", "restore", name, *members])
+        return shlex.join(["just", "restore", name, *words])
     if life.steps and life.steps[-1].verb in QUARANTINED and not life.steps[-1].purged:
         return f"just undo {life.steps[-1].run}"
     if archive and _is_there(project, archive):  # a plain archive; -k replaces nothing
-        return shlex.join(["tar", "xzkf", archive, *members])
+        return shlex.join(["tar", "xzkf", archive, *words])
     return None
 
 

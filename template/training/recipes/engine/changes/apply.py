@@ -48,7 +48,7 @@ class Outcome:
     run: str
     plan: Plan
     left: dict[str, str] = field(default_factory=dict)
-    freed: int = 0  # bytes
+    waiting: int = 0  # bytes of originals in quarantine
 
 
 @no_collection()
@@ -170,6 +170,8 @@ class _Run:
         made = self.journal.latest("create", "move")
         note_run(self.steps.project, made, self.plan.created)
         self.journal.mark([self.phase], "done")
+        waiting = purge.still_waiting(self.journal.latest("quarantine", "purge"))
+        self.outcome.waiting = sum(record.size or 0 for record in waiting)
         carried_out = tuple(map(self._carried_out, self.plan.actions))
         self.outcome.plan = replace(self.plan, actions=carried_out)
         return self.outcome
@@ -257,8 +259,7 @@ class _Run:
         """Delete what is in quarantine, if the run is to purge as it goes."""
         if records and self.phase.kept:
             gone = taken(self.journal.latest("move", "quarantine"))
-            freed = purge.free(self.steps, [gone], records)
-            self.outcome.freed += freed.bytes
+            purge.free(self.steps, [gone], records)
 
     def _move(self, actions: Sequence[Action]) -> None:
         records = self._records("move", actions, self._moved)
@@ -270,14 +271,20 @@ class _Run:
     def _move_across(self, move: Record) -> None:
         """Copy to another file system, verified, then quarantine the original on its own."""
         src, dst = str(move.src), str(move.dst)
+        same = [action for action in self.plan.actions if action.src == src]
         try:
             self.steps.copy(src, dst, move)
         except (disk.Changed, disk.Unreadable) as problem:
-            self.leaving.leave([a for a in self.plan.actions if a.src == src], str(problem))
+            self.leaving.leave(same, str(problem))
             return
         where = self.steps.quarantine_path(src)
         known = self.journal.standing("quarantine", src)
-        self._quarantine([known or self._rename("quarantine", src, where, {"copy": dst})])
+        record = known or self._rename("quarantine", src, where, {"copy": dst})
+        if record.sha256 != move.sha256:
+            self.leaving.leave(same, f"{src}: was written to after it was copied")
+            self.steps.take_back(dst)
+            return
+        self._quarantine([record])
 
     # --- what is made ---------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
 """The few ways in which a file is made or moved: nothing is overwritten, nothing half written.
 
-A new file is written as `.<name>.partial` beside its place, synced, and given its name by a rename
-that refuses to replace. Such a name is only ever made here, under the project's lock, so one that
-is found was left by a run that crashed.
+A new file is written as `.<name>.recipe.partial` beside its place, synced, and given its name by a
+rename that refuses to replace. Such a name is only ever made here, under the project's lock, so one
+that is found was left by a run that crashed. Trainings have partial files, too: of other names.
 """
 
 import contextlib
@@ -31,6 +31,7 @@ FEW = 32  # files that are synced one by one: nobody waits for what others write
 _READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
 _FOLLOWS = not hasattr(os, "O_NOFOLLOW")
 _READ |= getattr(os, "O_NONBLOCK", 0)  # or opening a FIFO would wait for its writer
+SHARED = 0o666  # permissions of a new file, of which the user's umask takes what it takes of any
 CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 CREATE |= getattr(os, "O_NOFOLLOW", 0)
 
@@ -38,6 +39,7 @@ _WAIT_BEFORE, _WRITE, _WAIT_AFTER = 1, 2, 4  # flags of sync_file_range(2)
 _UNSUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 FULL = {errno.ENOSPC, errno.EDQUOT}
 _LONGEST_NAME = 255  # bytes, on every common file system
+PARTIAL = ".recipe.partial"  # how what is only ours to remove ends
 
 
 CHANGED = "changed since it was planned"
@@ -221,8 +223,17 @@ def existing(path: Path) -> Path:
 
 def may_change(folder: Name) -> bool:
     """Whether this user may make, rename and remove what lies in a folder."""
+    return _may(folder, os.W_OK | os.X_OK)
+
+
+def may_write(file: Name) -> bool:
+    """Whether this user may write to a file."""
+    return _may(file, os.W_OK)
+
+
+def _may(path: Name, what: int) -> bool:
     is_told = os.access in os.supports_effective_ids  # else of who called, which is mostly the same
-    return os.access(folder, os.W_OK | os.X_OK, effective_ids=is_told)
+    return os.access(path, what, effective_ids=is_told)
 
 
 def refuse_unwritable(folder: Path) -> None:
@@ -334,7 +345,10 @@ def _rename_if_free(src: Path, dst: Path) -> None:
 def sync_file(path: Name) -> None:
     """Forces a file's content to the disk."""
     if sys.platform == "win32":
-        descriptor = os.open(path, os.O_RDWR)  # Windows syncs only what may be written
+        try:
+            descriptor = os.open(path, os.O_RDWR)  # Windows syncs only what may be written
+        except PermissionError:  # a read-only file, which nobody has just written to
+            return
     else:
         descriptor = open_regular(path)
     try:
@@ -445,7 +459,7 @@ def make_each(folders: Iterable[Path]) -> list[Path]:
 
 
 @contextlib.contextmanager
-def new_file(path: Path, mode: int = 0o644) -> Iterator[tuple[int, Path]]:
+def new_file(path: Path, mode: int = SHARED) -> Iterator[tuple[int, Path]]:
     """A descriptor and the partial file behind it, which is synced and becomes `path` at the end.
 
     Raises FileExistsError if `path` is taken. On any error the partial file is removed.
@@ -477,9 +491,9 @@ def partial_of(path: Path) -> Path:
 
 def partial_name(name: str) -> str:
     """What a file of that name is called before it is whole."""
-    partial = f".{name}.partial"
+    partial = f".{name}{PARTIAL}"
     if len(os.fsencode(partial)) > _LONGEST_NAME:
-        return f".{hashlib.sha256(os.fsencode(name)).hexdigest()}.partial"
+        return f".{hashlib.sha256(os.fsencode(name)).hexdigest()}{PARTIAL}"
     return partial
 
 
@@ -490,7 +504,7 @@ def write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def write_new(path: Path, data: bytes, mode: int = 0o644) -> None:
+def write_new(path: Path, data: bytes, mode: int = SHARED) -> None:
     """Makes a file that holds `data`, synced. Raises FileExistsError if `path` is taken."""
     with new_file(path, mode) as (descriptor, _):
         write_all(descriptor, data)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from engine.changes import journal
 from engine.changes.journal import Record
+from engine.changes.lock import refuse_held
 from engine.errors import UserError
 from engine.plans import plan
 from engine.project import Project
@@ -105,9 +106,10 @@ def find(project: Project, run: str | None) -> PastRun | None:
 
 
 def refuse_unfinished(project: Project) -> None:
-    """Raise UserError if a run was interrupted: it comes first."""
+    """Raise UserError if a run was interrupted: it comes first. Raises Held if one is at work."""
     for past in past_runs(project):
         if past.unfinished:
+            refuse_held(project.root / project.folders.history)
             refuse_lost(project, past)
             raise UserError(
                 f"{past.id} was interrupted: `just resume` finishes it, `just undo` takes it back"

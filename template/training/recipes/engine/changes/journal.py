@@ -73,7 +73,7 @@ class Journal:
         self._told = {record[:2]: record for record in records}
         self._now = {record[:2]: (record.state, record.seq) for record in records}
         self._intact = True
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, disk.SHARED)
         os.ftruncate(self._descriptor, whole)
         disk.sync(self._descriptor)
         disk.sync_folder(path.parent)

@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.changes import disk
 from engine.changes.file_flags import is_protected
 from engine.changes.journal import Record
-from engine.changes.steps import Steps
+from engine.changes.steps import LINKED, Steps
 from engine.plans.plan import Action
 
 PROTECTED = "is protected by a flag (chattr or chflags), so it cannot be moved"
@@ -48,8 +48,11 @@ class Leaving:
         With `asked_later` only of their folders: whoever reads the files asks the rest of each.
         """
         room, is_sticky = functools.cache(self._room), functools.cache(self._is_sticky)
+        is_linked = functools.cache(self.steps.is_linked)
         for action in actions:
             why = None if asked_later else self._change(action)
+            if why is None and is_linked(str(action.src).rpartition("/")[0]):
+                why = LINKED
             if why is None and action.verb != "copy":
                 why = self._hold(str(action.src), room, is_sticky)
                 if why is None and not asked_later:
@@ -61,6 +64,8 @@ class Leaving:
 
     def hold(self, path: str) -> str | None:
         """Return why a file or a folder must stay in its folder; None if it need not."""
+        if self.steps.is_linked(path.rpartition("/")[0]):
+            return LINKED
         return self._hold(path, self._room, self._is_sticky) or self._protection(path)
 
     def _protection(self, path: str) -> str | None:
@@ -93,7 +98,8 @@ class Leaving:
         if not disk.may_change(place) or is_protected(place):
             return None
         waiting = self.steps.place(self.steps.quarantine_path(f"{folder}/" if folder else ""))
-        return LONGEST_PATH - 1 - len(os.fsencode(waiting))
+        # A purge deletes a file under the name of its partial, which is a little longer.
+        return LONGEST_PATH - 1 - len(os.fsencode(waiting)) - len(f".{disk.PARTIAL}")
 
     def _is_sticky(self, folder: str) -> bool:
         """Return whether a folder lets this user take away only what is theirs."""

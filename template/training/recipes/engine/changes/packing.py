@@ -16,7 +16,7 @@ from engine.changes import disk, whole_folders
 from engine.changes.file_flags import is_protected
 from engine.changes.journal import Record
 from engine.changes.leaving import PROTECTED, Leaving
-from engine.changes.steps import Steps, is_same, looks_same
+from engine.changes.steps import LINKED, Steps, is_same, looks_same
 from engine.plans.plan import Action, Plan
 
 
@@ -38,6 +38,10 @@ class Packing:
             records = [self._record(target, member) for member in members]
             if self.journal.state("checked", target) == "done":
                 return records
+            if any(map(self.steps.is_linked, {r.id.rpartition("/")[0] for r in records})):
+                self.leaving.leave(actions, LINKED)
+                self._give_up(target, actions)
+                return []
             whole_folders.quarantine(self.steps, self.plan.emptied, records)
             if (changed := self._changed(records)) is None:
                 self.journal.write([Record("checked", target, "done")])

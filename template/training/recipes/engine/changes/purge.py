@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from engine.archives import archive
@@ -15,7 +16,7 @@ from engine.changes.disk import Identity
 from engine.changes.history import PastRun
 from engine.changes.journal import Journal, Record, latest
 from engine.changes.kept import Place, Taken, follow, taken
-from engine.changes.steps import BATCH, Steps, is_same, remove_empty
+from engine.changes.steps import BATCH, LINKED, Steps, is_same, remove_empty
 from engine.errors import RemoteError, UserError
 from engine.plans.plan import Action
 from engine.project import Project
@@ -57,7 +58,11 @@ class Purged:
 
 def waiting(past: PastRun) -> tuple[Record, ...]:
     """Return what lies in the quarantine of a run."""
-    records = latest(past.records)
+    return still_waiting(latest(past.records))
+
+
+def still_waiting(records: Sequence[Record]) -> tuple[Record, ...]:
+    """Return what lies in quarantine by the last record of each step of a run."""
     purged = {r.id for r in records if r.op == "purge" and r.state == "done"}
     return tuple(
         r
@@ -87,8 +92,8 @@ def purge(project: Project, past: PastRun) -> Purged:
         phase = Record("phase", "purge", "intent")
         _write_unless_full(journal, [phase])
         result = free(steps, _since(project, past), waiting(past))
-        folders = (r.id for r in reversed(journal.latest("folder")))
-        remove_empty(project.root / id_ for id_ in folders if steps.in_quarantine(id_))
+        folders = (r.id for r in reversed(journal.latest("folder")) if steps.in_quarantine(r.id))
+        remove_empty(project.root / id_ for id_ in folders if not steps.is_linked(id_))
         journal.mark([phase], "done")
     finally:
         journal.close()
@@ -110,8 +115,12 @@ def free(steps: Steps, runs: Runs, records: Sequence[Record]) -> Purged:
     unmask(steps.root, left)
     here: list[Record] = []
     gone: list[Record] = []
+    is_linked = cache(steps.is_linked)
     for record in left:
-        (here if os.path.lexists(steps.root / str(record.dst)) else gone).append(record)
+        if is_linked(str(record.dst).rpartition("/")[0]):
+            result.kept[record.id] = LINKED
+        else:
+            (here if os.path.lexists(steps.root / str(record.dst)) else gone).append(record)
     proofs = list(_proofs(steps.project, runs, here, result))
     for start in range(0, len(proofs), BATCH):
         _delete(steps, proofs[start : start + BATCH], result)
@@ -137,25 +146,37 @@ def _delete(steps: Steps, proofs: Sequence[Proof], result: Purged) -> None:
     deleted, parents = [], set()
     for proof in proofs:
         path = steps.root / str(proof.record.dst)
-        if _deleted(path, proof):
+        why = "something was written meanwhile"
+        try:
+            freed = _delete_proven(path, proof)
+        except OSError as problem:  # which must not hold up the others
+            freed, why = None, f"cannot be deleted: {problem.strerror}"
+        if freed is not None:
             deleted.append(_note(proof.record))
             parents.add(path.parent)
             result.files += 1
-            result.bytes += proof.record.size or 0
+            result.bytes += freed
         else:
-            result.kept[proof.record.id] = "something was written meanwhile"
+            result.kept[proof.record.id] = why
     for parent in sorted(parents):
         disk.sync_folder(parent)
     steps.journal.mark(deleted, "done")
 
 
-def _deleted(path: Path, proof: Proof) -> bool:
-    disk.rename_no_replace(path, _mask(path))
-    if proof.holds(path, _mask(path)):
-        _mask(path).unlink()
-        return True
-    disk.rename_no_replace(_mask(path), path)
-    return False
+def _delete_proven(path: Path, proof: Proof) -> int | None:
+    """Return the bytes that it freed, none if another name of the file stays; None if it stays."""
+    mask = _mask(path)
+    disk.rename_no_replace(path, mask)
+    try:
+        if proof.holds(path, mask):
+            status = mask.lstat()
+            mask.unlink()
+            return 0 if status.st_nlink > 1 else status.st_size
+    except OSError:
+        disk.rename_no_replace(mask, path)
+        raise
+    disk.rename_no_replace(mask, path)
+    return None
 
 
 def _note(record: Record) -> Record:

@@ -129,11 +129,16 @@ class Rebuilding:
 
     def _copy(self, record: Record) -> None:
         kept = self.root / (record.kept or {})["copy"]
+        gone = f"{kept.name}, which had the same bytes, has gone or was changed"
         if not os.path.lexists(kept) or not is_same(record, kept):
-            self._say(record, f"{kept.name}, which had the same bytes, has gone or was changed")
+            self._say(record, gone)
             return
         if place := self._place(record):
-            disk.copy_new(kept, place)
+            try:
+                disk.copy_new(kept, place)
+            except disk.Changed:
+                self._say(record, gone)
+                return
         place = place or self.root / str(record.src)
         os.utime(place, ns=(record.mtime_ns or 0, record.mtime_ns or 0))
         place.chmod((record.mode or 0o644) & 0o777)

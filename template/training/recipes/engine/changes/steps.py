@@ -22,8 +22,11 @@ from engine.errors import UserError
 from engine.project import Project
 from engine.recognition.in_use import in_use
 
+LINKED = "is behind a link by now, and none is followed"
 BATCH = 2000  # renames that share one synced journal entry
-ELSEWHERE = ".training_quarantine"  # at the top of another file system, for files that lie there
+# As high up on another file system as this user may write, for files that lie there.
+ELSEWHERE = ".training_quarantine"
+_STAYS = {errno.EBUSY, errno.ENOTEMPTY, errno.EEXIST}  # a folder that is mounted, or in use again
 
 
 @dataclass
@@ -92,8 +95,8 @@ class Steps:
             pass  # an interrupted attempt may have done it
         src, dst = Path(self.place(record.src)), Path(self.place(record.dst))
         here, there = os.path.lexists(src), os.path.lexists(dst)
-        if there and here and disk.identity(src) == disk.identity(dst):
-            src.unlink()  # two names of one file: the second half of a rename by hard link
+        if there and here and _is_half_renamed(src, dst):
+            src.unlink()
         elif there and here:
             raise FileExistsError(
                 errno.EEXIST, "both exist; keeping both", str(src), None, str(dst)
@@ -108,6 +111,14 @@ class Steps:
         """Return where a path of a record is, as text: a `Path` for each of many takes too long."""
         path = _named(path)
         return path if os.path.isabs(path) else self._root + path  # noqa: PTH117
+
+    def is_linked(self, path: str) -> bool:
+        """Return whether a link lies on the way from the root to a path, or there."""
+        while path and not os.path.isabs(path):  # noqa: PTH117 - outside, where the user said so
+            if os.path.islink(self.place(path)):  # noqa: PTH114 - for each of many folders
+                return True
+            path = path.rpartition("/")[0]
+        return False
 
     def quarantine(self, records: Sequence[Record]) -> None:
         """Rename into quarantine. Raises OSError with EXDEV if that is on another volume."""
@@ -136,7 +147,7 @@ class Steps:
                 continue
             standing = disk.identity(src)
             with contextlib.suppress(disk.Unreadable):  # a link, a folder, another user's
-                if not looks_same(record, src) and disk.same_bytes(Path(src), Path(dst)):
+                if disk.same_bytes(Path(src), Path(dst)):
                     found[name] = standing
         for name in in_use(self.root, list(found), time.time(), 0):
             del found[name]
@@ -145,8 +156,13 @@ class Steps:
     def _return(self, record: Record, result: PutBack, equal: Mapping[str, disk.Identity]) -> bool:
         src, dst = self.place(record.src), self.place(record.dst)
         here, there = os.path.lexists(src), os.path.lexists(dst)
-        if here and (looks_same(record, src) or (record.state == "intent" and not there)):
-            return True  # never begun, or put back before an interruption
+        if here and there and _is_half_renamed(Path(src), Path(dst)):
+            os.unlink(dst)  # noqa: PTH108 - there may be many
+            return True
+        if here and record.state == "intent" and (not there or looks_same(record, src)):
+            return True  # never begun
+        if here and not there and looks_same(record, src):
+            return True  # put back before an interruption
         if not there:
             result.gone.append(record)
             return False
@@ -192,7 +208,13 @@ class Steps:
         record = Record(
             "create", dst, "intent", src, dst, known.sha256, known.size, kept={"copy": src}
         )
-        self.make(record, lambda: disk.copy_new(self.root / src, self.root / dst))
+
+        def write() -> None:
+            if disk.copy_new(self.root / src, self.root / dst) != known.sha256:
+                discard(self.root / dst)
+                raise disk.Changed(f"{src}: {disk.CHANGED}")
+
+        self.make(record, write)
 
     def prepare(self, path: str) -> None:
         """Clear the place of a new file of an interrupted attempt. Raises FileExistsError."""
@@ -226,27 +248,30 @@ class Steps:
                 for mode, mtime_ns in (facts[path],)
             ]
             self.journal.write(records)
-            for record in records:
-                if is_empty(self.root / record.id):
-                    (self.root / record.id).rmdir()
-            parents = {record.id.rpartition("/")[0] for record in records}
+            gone = {record.id for record in records if _removed(self.root / record.id)}
+            parents = {path.rpartition("/")[0] for path in gone}
             disk.sync_folders([self.root / parent for parent in parents])
-            self.journal.mark(records, "done")
+            self.journal.mark([record for record in records if record.id in gone], "done")
+            self.journal.mark([record for record in records if record.id not in gone], "undone")
 
     def quarantine_path(self, path: str) -> str:
         """Return where the original of `path` waits: on its own file system."""
         folder = path.rpartition("/")[0]
         if folder not in self._waiting_below:
             below = self._quarantine_of(self.root / folder)
-            self._waiting_below[folder] = below.relative_to(self.root).as_posix()
-        return f"{self._waiting_below[folder]}/{path}"
+            is_inside = below.is_relative_to(self.root)
+            below = below.relative_to(self.root) if is_inside else below
+            self._waiting_below[folder] = below.as_posix()
+        return f"{self._waiting_below[folder]}/{path.lstrip('/')}"
 
     def _quarantine_of(self, folder: Path) -> Path:
         volume = disk.volume(folder)
         if volume == disk.volume(self.folder):
             return self.quarantine_root
-        while folder != self.root and disk.volume(folder.parent) == volume:
-            folder = folder.parent
+        while folder not in (self.root, above := folder.parent):
+            if disk.volume(above) != volume or not disk.may_change(above):
+                break
+            folder = above
         return folder / ELSEWHERE / self.folder.name
 
     def in_quarantine(self, path: str) -> bool:
@@ -273,6 +298,14 @@ def _renamed(src: disk.Name, dst: disk.Name) -> bool:
             raise
         return False
     return True
+
+
+def _is_half_renamed(src: Path, dst: Path) -> bool:
+    """Return whether both are names of one file: a rename by hard link was interrupted.
+
+    A file with one name is no such, be it that case makes no difference, or inodes tell nothing.
+    """
+    return disk.identity(src) == disk.identity(dst) and src.lstat().st_nlink > 1
 
 
 def is_same(record: Record, path: disk.Name) -> bool:
@@ -302,19 +335,31 @@ def discard(path: Path) -> None:
 
 
 def remove_empty(folders: Iterable[Path]) -> None:
-    """Remove those that have nothing in them; inner ones come first."""
+    """Remove those that have nothing in them and can go; inner ones come first."""
     parents: dict[Path, None] = {}
     for folder in folders:
         parents.pop(folder, None)
-        if is_empty(folder):
-            folder.rmdir()
+        if _removed(folder):
             parents[folder.parent] = None
     disk.sync_folders(list(parents))
 
 
+def _removed(folder: Path) -> bool:
+    """Remove a folder; return False if something is in it, or mounted on it."""
+    if not is_empty(folder):
+        return False
+    try:
+        folder.rmdir()
+    except OSError as problem:
+        if problem.errno not in _STAYS:
+            raise
+        return False
+    return True
+
+
 def is_empty(folder: Path) -> bool:
-    """Return whether this is a folder, and nothing is in it."""
-    return folder.is_dir() and not any(folder.iterdir())
+    """Return whether this is a folder, not a link to one, and nothing is in it."""
+    return folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir())
 
 
 def _depth(path: str) -> int:

@@ -60,6 +60,8 @@ def check(project: Project, past: PastRun) -> None:
                 )
     refuse_missing(project.root, steps)
     preflight.refuse_no_folders(project.root, _folders_needed(steps))
+    fix = "put the folder back in its place"  # nothing is taken out of another by a link
+    preflight.refuse_no_folders(project.root, _folders_filled(steps), fix)
     if past.plan.recipe == "new":
         _refuse_used(project, past, {str(record.dst) for record in steps})
 
@@ -77,6 +79,12 @@ def _folders_needed(steps: Iterable[Record]) -> set[str]:
     """Return the folders that come back, and those into which something does."""
     gone = {str(r.src) for r in steps if r.op == "remove_folder"}
     return gone | {str(r.src).rpartition("/")[0] for r in steps if r.op in ("move", "quarantine")}
+
+
+def _folders_filled(steps: Iterable[Record]) -> set[str]:
+    """Return the folders in which a run put something."""
+    made = (r for r in steps if r.op in ("move", "quarantine", "create"))
+    return {str(r.dst).rpartition("/")[0] for r in made}
 
 
 def _relied_on(steps: Iterable[Record]) -> Iterator[str]:
@@ -144,7 +152,7 @@ class _Undo:
         self.result.removed += len(there) - len(kept) - len(others)
 
     def _remove_folders(self, records: Sequence[Record]) -> None:
-        remove_empty(self.root / record.id for record in records)
+        remove_empty(self.root / r.id for r in records if not self.steps.is_linked(r.id))
         gone = [record for record in records if not (self.root / record.id).is_dir()]
         self.journal.mark(gone, "undone")
 
@@ -159,7 +167,7 @@ class _Undo:
         for path in sorted(before, key=lambda p: -len(PurePosixPath(p).parts)):
             mode, mtime_ns, *owner = before[path]  # older versions noted no owner
             folder = self.root / path
-            if folder.is_dir():
+            if folder.is_dir() and not self.steps.is_linked(path):
                 self._give_back(folder, path, owner)
                 status = folder.stat()
                 if (stat.S_IMODE(status.st_mode), status.st_mtime_ns) == (mode, mtime_ns):

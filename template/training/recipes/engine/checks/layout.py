@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from engine import layouts, names, plan_text
 from engine.archives import catalog
 from engine.archives.manifest import checksum_of, manifest_of
-from engine.changes.history import past_runs
+from engine.changes.history import JOURNAL, is_run, past_runs
 from engine.checks.subject import Subject, Violation
 from engine.conventions import InTraining
 from engine.layouts import FOLLOWED
@@ -42,6 +42,25 @@ def folders_exist(subject: Subject) -> Iterator[Violation]:
                     "one on another disk in .env"
                 )
             yield Violation(subject.conventions_path, subject.line_of_key(*at), "layout", message)
+
+
+def history_is_whole(subject: Subject) -> Iterator[Violation]:
+    """Yield each folder with runs of recipes that is not the history, and of which that lacks some.
+
+    The conventions named it once: nobody would find there what waits in quarantine.
+    """
+    home = subject.project.folders.history
+    known = {run.id for run in past_runs(subject.project)}
+    journals = (e.path for e in subject.inventory.entries.values() if e.path.endswith(JOURNAL))
+    runs = (path.removesuffix(f"/{JOURNAL}") for path in journals)
+    lost = [path for path in runs if is_run(Path(path)) and PurePosixPath(path).name not in known]
+    for folder in sorted({str(PurePosixPath(path).parent) for path in lost}):
+        if subject.wants(folder):
+            message = (
+                f"holds runs of recipes, and just undo and just purge look for them in {home}; "
+                "move them there, or name this folder in [folders].history again"
+            )
+            yield Violation(folder, 1, "layout", message)
 
 
 def names_follow_templates(subject: Subject) -> Iterator[Violation]:

@@ -9,6 +9,7 @@ RULES: tuple[Callable[[Subject], Iterator[Violation]], ...] = (
     settings.folders_agree,
     settings.helper_is_in_step,
     layout.folders_exist,
+    layout.history_is_whole,
     layout.names_follow_templates,
     layout.changed_conventions_are_followed,
     layout.model_types_are_known,

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ from engine.plans.realign import realign
 from engine.project import Project
 from engine.readers import read
 from engine.recognition import findings
-from engine.recognition.scan import Inventory, scan
+from engine.recognition.scan import Inventory, scan, scan_layout
 
 
 @dataclass(frozen=True, order=True)
@@ -93,12 +93,19 @@ def look(project: Project, conventions: Path, paths: Sequence[str], now: datetim
     given = tuple({findings.inside(project, path) for path in paths} - {"."})
     if not given or "." in paths:
         mess = findings.look(project)
-        return Subject(project, conventions, mess.inventory, mess, (), now)
-    bare = Subject(project, conventions, scan(project), None, given, now)
+        return Subject(project, conventions, _whole(project, mess.inventory), mess, (), now)
+    bare = Subject(project, conventions, _whole(project, scan(project)), None, given, now)
     entries = (e for e in bare.inventory.entries.values() if e.kind == "file" and e.zone is None)
     outputs = any(read(project.root / e.path, e.path) for e in entries if bare.wants(e.path))
     mess_if_any = findings.look(project) if outputs else None
     return Subject(project, conventions, bare.inventory, mess_if_any, given, now)
+
+
+def _whole(project: Project, inventory: Inventory) -> Inventory:
+    """Return an inventory with what the layout holds outside the project, where no scan goes."""
+    if not any(map(os.path.isabs, vars(project.folders).values())):
+        return inventory
+    return replace(inventory, entries={**scan_layout(project).entries, **inventory.entries})
 
 
 def shown(project: Project, path: Path) -> str:

@@ -318,10 +318,13 @@ class _Planner:
         }
         heading = str(PurePosixPath(model.path).parent)
         weights = _files(self.inventory, model.path).values()
-        for path in filter(None, (*weights, of.metadata, of.summary)):
+        is_outside = of.summary is not None and PurePosixPath(of.summary).is_absolute()
+        if is_outside:
+            self.notes.append(f"{of.summary} stays as it is: it lies outside the project")
+        for path in filter(None, (*weights, of.metadata, None if is_outside else of.summary)):
             known = path in self.inventory.tracked
             self._add("pack", path, archive, f"superseded by {self.target}", heading, known)
-        if of.summary:
+        if of.summary and not is_outside:
             text = self._saying_so((self.project.root / of.summary).read_bytes(), model, archive)
             reason = f"summary of {model.path}: now says by what it was superseded"
             self.documents.append(writing("text", of.summary, reason, {"text": text}))

@@ -2,9 +2,10 @@
 
 import shlex
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 
+from engine.changes.lock import Held, refuse_held
 from engine.errors import UserError
 from engine.project import Project
 from engine.recognition.attribution import Checkpoint
@@ -18,7 +19,7 @@ from log_paths import metric_text
 def next_step(project: Project, seen: Overview, now: datetime) -> tuple[str, str]:
     """Return the next sensible command, and why."""
     if seen.interrupted:
-        return "just resume", f"{seen.interrupted} was interrupted; just undo takes it back"
+        return _on_its_way(project, seen.interrupted)
     if damaged := [archive for archive in seen.archives if archive.problem]:
         return shlex.join(["just", "verify", damaged[0].name]), f"damaged: {damaged[0].problem}"
     if spoilt := [model for model in seen.models if model.problem]:
@@ -29,10 +30,11 @@ def next_step(project: Project, seen: Overview, now: datetime) -> tuple[str, str
     if bare := [m for m in seen.models if not (m.papers.metadata and m.papers.summary)]:
         return "just check", f"{bare[0].checkpoint.path} has no metadata or no summary"
     days = project.conventions.archive.after_days
-    if old := _old(project, seen, now - timedelta(days=days)):
+    if days and (old := _old(project, seen, now - timedelta(days=days))):
         return "just archive", f"{old} finished experiments are older than {days} days"
     days = project.conventions.archive.purge_after_days
-    if seen.waiting_since and seen.waiting_since < f"{now - timedelta(days=days):%Y%m%dT%H%M%S}":
+    before = (now - timedelta(days=days)).astimezone(UTC)  # of which runs are called
+    if days and seen.waiting_since and seen.waiting_since < f"{before:%Y%m%dT%H%M%S}":
         return "just purge", f"originals wait in quarantine since {seen.waiting_since}"
     if any(a.verified is None and a.remote is None for a in seen.archives):
         return "just verify", "an archive was never read, or was changed since"
@@ -42,6 +44,14 @@ def next_step(project: Project, seen: Overview, now: datetime) -> tuple[str, str
     lacking = f"{silent} has no training log, all else in the layout is in order"
     said = lacking if silent else "the layout is in order; just check also reads the code"
     return "just train MODEL_TYPE -- COMMAND", said
+
+
+def _on_its_way(project: Project, run: str) -> tuple[str, str]:
+    try:
+        refuse_held(project.root / project.folders.history)
+    except Held as other:
+        return "just status", f"{run} is at work: {other}"
+    return "just resume", f"{run} was interrupted; just undo takes it back"
 
 
 def _better(project: Project, seen: Overview, now: datetime) -> tuple[Experiment, str] | None:

@@ -176,6 +176,8 @@ def _this_host() -> str:
 
 
 def _is_alive(process: int) -> bool:
+    if os.name == "nt":
+        return True  # nobody can be asked: there, signal 0 is the Ctrl-C that ends a training
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
