@@ -458,6 +458,37 @@ def test_a_monitor_is_the_figure_of_validation_before_one_of_no_split() -> None:
     assert only({"x_run/best.h5": model(), "x_run/t.log": told}).value == 0.9
 
 
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        (curve("val_loss", 0.5, 0.4, 0.3), (None, None)),
+        (curve("val_mae", 0.5, 0.4, 0.3), (None, None)),
+        (curve("val_loss", 0.5, 0.3, 0.4), (0.8, 2)),
+        (curve("val_loss", 0.5, 0.3, 0.3), (0.8, 2)),
+        (curve("val_loss", 0.3, 0.3, 0.3), (0.8, 2)),
+        (curve("val_recall", 0.5, 0.6, 0.9), (0.8, 2)),
+        (curve("train_loss", 0.5, 0.4, 0.3), (0.8, 2)),
+        (curve("test_dice", 0.5, 0.6, 0.9), (0.8, 2)),
+    ],
+)
+def test_a_best_of_metrics_that_disagree_is_nobody_knows_which(
+    other: tuple[Measurement, ...], told: tuple[float | None, int | None]
+) -> None:
+    """It may have been kept by either, unless one is asked for, or seldom keeps a best."""
+    rows = (*curve("val_dice", 0.6, 0.8, 0.7), *other)
+    best = only({"x_run/best.pt": model(), "x_run/t.log": log(*rows)})
+    assert (best.value, best.epoch) == told
+    asked = log(*curve("val_auc", 0.6, 0.8, 0.7), *other)
+    assert only({"x_run/best.pt": model(), "x_run/t.log": asked}).value == 0.8
+
+
+def test_a_best_that_was_reached_again_has_its_value_and_no_epoch() -> None:
+    """Each metric was as good as ever at the second, whichever of them kept it."""
+    rows = (*curve("val_dice", 0.6, 0.8, 0.8), *curve("val_loss", 0.5, 0.4, 0.3))
+    best = only({"x_run/best.pt": model(), "x_run/t.log": log(*rows)})
+    assert (best.metric, best.value, best.epoch) == ("dice", 0.8, None)
+
+
 def test_a_figure_of_no_split_is_of_training_beside_one_of_test_data_for_each_epoch() -> None:
     """So PyTorch's examples write: an average loss, and that of the test set."""
     rows = (*curve("Average loss", 12.0, 11.0, 11.5), *curve("Test set loss", 10.5, 10.4, 10.2))

@@ -28,6 +28,8 @@ from engine.recognition.training import Training
 
 # Which source is believed first; two that disagree are both shown.
 PRECEDENCE = ("inside", "results", "log", "name")
+_When = tuple[int | None, int | None]  # epoch, step
+_Rows = dict[str, list[Measurement]]  # by the metric's name
 _BEST = ("best", "only")  # the only checkpoint of a run is taken for its best
 TASK_FACTS = ("task", "dataset", "classes")
 # Notes that other fields of a checkpoint tell.
@@ -295,28 +297,57 @@ def _latest(measurements: Iterable[Measurement]) -> list[Measurement]:
 def _best_rows(
     measurements: list[Measurement], aim: _Aim, *, is_best: bool
 ) -> Iterator[Measurement]:
-    """Yield the epoch that was best by the run's monitor; if none is known, by each metric.
+    """Yield the epoch that was best by the run's monitor; if none is known, by every metric.
 
-    Where no monitor is known, a checkpoint that nothing calls the best may be the last as well:
-    then it is of an epoch that was both.
+    If there is none such either, nobody knows by which metric the best was kept: then what is asked
+    for counts alone. A checkpoint that nothing calls the best may be the last as well: then it is
+    of an epoch that was both.
     """
-    rows: dict[str, list[Measurement]] = {}
+    rows: _Rows = {}
     for m in measurements:
         if m.kind == "epoch" and math.isfinite(m.value):
             rows.setdefault(m.name, []).append(m)
+    validated = {metrics.plausible(name) for name, row in rows.items() if _is_validated(row[0])}
     best = {}
     for name, row in rows.items():
-        direction = aim.direction_of(metrics.plausible(name) or "")
-        if direction and aim.is_judge(row[0]):
+        metric = metrics.plausible(name)
+        direction = aim.direction_of(metric or "")
+        is_trained = metrics.split(name) is None and metric in validated
+        if direction and aim.is_judge(row[0]) and not is_trained:
             best[name] = (max if direction == "max" else min)(row, key=lambda m: m.value)
     kept = [m for m in best.values() if aim.kept_by or metrics.plausible(m.name) in aim.monitors]
     kept = [m for m in kept if aim.kept_by or metrics.split(m.name) != "train"]
-    at = {(m.epoch, m.step) for m in sorted(kept, key=split_rank)[:1]}
-    yield from (m for row in rows.values() for m in row if (m.epoch, m.step) in at)
+    at = {_when(m) for m in sorted(kept, key=split_rank)[:1]}
     judging = [m for m in best.values() if metrics.split(m.name) != "train"]
-    last = {(m.epoch, m.step) for m in measurements[-1:]}
-    if not at and (is_best or {(m.epoch, m.step) for m in judging} <= last):
+    if not at and is_best:
+        judges = _usual_judges(judging, rows)
+        at = {_when(m) for m in judges}
+        if len(at) > 1:
+            yield from [m for m in best.values() if aim.asks_for(m)] or _tied(judges, rows)
+            return
+    elif not at and {_when(m) for m in judging} <= {_when(m) for m in measurements[-1:]}:
         yield from best.values()
+    yield from (m for row in rows.values() for m in row if _when(m) in at)
+
+
+def _usual_judges(bests: list[Measurement], rows: _Rows) -> list[Measurement]:
+    """Return the metrics that a run is likely to keep its best by: of validation, if any is."""
+    varying = [m for m in bests if len({row.value for row in rows[m.name]}) > 1]
+    usual = [m for m in varying if metrics.plausible(m.name) not in _SELDOM_KEPT_BY]
+    judges = usual or varying or bests
+    rank = min(map(split_rank, judges), default=0)
+    return [m for m in judges if split_rank(m) == rank]
+
+
+def _tied(judges: list[Measurement], rows: _Rows) -> list[Measurement]:
+    """Return the judges, of no epoch, if at some each was as good as it ever was."""
+    held = ({_when(row) for row in rows[m.name] if row.value == m.value} for m in judges)
+    is_tied = bool(set.intersection(*held))
+    return [m._replace(epoch=None, step=None) for m in judges if is_tied]
+
+
+def _when(m: Measurement) -> _When:
+    return m.epoch, m.step
 
 
 # --- which of them is believed -------------------------------------------------------------------
@@ -340,7 +371,8 @@ def _choose(claims: list[_Claim], aim: _Aim) -> _Claim | None:
     )
 
 
-_RARELY_DECISIVE = ("loss", "precision", "recall", "specificity", "npv")
+_SELDOM_KEPT_BY = ("precision", "recall", "specificity", "npv")
+_RARELY_DECISIVE = ("loss", *_SELDOM_KEPT_BY)
 
 
 def _usable(claim: _Claim) -> bool:
