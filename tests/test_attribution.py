@@ -458,6 +458,26 @@ def test_a_monitor_is_the_figure_of_validation_before_one_of_no_split() -> None:
     assert only({"x_run/best.h5": model(), "x_run/t.log": told}).value == 0.9
 
 
+@pytest.mark.parametrize("folder", ["", "checkpoints/"])
+@pytest.mark.parametrize(
+    ("final", "value"),
+    [
+        (model(noted("weights", "same")), 0.7),
+        (model(noted("weights", "other")), 0.6),
+        (model(noted("weights", "same"), noted("epoch", "3")), 0.6),
+    ],
+)
+def test_a_last_with_the_weights_of_the_best_has_its_value(
+    folder: str, final: Reading, value: float
+) -> None:
+    """Many load the best again at the end; what tells an epoch of its own is of that."""
+    told = {"x_run/t.log": log(*curve("Val AUC", 0.5, 0.7, 0.6))}
+    best = {f"x_run/{folder}best.pt": model(noted("weights", "same"))}
+    assert attributed({**told, **best, "x_run/final.pt": final})["x_run/final.pt"].value == value
+    elsewhere = {**told, "y_run/best.pt": model(noted("weights", "same")), "x_run/final.pt": final}
+    assert attributed(elsewhere)["x_run/final.pt"].value == 0.6
+
+
 @pytest.mark.parametrize(
     ("other", "told"),
     [

@@ -24,7 +24,7 @@ from engine.recognition.evidence import Measurement, Noted, Reading, Scalar
 from engine.recognition.moments import Moment, Table, settled
 from engine.recognition.parts import told_by_names
 from engine.recognition.runs import COLLECTIONS, TRAININGS, Run
-from engine.recognition.training import Training
+from engine.recognition.training import Training, by_weights
 
 # Which source is believed first; two that disagree are both shown.
 PRECEDENCE = ("inside", "results", "log", "name")
@@ -33,7 +33,9 @@ _Rows = dict[str, list[Measurement]]  # by the metric's name
 _BEST = ("best", "only")  # the only checkpoint of a run is taken for its best
 TASK_FACTS = ("task", "dataset", "classes")
 # Notes that other fields of a checkpoint tell.
-_TOLD_ELSEWHERE = {"started", "finished", "model_type", "monitor", "direction", "epoch", "step"}
+_TOLD_ELSEWHERE = frozenset(
+    "started finished model_type monitor direction epoch step weights".split()
+)
 
 
 class Evidence(NamedTuple):
@@ -146,9 +148,10 @@ def attribute(
     told = told_by_names(readings)
     readings = {path: as_compared(path, settled(reading)) for path, reading in told.items()}
     vocabulary = _vocabulary(readings.values(), conventions)
+    bests = by_weights(readings)
     found = [
         _checkpoint(path, training, conventions, vocabulary)
-        for training in (Training(run, readings) for run in runs)
+        for training in (Training(run, readings, bests) for run in runs)
         for path in training.run.checkpoints
     ]
     return tuple(sorted(found, key=lambda checkpoint: checkpoint.path))
@@ -234,14 +237,15 @@ def _stands(claim: _Claim) -> tuple[str, str, str | None, str]:
 def _claims(path: str, training: Training, aim: _Aim) -> Iterator[_Claim]:
     inside = training.readings[path].measurements
     yield from (_Claim("inside", path, m) for m in inside if m.kind == "own")
-    which, rivals = training.which(path), training.rivals(path)
-    aim = aim.among(path, rivals if which == "best" else ())
+    same = training.same_as(path)
+    which, rivals = training.which(same), training.rivals(same)
+    aim = aim.among(same, rivals if which == "best" else ())
     if which in _BEST:
         best = (m for m in inside if m.kind == "best" and aim.is_judge(m))
         yield from (_Claim("inside", path, m) for m in best)
     if rivals[aim.kept_by]:
         which = None
-    moment, has_own = training.moment(path), any(m.kind == "own" for m in inside)
+    moment, has_own = training.moment(same), any(m.kind == "own" for m in inside)
     for record, table in training.tables.items():
         is_inside = has_own and record.startswith(f"{path}/")  # its own figures are those
         is_told = is_inside or training.is_of_another(record, path)
