@@ -84,6 +84,7 @@ class _Planner:
         self.by_path = {c.path: c for c in mess.checkpoints}
         self.outputs = output_folders(self.by_path)
         self.waiting = waiting_folders(mess.readings)
+        self.left_at = output_folders(c.path for c in mess.left)
         self.told_of_left = {path for c in mess.left if c.run for path in c.run.records}
         self.run_of = {path: run for run in reversed(mess.runs) for path in run.files}
         self.folder_of = {f: folder for folder, files in mess.folders.items() for f in files}
@@ -255,6 +256,8 @@ class _Planner:
             if self._waits(path) or (run and run.whole and run.holds(path)):
                 continue
             if _parent(path) in tracked:  # Sacred shows it with what lies beside it
+                continue
+            if run is None and under(path, self.left_at):  # of the model that stays there
                 continue
             written = last_written(reading, path)
             if written is None or written.date() < cutoff:
