@@ -502,6 +502,24 @@ def test_a_best_of_metrics_that_disagree_is_nobody_knows_which(
     assert only({"x_run/best.pt": model(), "x_run/t.log": asked}).value == 0.8
 
 
+@pytest.mark.parametrize(
+    ("told", "value"),
+    [
+        ((measured("best_val_loss", 0.3, "best"),), 0.8),
+        ((measured("best_train_loss", 0.1, "best"),), 0.9),
+        ((measured("best_val_loss", 0.3, "best"), measured("best_dice", 0.7, "best")), 0.9),
+    ],
+)
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_best_is_of_the_epoch_that_was_best_by_the_one_metric_of_which_a_best_is_told(
+    told: tuple[Measurement, ...], value: float, inside: bool
+) -> None:
+    """Be it inside the checkpoint or in a summary: what a run tracks is what it keeps by."""
+    files = {"x_run/best.pt": model(*told if inside else ()), "x_run/t.log": log(*KEPT)}
+    summary = {} if inside else {"x_run/summary.json": results(*told)}
+    assert only({**files, **summary}).value == value
+
+
 def test_a_best_that_was_reached_again_has_its_value_and_no_epoch() -> None:
     """Each metric was as good as ever at the second, whichever of them kept it."""
     rows = (*curve("val_dice", 0.6, 0.8, 0.8), *curve("val_loss", 0.5, 0.4, 0.3))

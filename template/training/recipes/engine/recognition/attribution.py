@@ -82,19 +82,24 @@ class _Aim(NamedTuple):
     metric: str
     direction: str | None
     monitors: tuple[str, ...]  # canonical names
+    judge: str | None  # by which alone the run's files tell a best
     noted: str | None  # the direction that the run's files tell, of its monitor
     kept_by: str | None = None  # the metric's name in that of a checkpoint, "best_val_loss"
     # Those in the names of the run's other bests; None is in it for one that names none.
     taken: frozenset[str | None] = frozenset()
 
     @classmethod
-    def of(cls, rule: MetricTable | MetricOfType, notes: Iterable[Noted]) -> "_Aim":
-        noted = list(notes)
+    def of(cls, rule: MetricTable | MetricOfType, told: Iterable[Reading]) -> "_Aim":
+        readings = list(told)
+        noted = [note for reading in readings for note in reading.notes]
         said = [metrics.plausible(n.value) for n in noted if n.fact == "monitor"]
         directions = (n.value for n in noted if n.fact == "direction")
         name = metrics.plausible(rule.name) or slugify(rule.name)
         monitors = tuple(dict.fromkeys(filter(None, said)))
-        return cls(name, rule.direction, monitors, next(directions, None))
+        bests = (m.name for r in readings for m in r.measurements if m.kind == "best")
+        judges = {metrics.canonical(name) for name in bests if metrics.split(name) != "train"}
+        judge = judges.pop() if len(judges) == 1 else None
+        return cls(name, rule.direction, monitors, judge, next(directions, None))
 
     def among(self, path: str, bests: Iterable[str | None]) -> "_Aim":
         """Return the aim for one checkpoint: a run may keep a best by each of several metrics."""
@@ -172,7 +177,7 @@ def _checkpoint(
     model_type, typed = _model_type(path, training, conventions, vocabulary)
     model_type = conventions.project.renamed.get(model_type or "", model_type)
     rule = conventions.metric.of(model_type)
-    aim = _Aim.of(rule, (n for source in (path, *run.records) for n in readings[source].notes))
+    aim = _Aim.of(rule, (readings[source] for source in (path, *run.records)))
     claims = sorted(_judging(path, training, aim), key=lambda claim: claim.rank)
     chosen = _choose(claims, aim) if reading.role == "model" else None
     metric = chosen.metric if chosen else None
@@ -319,15 +324,16 @@ def _best_rows(
         is_trained = metrics.split(name) is None and metric in validated
         if direction and aim.is_judge(row[0]) and not is_trained:
             best[name] = (max if direction == "max" else min)(row, key=lambda m: m.value)
-    kept = [m for m in best.values() if aim.kept_by or metrics.plausible(m.name) in aim.monitors]
+    judges = aim.monitors or (aim.judge,)
+    kept = [m for m in best.values() if aim.kept_by or metrics.plausible(m.name) in judges]
     kept = [m for m in kept if aim.kept_by or metrics.split(m.name) != "train"]
     at = {_when(m) for m in sorted(kept, key=split_rank)[:1]}
     judging = [m for m in best.values() if metrics.split(m.name) != "train"]
     if not at and is_best:
-        judges = _usual_judges(judging, rows)
-        at = {_when(m) for m in judges}
+        usual = _usual_judges(judging, rows)
+        at = {_when(m) for m in usual}
         if len(at) > 1:
-            yield from [m for m in best.values() if aim.asks_for(m)] or _tied(judges, rows)
+            yield from [m for m in best.values() if aim.asks_for(m)] or _tied(usual, rows)
             return
     elif not at and {_when(m) for m in judging} <= {_when(m) for m in measurements[-1:]}:
         yield from best.values()
