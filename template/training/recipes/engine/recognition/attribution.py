@@ -376,9 +376,11 @@ def _choose(claims: list[_Claim], aim: _Aim) -> _Claim | None:
                 return claim
     known = [claim for claim in usable if metrics.canonical(claim.measurement.name)]
     unnamed = [claim for claim in usable if (claim.source, claim.metric) == ("inside", "score")]
-    return min(
-        known or unnamed[:1], key=lambda claim: claim.metric in _RARELY_DECISIVE, default=None
-    )
+    return min(known or unnamed[:1], key=_is_rarely_decisive, default=None)
+
+
+def _is_rarely_decisive(claim: _Claim) -> bool:
+    return metrics.at_any_rank(claim.metric or "") in _RARELY_DECISIVE
 
 
 _SELDOM_KEPT_BY = ("precision", "recall", "specificity", "npv")
