@@ -126,7 +126,6 @@ def _changes(
         changes.append(f"--pick {quoted}, or [production] pick {said}, makes it the winner")
         if known["value"] is None:
             changes.append("a results file or a log line that names it would give it a metric")
-            changes.append(f"[metric] {said} says by which of several a best was kept")
     if group and group.winner and group.winner.path == path and len(group.members) > 1:
         changes.append(f"--pick with another path, or [production] pick {said}")
     if group and group.direction is None:
