@@ -458,6 +458,75 @@ def test_a_monitor_is_the_figure_of_validation_before_one_of_no_split() -> None:
     assert only({"x_run/best.h5": model(), "x_run/t.log": told}).value == 0.9
 
 
+@pytest.mark.parametrize("folder", ["", "checkpoints/"])
+@pytest.mark.parametrize(
+    ("final", "value"),
+    [
+        (model(noted("weights", "same")), 0.7),
+        (model(noted("weights", "other")), 0.6),
+        (model(noted("weights", "same"), noted("epoch", "3")), 0.6),
+    ],
+)
+def test_a_last_with_the_weights_of_the_best_has_its_value(
+    folder: str, final: Reading, value: float
+) -> None:
+    """Many load the best again at the end; what tells an epoch of its own is of that."""
+    told = {"x_run/t.log": log(*curve("Val AUC", 0.5, 0.7, 0.6))}
+    best = {f"x_run/{folder}best.pt": model(noted("weights", "same"))}
+    assert attributed({**told, **best, "x_run/final.pt": final})["x_run/final.pt"].value == value
+    elsewhere = {**told, "y_run/best.pt": model(noted("weights", "same")), "x_run/final.pt": final}
+    assert attributed(elsewhere)["x_run/final.pt"].value == 0.6
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        (curve("val_loss", 0.5, 0.4, 0.3), (None, None)),
+        (curve("val_mae", 0.5, 0.4, 0.3), (None, None)),
+        (curve("val_loss", 0.5, 0.3, 0.4), (0.8, 2)),
+        (curve("val_loss", 0.5, 0.3, 0.3), (0.8, 2)),
+        (curve("val_loss", 0.3, 0.3, 0.3), (0.8, 2)),
+        (curve("val_recall", 0.5, 0.6, 0.9), (0.8, 2)),
+        (curve("train_loss", 0.5, 0.4, 0.3), (0.8, 2)),
+        (curve("test_dice", 0.5, 0.6, 0.9), (0.8, 2)),
+    ],
+)
+def test_a_best_of_metrics_that_disagree_is_nobody_knows_which(
+    other: tuple[Measurement, ...], told: tuple[float | None, int | None]
+) -> None:
+    """It may have been kept by either, unless one is asked for, or seldom keeps a best."""
+    rows = (*curve("val_dice", 0.6, 0.8, 0.7), *other)
+    best = only({"x_run/best.pt": model(), "x_run/t.log": log(*rows)})
+    assert (best.value, best.epoch) == told
+    asked = log(*curve("val_auc", 0.6, 0.8, 0.7), *other)
+    assert only({"x_run/best.pt": model(), "x_run/t.log": asked}).value == 0.8
+
+
+@pytest.mark.parametrize(
+    ("told", "value"),
+    [
+        ((measured("best_val_loss", 0.3, "best"),), 0.8),
+        ((measured("best_train_loss", 0.1, "best"),), 0.9),
+        ((measured("best_val_loss", 0.3, "best"), measured("best_dice", 0.7, "best")), 0.9),
+    ],
+)
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_best_is_of_the_epoch_that_was_best_by_the_one_metric_of_which_a_best_is_told(
+    told: tuple[Measurement, ...], value: float, inside: bool
+) -> None:
+    """Be it inside the checkpoint or in a summary: what a run tracks is what it keeps by."""
+    files = {"x_run/best.pt": model(*told if inside else ()), "x_run/t.log": log(*KEPT)}
+    summary = {} if inside else {"x_run/summary.json": results(*told)}
+    assert only({**files, **summary}).value == value
+
+
+def test_a_best_that_was_reached_again_has_its_value_and_no_epoch() -> None:
+    """Each metric was as good as ever at the second, whichever of them kept it."""
+    rows = (*curve("val_dice", 0.6, 0.8, 0.8), *curve("val_loss", 0.5, 0.4, 0.3))
+    best = only({"x_run/best.pt": model(), "x_run/t.log": log(*rows)})
+    assert (best.metric, best.value, best.epoch) == ("dice", 0.8, None)
+
+
 def test_a_figure_of_no_split_is_of_training_beside_one_of_test_data_for_each_epoch() -> None:
     """So PyTorch's examples write: an average loss, and that of the test set."""
     rows = (*curve("Average loss", 12.0, 11.0, 11.5), *curve("Test set loss", 10.5, 10.4, 10.2))

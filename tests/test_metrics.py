@@ -32,6 +32,12 @@ from engine.recognition import metrics
         ("acc@1", "accuracy"),
         ("F1-Score", "f1"),
         ("macro F1", "f1_macro"),
+        ("Val Recall@20", "recall_at_20"),
+        ("ndcg_at_5", "ndcg_at_5"),
+        ("NDCG@10", "ndcg"),
+        ("val_hits5", "hit_rate_at_5"),
+        ("HR@5", "hit_rate_at_5"),
+        ("dep_las", "las"),
     ],
 )
 def test_a_name_as_written_in_the_field_means_a_metric(name: str, expected: str) -> None:
@@ -45,7 +51,7 @@ def test_a_name_as_written_in_the_field_means_a_metric(name: str, expected: str)
         *("lr", "learning_rate", "lr_head", "weight_decay", "loss_weight", "threshold"),
         *("epoch", "step", "time", "total_params", "train samples", "score", "", "9" * 200),
         *("target", "target_auc", "gap", "auc_gap", "baseline", "baseline_auc", "paper_auc"),
-        "box_loss",
+        *("box_loss", "recall_1", "hr_72", "target_recall@10", "n_hits5"),
     ],
 )
 def test_what_is_no_metric_is_none(name: str) -> None:
@@ -72,13 +78,9 @@ def test_the_split_is_read_from_the_name(name: str, expected: str | None) -> Non
 
 def test_the_direction_of_common_metrics_is_known() -> None:
     """More AUC is better, less loss is; an unknown metric has no direction."""
-    assert [metrics.direction(m) for m in ("auc", "f1_macro", "loss", "rmse", "other")] == [
-        "max",
-        "max",
-        "min",
-        "min",
-        None,
-    ]
+    names = ("auc", "f1_macro", "ndcg_at_5", "loss", "rmse", "other")
+    directions = ["max", "max", "max", "min", "min", None]
+    assert [metrics.direction(name) for name in names] == directions
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1.01, -0.01, 91.2])

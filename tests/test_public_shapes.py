@@ -93,6 +93,15 @@ def test_tables_of_a_model_that_stays_stay_with_it(write: Write, tmp_path: Path)
     assert touched(planned(tmp_path, tracked=True)) == {"output/net_best.pth"}
 
 
+def test_a_log_beneath_a_model_that_stays_stays_with_it(write: Write, tmp_path: Path) -> None:
+    """It is of no run that moves; one elsewhere is of nobody knows what."""
+    booster = {"learner": {"attributes": {"best_score": "0.7"}}, "version": [3, 2, 0]}
+    write("output/cat_20260401_101525/model.json", json.dumps(booster))
+    for folder in ("output/cat_20260401_101525/logs", "logs"):
+        write(f"{folder}/boosting.log", "Epoch 1: val_auc=0.6\nEpoch 2: val_auc=0.7\n")
+    assert touched(planned(tmp_path, tracked=True)) == {"logs/boosting.log"}
+
+
 def test_a_tracked_model_that_a_program_names_stays(write: Write, tmp_path: Path) -> None:
     """Nothing tells how good it is, so an archive would only break the program."""
     write("app.py", "model = load('weights/net.pth')\n")

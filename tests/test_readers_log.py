@@ -384,14 +384,19 @@ APPLICATION = (
 )
 PYTEST = "===== test session starts =====\ntests/test_a.py::test_b PASSED\nEpoch 1: val_auc=0.5\n"
 SERVER = '127.0.0.1 - - [25/Jul/2025:10:44:38] "GET /epoch/3 HTTP/1.1" 200 5\n'
+ADVICE = (
+    "* Use a learning rate scheduler, and early stopping when the validation loss rises.\n"
+    "* Try SGD instead of Adam as the optimizer, and another batch size or number of epochs.\n"
+    "* Start from a pretrained model; use class weights where the data is not balanced.\n"
+)
 
 
 @pytest.mark.parametrize(
     "text",
-    [APPLICATION, PYTEST, SERVER, "torch==2.3\nnumpy\n", "", b"\0\1Epoch 1: val_auc=0.5\n"],
+    [APPLICATION, PYTEST, SERVER, ADVICE, "torch==2.3\nnumpy\n", "", b"\0\1Epoch 1: val_auc=0.5\n"],
 )
 def test_other_logs_are_nobodys(tmp_path: Path, text: str | bytes) -> None:
-    """Applications, test runs, web servers, requirements and binary data are no trainings."""
+    """Applications, test runs, servers, advice, requirements and binary data are no trainings."""
     assert given_log(tmp_path, text) is None
     assert given_log(tmp_path, text, "a.txt") is None
 

@@ -122,11 +122,24 @@ def test_nested_metrics_history_and_dates_are_read(tmp_path: Path) -> None:
         ("key history.val_auc[0]", 0.5, "epoch", 0),
         ("key history.val_auc[1]", 0.6, "epoch", 1),
     ]
-    assert notes(reading) == {
+    told = notes(reading)
+    assert told.pop("weights")
+    assert told == {
         "finished": "2025-07-25T10:44:38",
         "model_type": "PAT-L",
         "parameters": "16",
     }
+
+
+def test_equal_tensors_are_known_whatever_the_files_are_called(tmp_path: Path) -> None:
+    """The bytes differ: torch writes the file's own name into it."""
+    best, last = saved(tmp_path, WEIGHTS, name="best.pt"), tmp_path / "last.pt"
+    with zipfile.ZipFile(tmp_path / "best.pt") as archive, zipfile.ZipFile(last, "w") as renamed:
+        for name in archive.namelist():
+            renamed.writestr(name.replace("archive/", "last/", 1), archive.read(name))
+    other = saved(tmp_path, {"layer.weight": Tensor((3, 4), seed=1)}, name="other.pt")
+    same = notes(read(last, last.name))["weights"]
+    assert notes(best)["weights"] == same != notes(other)["weights"]
 
 
 @BOTH

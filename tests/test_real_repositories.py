@@ -234,3 +234,16 @@ def test_a_history_is_of_the_one_run_beside_it_whose_name_ends_like_its_own() ->
     }
     runs = grouped(files | {"w/caves_dice.h5": model()})
     assert not any(run.records for run in runs if run.checkpoints)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("best", "of which epoch it is the best"), ("net", "of the best epoch or")]
+)
+def test_the_plan_says_that_nothing_tells_which_epoch_a_model_is_of(
+    write: Write, tmp_path: Path, name: str, said: str
+) -> None:
+    """The history has epochs, and the best of them by each metric is another."""
+    write(f"w/{name}.pth", BARE)
+    write("w/history.csv", "epoch,val_mae,val_loss\n1,0.4,0.9\n2,0.3,0.7\n3,0.5,0.6\n4,0.6,0.8\n")
+    notes = [note for note in planned(tmp_path).notes if note.startswith(f"w/{name}.pth: {said}")]
+    assert len(notes) == 1

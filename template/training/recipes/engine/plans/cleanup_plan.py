@@ -84,6 +84,7 @@ class _Planner:
         self.by_path = {c.path: c for c in mess.checkpoints}
         self.outputs = output_folders(self.by_path)
         self.waiting = waiting_folders(mess.readings)
+        self.left_at = output_folders(c.path for c in mess.left)
         self.told_of_left = {path for c in mess.left if c.run for path in c.run.records}
         self.run_of = {path: run for run in reversed(mess.runs) for path in run.files}
         self.folder_of = {f: folder for folder, files in mess.folders.items() for f in files}
@@ -256,6 +257,8 @@ class _Planner:
                 continue
             if _parent(path) in tracked:  # Sacred shows it with what lies beside it
                 continue
+            if run is None and under(path, self.left_at):  # of the model that stays there
+                continue
             written = last_written(reading, path)
             if written is None or written.date() < cutoff:
                 day = f"of {written.date()}, before {cutoff}" if written else "of unknown date"
@@ -374,23 +377,35 @@ class _Planner:
                 yield f"{path}{f' and {more} more' if more else ''}: {problem}{fix}"
 
     def _undecided(self) -> Iterator[str]:
-        """Yield a line for the only models of runs that tell of epochs, but not of which it is."""
+        """Yield a line for the models of runs that tell of epochs, but not of which it is."""
         models = {c.path for c in self.mess.checkpoints if c.role == "model"}
-        own = (sorted(models & {*run.checkpoints}) for run in self.mess.runs)
-        found = [
-            path
-            for path, *others in filter(None, own)
-            if not others and self.by_path[path].value is None
-            if self.roles[path] == "candidate"
-            if identity.selector(identity.stem(path)) is None
-            if epochs(self.by_path[path], self.mess.readings)
-        ]
-        if found:
-            more = f" and {len(found) - 1} more" if found[1:] else ""
+        lone: list[str] = []
+        best: list[str] = []
+        for run in self.mess.runs:
+            own = sorted(models & {*run.checkpoints})
+            bests = [p for p in own if identity.selector(identity.stem(p)) == "best"]
+            if len(own) == 1 and identity.selector(identity.stem(own[0])) is None:
+                lone += filter(self._is_untold, own)
+            if len(bests) == 1:
+                best += filter(self._is_untold, bests)
+        if lone:
+            more = f" and {len(lone) - 1} more" if lone[1:] else ""
             yield (
-                f"{found[0]}{more}: of the best epoch or of the last, nothing says; "
+                f"{lone[0]}{more}: of the best epoch or of the last, nothing says; "
                 "--pick PATH takes one all the same"
             )
+        if best:
+            more = f" and {len(best) - 1} more" if best[1:] else ""
+            yield (
+                f"{best[0]}{more}: of which epoch it is the best, nothing says; [metric] in "
+                "training/conventions.toml names what it was kept by, --pick PATH takes it anyway"
+            )
+
+    def _is_untold(self, path: str) -> bool:
+        """Return whether a checkpoint has no figure, although its run tells of epochs."""
+        checkpoint = self.by_path[path]
+        is_candidate = checkpoint.value is None and self.roles[path] == "candidate"
+        return is_candidate and bool(epochs(checkpoint, self.mess.readings))
 
     def _staying_put(self) -> Iterator[str]:
         """Yield a line for each reason why checkpoints stay where they are."""

@@ -503,7 +503,8 @@ class _Log:
             return True
         has_signs = bool(self._kept) or any(s.epoch is not None for s in self._sessions)
         needed = PREAMBLE_FAMILIES - 2 if has_signs else PREAMBLE_FAMILIES
-        return len(self._families) >= needed and bool(self._families & _OF_TRAINING)
+        tells = has_signs or any(s.config or s.facts for s in self._sessions)  # and no advice
+        return tells and len(self._families) >= needed and bool(self._families & _OF_TRAINING)
 
     def _told_late(self) -> Iterator[Measurement]:
         """Yield what the validation gave that a line tells after the one at which was saved.

@@ -4,6 +4,7 @@ Only the pickle that describes the content is read, and the few bytes of tensors
 metric. Formats: https://pytorch.org/docs/stable/notes/serialization.html
 """
 
+import hashlib
 import io
 import math
 import re
@@ -11,6 +12,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -96,7 +98,18 @@ def _read_zip(file: BinaryIO, path: Path) -> Reading | None:
 
     is_script = any(member.startswith(f"{root}code/") for member in members)
     kind = "torch zip (TorchScript)" if is_script else "torch zip"
-    return _reading(path, kind, load(io.BytesIO(data)), fetch, order)
+    reading = _reading(path, kind, load(io.BytesIO(data)), fetch, order)
+    if reading is None or reading.role != "model":
+        return reading
+    return replace(reading, notes=(*reading.notes, _noted_weights(members, f"{root}data/")))
+
+
+def _noted_weights(members: Mapping[str, zipfile.ZipInfo], folder: str) -> Noted:
+    """Return what the same tensors in another file have, too: the name of a zip is part of it."""
+    found = ((n.removeprefix(folder), m) for n, m in members.items() if n.startswith(folder))
+    sums = "".join(f"{name} {member.file_size} {member.CRC}\n" for name, member in sorted(found))
+    digest = hashlib.sha256(sums.encode()).hexdigest()
+    return Noted("weights", digest, "checksums of the tensors")
 
 
 def _member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:

@@ -24,14 +24,18 @@ from engine.recognition.evidence import Measurement, Noted, Reading, Scalar
 from engine.recognition.moments import Moment, Table, settled
 from engine.recognition.parts import told_by_names
 from engine.recognition.runs import COLLECTIONS, TRAININGS, Run
-from engine.recognition.training import Training
+from engine.recognition.training import Training, by_weights
 
 # Which source is believed first; two that disagree are both shown.
 PRECEDENCE = ("inside", "results", "log", "name")
+_When = tuple[int | None, int | None]  # epoch, step
+_Rows = dict[str, list[Measurement]]  # by the metric's name
 _BEST = ("best", "only")  # the only checkpoint of a run is taken for its best
 TASK_FACTS = ("task", "dataset", "classes")
 # Notes that other fields of a checkpoint tell.
-_TOLD_ELSEWHERE = {"started", "finished", "model_type", "monitor", "direction", "epoch", "step"}
+_TOLD_ELSEWHERE = frozenset(
+    "started finished model_type monitor direction epoch step weights".split()
+)
 
 
 class Evidence(NamedTuple):
@@ -78,19 +82,24 @@ class _Aim(NamedTuple):
     metric: str
     direction: str | None
     monitors: tuple[str, ...]  # canonical names
+    judge: str | None  # by which alone the run's files tell a best
     noted: str | None  # the direction that the run's files tell, of its monitor
     kept_by: str | None = None  # the metric's name in that of a checkpoint, "best_val_loss"
     # Those in the names of the run's other bests; None is in it for one that names none.
     taken: frozenset[str | None] = frozenset()
 
     @classmethod
-    def of(cls, rule: MetricTable | MetricOfType, notes: Iterable[Noted]) -> "_Aim":
-        noted = list(notes)
+    def of(cls, rule: MetricTable | MetricOfType, told: Iterable[Reading]) -> "_Aim":
+        readings = list(told)
+        noted = [note for reading in readings for note in reading.notes]
         said = [metrics.plausible(n.value) for n in noted if n.fact == "monitor"]
         directions = (n.value for n in noted if n.fact == "direction")
         name = metrics.plausible(rule.name) or slugify(rule.name)
         monitors = tuple(dict.fromkeys(filter(None, said)))
-        return cls(name, rule.direction, monitors, next(directions, None))
+        bests = (m.name for r in readings for m in r.measurements if m.kind == "best")
+        judges = {metrics.canonical(name) for name in bests if metrics.split(name) != "train"}
+        judge = judges.pop() if len(judges) == 1 else None
+        return cls(name, rule.direction, monitors, judge, next(directions, None))
 
     def among(self, path: str, bests: Iterable[str | None]) -> "_Aim":
         """Return the aim for one checkpoint: a run may keep a best by each of several metrics."""
@@ -144,9 +153,10 @@ def attribute(
     told = told_by_names(readings)
     readings = {path: as_compared(path, settled(reading)) for path, reading in told.items()}
     vocabulary = _vocabulary(readings.values(), conventions)
+    bests = by_weights(readings)
     found = [
         _checkpoint(path, training, conventions, vocabulary)
-        for training in (Training(run, readings) for run in runs)
+        for training in (Training(run, readings, bests) for run in runs)
         for path in training.run.checkpoints
     ]
     return tuple(sorted(found, key=lambda checkpoint: checkpoint.path))
@@ -167,7 +177,7 @@ def _checkpoint(
     model_type, typed = _model_type(path, training, conventions, vocabulary)
     model_type = conventions.project.renamed.get(model_type or "", model_type)
     rule = conventions.metric.of(model_type)
-    aim = _Aim.of(rule, (n for source in (path, *run.records) for n in readings[source].notes))
+    aim = _Aim.of(rule, (readings[source] for source in (path, *run.records)))
     claims = sorted(_judging(path, training, aim), key=lambda claim: claim.rank)
     chosen = _choose(claims, aim) if reading.role == "model" else None
     metric = chosen.metric if chosen else None
@@ -232,14 +242,15 @@ def _stands(claim: _Claim) -> tuple[str, str, str | None, str]:
 def _claims(path: str, training: Training, aim: _Aim) -> Iterator[_Claim]:
     inside = training.readings[path].measurements
     yield from (_Claim("inside", path, m) for m in inside if m.kind == "own")
-    which, rivals = training.which(path), training.rivals(path)
-    aim = aim.among(path, rivals if which == "best" else ())
+    same = training.same_as(path)
+    which, rivals = training.which(same), training.rivals(same)
+    aim = aim.among(same, rivals if which == "best" else ())
     if which in _BEST:
         best = (m for m in inside if m.kind == "best" and aim.is_judge(m))
         yield from (_Claim("inside", path, m) for m in best)
     if rivals[aim.kept_by]:
         which = None
-    moment, has_own = training.moment(path), any(m.kind == "own" for m in inside)
+    moment, has_own = training.moment(same), any(m.kind == "own" for m in inside)
     for record, table in training.tables.items():
         is_inside = has_own and record.startswith(f"{path}/")  # its own figures are those
         is_told = is_inside or training.is_of_another(record, path)
@@ -295,28 +306,58 @@ def _latest(measurements: Iterable[Measurement]) -> list[Measurement]:
 def _best_rows(
     measurements: list[Measurement], aim: _Aim, *, is_best: bool
 ) -> Iterator[Measurement]:
-    """Yield the epoch that was best by the run's monitor; if none is known, by each metric.
+    """Yield the epoch that was best by the run's monitor; if none is known, by every metric.
 
-    Where no monitor is known, a checkpoint that nothing calls the best may be the last as well:
-    then it is of an epoch that was both.
+    If there is none such either, nobody knows by which metric the best was kept: then what is asked
+    for counts alone. A checkpoint that nothing calls the best may be the last as well: then it is
+    of an epoch that was both.
     """
-    rows: dict[str, list[Measurement]] = {}
+    rows: _Rows = {}
     for m in measurements:
         if m.kind == "epoch" and math.isfinite(m.value):
             rows.setdefault(m.name, []).append(m)
+    validated = {metrics.plausible(name) for name, row in rows.items() if _is_validated(row[0])}
     best = {}
     for name, row in rows.items():
-        direction = aim.direction_of(metrics.plausible(name) or "")
-        if direction and aim.is_judge(row[0]):
+        metric = metrics.plausible(name)
+        direction = aim.direction_of(metric or "")
+        is_trained = metrics.split(name) is None and metric in validated
+        if direction and aim.is_judge(row[0]) and not is_trained:
             best[name] = (max if direction == "max" else min)(row, key=lambda m: m.value)
-    kept = [m for m in best.values() if aim.kept_by or metrics.plausible(m.name) in aim.monitors]
+    judges = aim.monitors or (aim.judge,)
+    kept = [m for m in best.values() if aim.kept_by or metrics.plausible(m.name) in judges]
     kept = [m for m in kept if aim.kept_by or metrics.split(m.name) != "train"]
-    at = {(m.epoch, m.step) for m in sorted(kept, key=split_rank)[:1]}
-    yield from (m for row in rows.values() for m in row if (m.epoch, m.step) in at)
+    at = {_when(m) for m in sorted(kept, key=split_rank)[:1]}
     judging = [m for m in best.values() if metrics.split(m.name) != "train"]
-    last = {(m.epoch, m.step) for m in measurements[-1:]}
-    if not at and (is_best or {(m.epoch, m.step) for m in judging} <= last):
+    if not at and is_best:
+        usual = _usual_judges(judging, rows)
+        at = {_when(m) for m in usual}
+        if len(at) > 1:
+            yield from [m for m in best.values() if aim.asks_for(m)] or _tied(usual, rows)
+            return
+    elif not at and {_when(m) for m in judging} <= {_when(m) for m in measurements[-1:]}:
         yield from best.values()
+    yield from (m for row in rows.values() for m in row if _when(m) in at)
+
+
+def _usual_judges(bests: list[Measurement], rows: _Rows) -> list[Measurement]:
+    """Return the metrics that a run is likely to keep its best by: of validation, if any is."""
+    varying = [m for m in bests if len({row.value for row in rows[m.name]}) > 1]
+    usual = [m for m in varying if metrics.plausible(m.name) not in _SELDOM_KEPT_BY]
+    judges = usual or varying or bests
+    rank = min(map(split_rank, judges), default=0)
+    return [m for m in judges if split_rank(m) == rank]
+
+
+def _tied(judges: list[Measurement], rows: _Rows) -> list[Measurement]:
+    """Return the judges, of no epoch, if at some each was as good as it ever was."""
+    held = ({_when(row) for row in rows[m.name] if row.value == m.value} for m in judges)
+    is_tied = bool(set.intersection(*held))
+    return [m._replace(epoch=None, step=None) for m in judges if is_tied]
+
+
+def _when(m: Measurement) -> _When:
+    return m.epoch, m.step
 
 
 # --- which of them is believed -------------------------------------------------------------------
@@ -335,12 +376,15 @@ def _choose(claims: list[_Claim], aim: _Aim) -> _Claim | None:
                 return claim
     known = [claim for claim in usable if metrics.canonical(claim.measurement.name)]
     unnamed = [claim for claim in usable if (claim.source, claim.metric) == ("inside", "score")]
-    return min(
-        known or unnamed[:1], key=lambda claim: claim.metric in _RARELY_DECISIVE, default=None
-    )
+    return min(known or unnamed[:1], key=_is_rarely_decisive, default=None)
 
 
-_RARELY_DECISIVE = ("loss", "precision", "recall", "specificity", "npv")
+def _is_rarely_decisive(claim: _Claim) -> bool:
+    return metrics.at_any_rank(claim.metric or "") in _RARELY_DECISIVE
+
+
+_SELDOM_KEPT_BY = ("precision", "recall", "specificity", "npv")
+_RARELY_DECISIVE = ("loss", *_SELDOM_KEPT_BY)
 
 
 def _usable(claim: _Claim) -> bool:

@@ -38,8 +38,8 @@ class Noted(NamedTuple):
 
     `fact` is one of `model_type`, `task`, `dataset`, `classes`, `parameters`, `seed`, `direction`,
     `started`, `finished`, `git_commit`, `monitor` (the metric by which the run kept its best),
-    `epoch`, `step` (at which this checkpoint was written), `names` (a checkpoint that lies beside
-    it). Dates are `datetime` texts in ISO form.
+    `epoch`, `step` (at which this checkpoint was written), `weights` (the same of equal ones),
+    `names` (a checkpoint that lies beside it). Dates are `datetime` texts in ISO form.
     """
 
     fact: str

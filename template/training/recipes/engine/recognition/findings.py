@@ -38,12 +38,13 @@ def look(project: Project, leave_alone: tuple[str, ...] = ()) -> Mess:
     folders = {folder: files for folder, files in folders.items() if not left.keys() & {*files}}
     readings = folder_checkpoints.readings_with(folders, readings)
     tracked = trackers.tracked_runs(project.root, inventory, project.conventions)
+    known = readings
     started_from = origins.find(readings, project.conventions.pretrained.patterns)
 
     def attributed() -> tuple[tuple[Run, ...], tuple[Checkpoint, ...]]:
         runs = group(inventory, readings, folders, started_from)
         runs = trackers.with_records(runs, tracked)
-        told = readings | {run.source: run.told for run in tracked}
+        told = known | {run.source: run.told for run in tracked}
         return runs, attribute(runs, told, project.conventions)
 
     runs, checkpoints = attributed()

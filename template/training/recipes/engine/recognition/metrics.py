@@ -96,6 +96,8 @@ _METRICS = {
     "perplexity": _Metric("min", POSITIVE, "ppl"),
     "bits_per_char": _Metric("min", POSITIVE, "bpc bpb"),
     "bleu": _Metric("max", (0.0, 100.0), "sacrebleu bleu4"),
+    "las": _Metric("max", UNIT, "dep_las"),  # https://spacy.io/api/scorer
+    "uas": _Metric("max", UNIT, "dep_uas"),
     "rouge1": _Metric("max", UNIT),
     "rouge2": _Metric("max", UNIT),
     "rougel": _Metric("max", UNIT, "rouge_l rougelsum"),
@@ -149,6 +151,10 @@ _NO_METRIC = frozenset(
     "resolution port pid exit code status state per".split()
 )
 _NUMBERED = re.compile(r"(?:stage|fold|phase|run|seed|trial|split)\d*\Z")
+_AT_RANK = re.compile(  # a bare number behind recall or precision may be a class
+    r"(?<![a-z])(?:(?:(?P<metric>recall|precision|ndcg|mrr)|hr)(?:@|_at_)|"
+    r"(?:hits?|hit_rate|hit_ratio)(?:@|_at_|_)?)(?P<rank>\d{1,4})\Z"
+)
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _WORD = re.compile(r"[a-z0-9]+")
 _ALIASES = {
@@ -177,7 +183,14 @@ def _named(name: str) -> str | None:
     if whole in _ALIASES:
         return _ALIASES[whole]
     found = _ALIASES.get(base) or _ALIASES.get("_".join(essential))
-    return "_".join([found, *averages]) if found else None
+    return "_".join([found, *averages]) if found else _named_at_rank(name)
+
+
+def _named_at_rank(name: str) -> str | None:
+    """Return `recall_at_20` of "val Recall@20": at another rank it is another metric."""
+    match = _AT_RANK.search(name)
+    found = match and _named(f"{name[: match.start()]} {match['metric'] or 'hit_rate'}")
+    return f"{found}_at_{match['rank']}" if match and found else None
 
 
 @lru_cache(maxsize=4096)
@@ -263,5 +276,10 @@ def comparable(metric: str, value: float) -> bool:
 
 
 def _find(metric: str) -> _Metric | None:
-    base, _, last = metric.rpartition("_")
-    return _METRICS.get(metric) or (_METRICS.get(base) if last in _AVERAGES else None)
+    base, _, last = at_any_rank(metric).rpartition("_")
+    return _METRICS.get(at_any_rank(metric)) or (_METRICS.get(base) if last in _AVERAGES else None)
+
+
+def at_any_rank(metric: str) -> str:
+    """Return the canonical metric without its rank: `recall` of `recall_at_20`."""
+    return metric.partition("_at_")[0]

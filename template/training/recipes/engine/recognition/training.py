@@ -4,7 +4,7 @@ import math
 import re
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import PurePosixPath
 
@@ -17,13 +17,24 @@ from engine.recognition.runs import CONTAINERS, Run
 _OF_SEVERAL = re.compile(r":v\d+\Z")  # a version of a W&B artifact; its run logged others, too
 _Line = tuple[float, int, str, Measurement]  # value, place among all, log, what it says
 _Judges = Counter[str | None]  # metrics in names
+Bests = Mapping[str | None, Sequence[str]]  # checkpoints that are called best, by their weights
+
+
+def by_weights(readings: Mapping[str, Reading]) -> Bests:
+    """Return the checkpoints that are called best, by what tells equal weights."""
+    found: defaultdict[str | None, list[str]] = defaultdict(list)
+    for path, reading in readings.items():
+        if (weights := _weights(reading)) and _which(path) == "best":
+            found[weights].append(path)
+    return found
 
 
 class Training:
     """A run and its readings, as each of its checkpoints asks for them."""
 
-    def __init__(self, run: Run, readings: Mapping[str, Reading]) -> None:
+    def __init__(self, run: Run, readings: Mapping[str, Reading], bests: Bests) -> None:
         self.run = run
+        self._bests = bests
         self._series = identity.series(run.checkpoints)
         self._counting = Counting.of(run, readings)
         self.readings = numbered(run, readings, self._series, self._counting)
@@ -46,6 +57,19 @@ class Training:
     def which(self, path: str) -> str | None:
         """Return which checkpoint of the run it is: "best", "last", "epoch", ..., or "only"."""
         return _which(path) or ("only" if self.is_sole else None)
+
+    def same_as(self, path: str) -> str:
+        """Return the best checkpoint that a last one is, by its weights, or the path itself.
+
+        Many load the best again when they stop, and save it as the last. What tells an epoch or a
+        figure of its own is of that, and a best that lies elsewhere may have been copied from here.
+        """
+        reading = self.readings[path]
+        tells = any(note.fact in ("epoch", "step") for note in reading.notes)
+        if _which(path) != "last" or reading.measurements or tells:
+            return path
+        bests = self._bests.get(_weights(reading), ())
+        return next((best for best in bests if _home(best) == _home(path)), path)
 
     def rivals(self, path: str) -> _Judges:
         """Return how many others say that they are the same, by the metrics in their names.
@@ -151,3 +175,14 @@ def _which(path: str) -> str | None:
         return "last"
     is_told = own == "epoch" and folder in CONTAINERS
     return identity.selector(folder) or own if is_told else own
+
+
+def _weights(reading: Reading) -> str | None:
+    return next((note.value for note in reading.notes if note.fact == "weights"), None)
+
+
+def _home(path: str) -> PurePosixPath:
+    folder = PurePosixPath(path).parent
+    while folder.name in CONTAINERS:
+        folder = folder.parent
+    return folder
