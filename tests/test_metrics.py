@@ -32,6 +32,8 @@ from engine.recognition import metrics
         ("acc@1", "accuracy"),
         ("F1-Score", "f1"),
         ("macro F1", "f1_macro"),
+        ("best_mae_error", "mae"),  # CGCNN
+        ("val_ade", "ade"),
     ],
 )
 def test_a_name_as_written_in_the_field_means_a_metric(name: str, expected: str) -> None:

@@ -4,7 +4,7 @@ import math
 import re
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property, lru_cache
 from pathlib import PurePosixPath
 
@@ -20,10 +20,16 @@ _Judges = Counter[str | None]  # metrics in names
 
 
 class Training:
-    """A run and its readings, as each of its checkpoints asks for them."""
+    """A run and its readings, as each of its checkpoints asks for them.
 
-    def __init__(self, run: Run, readings: Mapping[str, Reading]) -> None:
+    `shared` are the records that other runs have as well.
+    """
+
+    def __init__(
+        self, run: Run, readings: Mapping[str, Reading], shared: Collection[str] = ()
+    ) -> None:
         self.run = run
+        self._shared = shared
         self._series = identity.series(run.checkpoints)
         self._counting = Counting.of(run, readings)
         self.readings = numbered(run, readings, self._series, self._counting)
@@ -38,6 +44,10 @@ class Training:
     def is_sole(self) -> bool:
         """Return whether there is one model, and was no other."""
         return len(self._models) == 1 and not _OF_SEVERAL.search(self.run.folder)
+
+    def is_tested_in(self, record: str) -> bool:
+        """Return whether a test that followed the training is of this run's only model."""
+        return self.is_sole and record not in self._shared
 
     @cached_property
     def _models(self) -> list[str]:
