@@ -684,11 +684,11 @@ def test_of_the_rows_of_one_epoch_that_of_its_step_counts() -> None:
     """A loop that validates every thousand steps saves then; of the epoch alone nothing is told."""
     losses = ((1, 1, 9.0), (1, 1001, 4.0), (1, 2001, 3.0), (2, 1, 2.5))
     rows = [measured("val_loss", v, "epoch", epoch=e, step=s) for e, s, v in losses]
-    names = ("epoch1_1", "epoch1_1001", "epoch1_2001", "epoch1", "epoch2_1")
+    names = ("epoch1_1", "epoch1_1001", "epoch1_2001", "epoch1", "epoch2_1", "epoch3")
     files: dict[str, Reading | None] = {f"out/net_{name}.pt": model() for name in names}
     found = attributed(files | {"out/log.csv": results(*rows)})
     values = [found[f"out/net_{name}.pt"].value for name in names]
-    assert values == [9.0, 4.0, 3.0, None, 2.5]
+    assert values == [9.0, 4.0, 3.0, None, 2.5, None]
 
 
 def test_a_row_that_says_otherwise_than_the_inside_is_of_another_training() -> None:
@@ -707,6 +707,7 @@ def test_a_row_that_says_otherwise_than_the_inside_is_of_another_training() -> N
         ({"val_loss": (0.5, 0.3, 0.4), "val_acc": (0.7, 0.8, 0.9)}, None, None),
         ({"val_loss": (0.5, 0.3, 0.4), "val_auc": (0.7, 0.8, 0.9)}, 0.9, 3),  # the user's metric
         ({"val_acc": (0.7, 0.9, 0.8), "val_recall": (1.0, 0.5, 0.4)}, 0.9, 2),
+        ({"val_acc1": (0.7, 0.9, 0.8), "val_acc5": (0.9, 0.95, 0.96)}, 0.9, 2),
         ({"val_loss": (0.5, 0.3, 0.4), "acc": (0.7, 0.8, 0.9)}, None, None),
         ({"val_acc": (0.7, 0.9, 0.8), "val_lpips": (0.0, 0.0, 0.0)}, 0.9, 2),
     ],

@@ -234,3 +234,13 @@ def test_a_history_is_of_the_one_run_beside_it_whose_name_ends_like_its_own() ->
     }
     runs = grouped(files | {"w/caves_dice.h5": model()})
     assert not any(run.records for run in runs if run.checkpoints)
+
+
+def test_a_best_by_nobody_knows_which_metric_is_told_of(write: Write, tmp_path: Path) -> None:
+    """The lowest loss and the highest accuracy were in two epochs; the user's metric decides."""
+    write("exps/a/best_model.pt", {"w": Tensor((2, 2))})
+    write("exps/a/log.csv", "epoch,val_loss,val_acc\n1,0.5,0.7\n2,0.3,0.8\n3,0.4,0.9\n")
+    plan = planned(tmp_path)
+    assert said(plan, "value") == {"exps/a/best_model.pt": None}
+    note = "exps/a/best_model.pt: best by which metric, nothing says; [metric] in conventions.toml"
+    assert any(line.startswith(note) for line in plan.notes)

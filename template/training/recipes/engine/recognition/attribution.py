@@ -407,8 +407,8 @@ def _choose(claims: list[_Claim], aim: _Aim) -> _Claim | None:
     )
 
 
-_SELDOM_KEPT_BY = ("precision", "recall", "specificity", "npv")
-_RARELY_DECISIVE = ("loss", *_SELDOM_KEPT_BY)
+_RARELY_DECISIVE = ("loss", "precision", "recall", "specificity", "npv")
+_SELDOM_KEPT_BY = (*_RARELY_DECISIVE[1:], "accuracy_top5")
 
 
 def _usable(claim: _Claim) -> bool:

@@ -126,9 +126,8 @@ class Moment(NamedTuple):
     def _of_step(self, rows: list[Measurement]) -> list[Measurement]:
         """Return the rows but for those that were measured at other steps of the epoch as well."""
         steps = _by((m.name, m.step) for m in rows)
-        at = self.number if self.step is None else self.step
         once = {name for name, found in steps.items() if len({*found}) == 1}
-        return [m for m in rows if m.name in once or (m.step == at and at is not None)]
+        return [m for m in rows if m.name in once or (m.step is not None and m.step == self.step)]
 
     def _as_counted_in(self, table: "Table") -> int | None:
         """Return the epoch as these rows count: that whose value the name has, if it has one."""
