@@ -136,7 +136,7 @@ _SPLITS: dict[str, Split] = {
 _QUALIFIERS = frozenset(
     "best final last current cur curr new mean avg average overall max min maximum minimum highest "
     "lowest metric metrics score result results epoch running ema pseudo monitor global set so far "
-    "at the top model checkpoint".split()
+    "at the top model checkpoint main".split()
 )
 # A number of one of these is no metric, whoever writes it.
 _NO_METRIC = frozenset(
