@@ -550,3 +550,13 @@ def test_what_is_tested_when_the_optimization_is_finished_is_of_no_epoch(tmp_pat
     assert found is not None
     tested = [(m.kind, metrics.split(m.name), m.value) for m in found.measurements[2:]]
     assert tested == [("final", "test", 0.4), ("final", "test", 0.8)]
+
+
+def test_what_someone_wrote_about_a_training_is_no_log(tmp_path: Path) -> None:
+    """An essay has the words of a log's beginning, in sentences."""
+    essay = (
+        "I chose the device and the optimizer with care. The learning rate was lr=0.001 at first.\n"
+        "Of 8,161 training and 20 validation items we used all. A batch size of 32 was enough.\n"
+        "We fine-tuned a pretrained net. Its scheduler had a patience of 4.\n"
+    )
+    assert given_log(tmp_path, essay) is None

@@ -64,6 +64,7 @@ _FAMILIES = tuple(
     )
 )
 _OF_TRAINING = {1, 2, 5, 7, 8, 9}  # one of these at least: other programs have a device, too
+_PROSE = re.compile(r"[a-z)]\. [A-Z][a-z]* [a-z]")  # a line on which a second sentence begins
 _OTHER_PROGRAM = re.compile(r"=+ test session starts =+|^\S+::test_")
 
 
@@ -478,6 +479,8 @@ class _Log:
     # --- what comes before the first epoch ------------------------------------------------------
 
     def _take_preamble(self, line: Line) -> None:
+        if _PROSE.search(line.body):
+            return
         lower = line.body.lower()
         unmet = (i for i in range(len(_FAMILIES)) if i not in self._families)
         self._families |= {i for i in unmet if _FAMILIES[i].search(lower)}
