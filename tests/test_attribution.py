@@ -739,3 +739,12 @@ def test_a_test_in_a_log_of_two_runs_is_of_neither() -> None:
     assert {c.metric for c in attributed(files).values()} <= {None, "loss"}
     del files["train_model/net_a.pt"]
     assert only(files).value == 0.8
+
+
+def test_a_log_of_a_longer_name_is_of_another_training_where_one_is_called_just_so() -> None:
+    """Of two trainings with and without batch norm, one checkpoint was kept."""
+    wide = {"log/log_net_wide.txt": log(*curve("val_auc", 0.5, 0.9))}
+    assert only({"out/net.pt": model()} | wide).value == 0.9
+    own = {"log/log_net.txt": log(*curve("val_auc", 0.7, 0.5))}
+    found = only({"out/net.pt": model()} | wide | own)
+    assert (found.value, disagreeing(found), found.log) == (None, [], "log/log_net.txt")
