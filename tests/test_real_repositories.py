@@ -244,3 +244,12 @@ def test_a_best_by_nobody_knows_which_metric_is_told_of(write: Write, tmp_path: 
     assert said(plan, "value") == {"exps/a/best_model.pt": None}
     note = "exps/a/best_model.pt: best by which metric, nothing says; [metric] in conventions.toml"
     assert any(line.startswith(note) for line in plan.notes)
+
+
+def test_a_log_beside_a_model_that_stays_stays_with_it(write: Write, tmp_path: Path) -> None:
+    """A program loads the model by its name; the log in another folder is an old log like any."""
+    write("serve.py", "import flask\nnet = load('model/net.pt')\n")
+    write("model/net.pt", {"w": Tensor((2, 2))})
+    for text in ("model/log.txt", "logs/other.log"):
+        write(text, "Epoch 1\nloss: 0.4\nEpoch 2\nloss: 0.5\n")
+    assert touched(planned(tmp_path)) == {"logs/other.log"}

@@ -50,8 +50,9 @@ def look(project: Project, leave_alone: tuple[str, ...] = ()) -> Mess:
     trained = (c for c in checkpoints if c.path not in started_from)
     if named := left_in_place.loaded(project.root, inventory, trained, folders):
         left |= named
-        left_in_place.leave(inventory, named)
-        readings = {path: reading for path, reading in readings.items() if path not in named}
+        staying = named | left_in_place.beside(runs, named)
+        left_in_place.leave(inventory, staying)
+        readings = {path: reading for path, reading in readings.items() if path not in staying}
         runs, checkpoints = attributed()
     readings |= {run.source: run.told for run in tracked}
     production = in_production(project, inventory)

@@ -11,7 +11,7 @@ from engine.readers import config_file
 from engine.recognition import identity
 from engine.recognition.attribution import Checkpoint
 from engine.recognition.evidence import Reading
-from engine.recognition.runs import SOURCE
+from engine.recognition.runs import SOURCE, Run
 from engine.recognition.scan import DVC, PROGRAM, Entry, Inventory
 
 # What training scripts resume from is neural; these are loaded by the program that ships them.
@@ -134,6 +134,18 @@ def loaded(
                 reason = f"part of the package {package}, and nothing tells how good it is"
                 why.setdefault(checkpoint.path, reason)
     return why
+
+
+def beside(runs: Iterable[Run], named: Mapping[str, str]) -> dict[str, str]:
+    """Return the records that lie beside models that all stay, and that no other run has."""
+    moving = {r for run in runs if not named.keys() >= {*run.checkpoints} for r in run.records}
+    return {
+        record: "it lies beside a model that stays, and tells of it"
+        for run in runs
+        if run.checkpoints and named.keys() >= {*run.checkpoints}
+        for record in run.records
+        if run.is_beside(record) and record not in moving
+    }
 
 
 def _package(path: str, inventory: Inventory) -> str | None:
