@@ -253,3 +253,15 @@ def test_a_log_beside_a_model_that_stays_stays_with_it(write: Write, tmp_path: P
     for text in ("model/log.txt", "logs/other.log"):
         write(text, "Epoch 1\nloss: 0.4\nEpoch 2\nloss: 0.5\n")
     assert touched(planned(tmp_path)) == {"logs/other.log"}
+
+
+def test_a_best_that_stays_says_what_would_tell_how_good_it_is(
+    write: Write, tmp_path: Path
+) -> None:
+    """Its curve is there, but the lowest loss and the highest accuracy were in two epochs."""
+    write("serve.py", "import flask\nnet = load('exps/a/best_model.pt')\n")
+    for name in ("a", "b"):
+        write(f"exps/{name}/best_model.pt", {"w": Tensor((2, 2), seed=ord(name))})
+    write("exps/a/log.csv", "epoch,val_loss,val_acc\n1,0.5,0.7\n2,0.3,0.8\n3,0.4,0.9\n")
+    hints = [note for note in planned(tmp_path).notes if "[metric] in conventions.toml" in note]
+    assert [note.split(":")[0] for note in hints] == ["exps/a/best_model.pt"]
