@@ -744,3 +744,76 @@ def _lines_run(name: str, count: int) -> int:
     finally:
         sys.settrace(before)
     return lines
+
+
+# --- doubts that public repositories taught ------------------------------------------------------
+
+
+def test_of_the_rows_of_one_epoch_that_of_its_step_counts() -> None:
+    """A loop that validates every thousand steps saves then; of the epoch alone nothing is told."""
+    losses = ((1, 1, 9.0), (1, 1001, 4.0), (1, 2001, 3.0), (2, 1, 2.5))
+    rows = [measured("val_loss", v, "epoch", epoch=e, step=s) for e, s, v in losses]
+    names = ("epoch1_1", "epoch1_1001", "epoch1_2001", "epoch1", "epoch2_1", "epoch3")
+    files: dict[str, Reading | None] = {f"out/net_{name}.pt": model() for name in names}
+    found = attributed(files | {"out/log.csv": results(*rows)})
+    values = [found[f"out/net_{name}.pt"].value for name in names]
+    assert values == [9.0, 4.0, 3.0, None, 2.5, None]
+
+
+def test_a_row_that_says_otherwise_than_the_inside_is_of_another_training() -> None:
+    """The log of a second training is no evidence for what the first has left."""
+    inside = model(measured("val_loss", 2.06, epoch=2), noted("epoch", "2"))
+    rows = (*curve("Val loss", 44.6, 41.9, 2.1), *curve("Val acc", 0.1, 0.2, 0.98))
+    found = only({"runs/a/best.pt": inside, "runs/a/train.log": log(*rows)})
+    assert (found.metric, found.value) == ("loss", 2.06)
+    assert disagreeing(found) == ["runs/a/train.log"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "value", "epoch"),
+    [
+        ({"val_loss": (0.5, 0.4, 0.3), "val_acc": (0.7, 0.8, 0.9)}, 0.9, 3),
+        ({"val_loss": (0.5, 0.3, 0.4), "val_acc": (0.7, 0.8, 0.9)}, None, None),
+        ({"val_loss": (0.5, 0.3, 0.4), "val_auc": (0.7, 0.8, 0.9)}, 0.9, 3),  # the user's metric
+        ({"val_acc": (0.7, 0.9, 0.8), "val_recall": (1.0, 0.5, 0.4)}, 0.9, 2),
+        ({"val_acc1": (0.7, 0.9, 0.8), "val_acc5": (0.9, 0.95, 0.96)}, 0.9, 2),
+        ({"val_loss": (0.5, 0.3, 0.4), "acc": (0.7, 0.8, 0.9)}, None, None),
+        ({"val_acc": (0.7, 0.9, 0.8), "val_lpips": (0.0, 0.0, 0.0)}, 0.9, 2),
+    ],
+)
+def test_a_best_is_of_an_epoch_that_all_that_may_have_kept_it_agree_on(
+    columns: dict[str, tuple[float, ...]], value: float | None, epoch: int | None
+) -> None:
+    """Many keep the lowest loss, many the highest accuracy; where these differ it is unknown."""
+    rows = [m for name, values in columns.items() for m in curve(name, *values)]
+    found = only({"x_run/best.pt": model(), "x_run/history.csv": results(*rows)})
+    assert (found.value, found.epoch) == (value, epoch)
+
+
+def test_a_best_so_far_is_not_the_value_of_what_was_saved_each_time() -> None:
+    """A lone `checkpoint_small.pt` of the last epoch has its own figure, which the log tells."""
+    inside = model(measured("best_acc1", 0.88, "best"), noted("epoch", "3"))
+    path, text = "out/checkpoint_small.pt", "out/small.log"
+    assert only({path: inside, text: log(*curve("acc1", 0.7, 0.88, 0.86))}).value == 0.86
+    trained = (*curve("loss", 0.9, 0.8, 0.7), *curve("val_loss", 0.5, 0.4, 0.3))
+    inside = model(measured("best_val_loss", 0.3, "best"), noted("epoch", "3"))
+    assert only({path: inside, text: log(*trained)}).value == 0.3
+
+
+def test_a_test_in_a_log_of_two_runs_is_of_neither() -> None:
+    """The best and the last of a training in two folders: it does not say which was tested."""
+    tested = log(*curve("loss", 0.5, 0.4), measured("test acc", 0.8, "final"))
+    names = ("best_model/net_a.pt", "train_model/net_a.pt")
+    files = {**dict.fromkeys(names, model()), "log/train_net_a.log": tested}
+    assert {c.metric for c in attributed(files).values()} <= {None, "loss"}
+    del files["train_model/net_a.pt"]
+    assert only(files).value == 0.8
+
+
+def test_a_log_of_a_longer_name_is_of_another_training_where_one_is_called_just_so() -> None:
+    """Of two trainings with and without batch norm, one checkpoint was kept."""
+    wide = {"log/log_net_wide.txt": log(*curve("val_auc", 0.5, 0.9))}
+    assert only({"out/net.pt": model()} | wide).value == 0.9
+    own = {"log/log_net.txt": log(*curve("val_auc", 0.7, 0.5))}
+    found = only({"out/net.pt": model()} | wide | own)
+    assert (found.value, disagreeing(found), found.log) == (None, [], "log/log_net.txt")

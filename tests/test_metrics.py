@@ -38,6 +38,8 @@ from engine.recognition import metrics
         ("val_hits5", "hit_rate_at_5"),
         ("HR@5", "hit_rate_at_5"),
         ("dep_las", "las"),
+        ("best_mae_error", "mae"),  # CGCNN
+        ("val_ade", "ade"),
     ],
 )
 def test_a_name_as_written_in_the_field_means_a_metric(name: str, expected: str) -> None:

@@ -874,3 +874,31 @@ def test_arrays_in_a_pickle_are_a_model_where_name_and_folder_say_so(
     for path in ("checkpoints/agent_model.pkl", "checkpoints/inputs.pkl", "saved/best_model.pkl"):
         write(path, arrays)
     assert said(planned(tmp_path)) == {"checkpoints/agent_model.pkl": "candidate"}
+
+
+def test_what_chainer_writes_is_known_by_the_arrays_in_it(write: Write, tmp_path: Path) -> None:
+    """Its snapshots have no suffix, and neither has the report, whose rows are of their epochs."""
+    row = '{{"epoch": {}, "iteration": {}, "main/loss": 0.1, "validation/main/loss": {}}}'
+    rows = (row.format(n, 100 * n, loss) for n, loss in ((1, 0.9), (2, 0.4), (3, 0.5)))
+    write("result/log", f"[\n    {', '.join(rows)}\n]")
+    for epoch in (1, 2, 3):
+        arrays(f"result/model_snapshot_epoch_{epoch}", tmp_path, "conv1/W", "conv1/b")
+        arrays(f"result/optimizer_snapshot_epoch_{epoch}", tmp_path, "t", "conv1/W/m")
+    arrays("result/snapshot_iter_300", tmp_path, "updater/model:main/conv1/W", "updater/iteration")
+    arrays("data/points.npz", tmp_path, "x", "y")
+    plan = planned(tmp_path)
+    models = {"result/snapshot_iter_300": 0.5}
+    models |= {f"result/model_snapshot_epoch_{n}": v for n, v in ((1, 0.9), (2, 0.4), (3, 0.5))}
+    values = said(plan, "value")
+    assert {path: values[path] for path in models} == models
+    states = {path for path, role in said(plan).items() if role == "training_state"}
+    assert states == {f"result/optimizer_snapshot_epoch_{n}" for n in (1, 2, 3)}
+    assert "data/points.npz" not in touched(plan)
+
+
+def arrays(path: str, root: Path, *names: str) -> None:
+    """Write a zip of arrays as `numpy.savez` does; the numbers in them do not matter."""
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(root / path, "w") as archive:
+        for name in names:
+            archive.writestr(f"{name}.npy", f"\x93NUMPY {path} {name}")

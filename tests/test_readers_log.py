@@ -505,3 +505,63 @@ def test_steps_without_an_epoch_tell_what_validation_gave(tmp_path: Path) -> Non
         ("val_loss", value, step, None) for value, step in ((0.99, 99), (1.99, 199), (2.99, 299))
     ]
     assert reading.config == {"lr": 0.5}
+
+
+BATCHES = """Epoch: [1][0/200]\tTime 0.1 (0.1)\tLoss 0.90 (0.95)\tPrec@1 61.0 (60.0)
+Epoch: [1][100/200]\tTime 0.1 (0.1)\tLoss 0.70 (0.80)\tPrec@1 79.0 (71.5)
+"""
+
+
+@pytest.mark.parametrize(
+    ("test", "told"),
+    [
+        ("Test: [0/50]\tLoss 0.4 (0.4)\tPrec@1 87.0 (87.0)\n * Testing Prec@1 86.3\n", [86.3]),
+        ("Test: [0/50]\tLoss 0.4 (0.4)\tPrec@1 87.0 (87.0)\n", []),
+        ("Test: [49/50]\tLoss 0.4 (0.5)\tPrec@1 87.0 (85.2)\n", [85.2]),
+    ],
+)
+def test_a_figure_of_a_batch_is_not_that_of_its_epoch(
+    tmp_path: Path, test: str, told: list[float]
+) -> None:
+    """While it trains it is of training, and of a test only what all of its batches gave counts."""
+    found = given_log(tmp_path, BATCHES + test)
+    assert found is not None
+    split = [(metrics.split(m.name), m.value) for m in found.measurements if "Prec" in m.name]
+    assert split[:1] == [("train", 71.5)]
+    assert [value for part, value in split if part != "train"] == told
+
+
+def test_each_known_metric_on_a_line_of_its_own_is_read(tmp_path: Path) -> None:
+    """No other word has to stand on the line that says of what it tells."""
+    found = given_log(tmp_path, "Epoch 1/3\nloss 0.5\nPSNR: 31.2, SSIM: 0.91\n")
+    assert found is not None
+    assert [m.value for m in found.measurements] == [0.5, 31.2, 0.91]
+
+
+def test_a_new_best_of_a_metric_tells_by_which_the_best_is_kept(tmp_path: Path) -> None:
+    """So the examples of Stanford's CS230 write, without the figure."""
+    text = "Epoch 1/2\nval_loss: 0.5\n- Found new best val_loss\nFound new best model\n"
+    found = given_log(tmp_path, text)
+    assert found is not None
+    said = [(n.value, n.where) for n in found.notes if n.fact == "monitor"]
+    assert said == [("val_loss", "line 3")]
+
+
+def test_what_is_tested_when_the_optimization_is_finished_is_of_no_epoch(tmp_path: Path) -> None:
+    """The file that the next training names is not what was tested before it."""
+    lines = ["Epoch: 0001", "loss= 0.5 accuracy= 0.9", "Optimization Finished!"]
+    lines += ["Test set results: loss= 0.4 accuracy= 0.8", "best model saved at: w/net.pt"]
+    found = given_log(tmp_path, "\n".join(lines) + "\n")
+    assert found is not None
+    tested = [(m.kind, metrics.split(m.name), m.value) for m in found.measurements[2:]]
+    assert tested == [("final", "test", 0.4), ("final", "test", 0.8)]
+
+
+def test_what_someone_wrote_about_a_training_is_no_log(tmp_path: Path) -> None:
+    """An essay has the words of a log's beginning, in sentences."""
+    essay = (
+        "I chose the device and the optimizer with care. The learning rate was lr=0.001 at first.\n"
+        "Of 8,161 training and 20 validation items we used all. A batch size of 32 was enough.\n"
+        "We fine-tuned a pretrained net. Its scheduler had a patience of 4.\n"
+    )
+    assert given_log(tmp_path, essay) is None

@@ -237,7 +237,7 @@ def test_a_history_is_of_the_one_run_beside_it_whose_name_ends_like_its_own() ->
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("best", "of which epoch it is the best"), ("net", "of the best epoch or")]
+    ("name", "said"), [("best", "best by which metric, nothing"), ("net", "of the best epoch or")]
 )
 def test_the_plan_says_that_nothing_tells_which_epoch_a_model_is_of(
     write: Write, tmp_path: Path, name: str, said: str
@@ -247,3 +247,34 @@ def test_the_plan_says_that_nothing_tells_which_epoch_a_model_is_of(
     write("w/history.csv", "epoch,val_mae,val_loss\n1,0.4,0.9\n2,0.3,0.7\n3,0.5,0.6\n4,0.6,0.8\n")
     notes = [note for note in planned(tmp_path).notes if note.startswith(f"w/{name}.pth: {said}")]
     assert len(notes) == 1
+
+
+def test_a_best_by_nobody_knows_which_metric_is_told_of(write: Write, tmp_path: Path) -> None:
+    """The lowest loss and the highest accuracy were in two epochs; the user's metric decides."""
+    write("exps/a/best_model.pt", {"w": Tensor((2, 2))})
+    write("exps/a/log.csv", "epoch,val_loss,val_acc\n1,0.5,0.7\n2,0.3,0.8\n3,0.4,0.9\n")
+    plan = planned(tmp_path)
+    assert said(plan, "value") == {"exps/a/best_model.pt": None}
+    note = "exps/a/best_model.pt: best by which metric, nothing says; [metric] in conventions.toml"
+    assert any(line.startswith(note) for line in plan.notes)
+
+
+def test_a_log_beside_a_model_that_stays_stays_with_it(write: Write, tmp_path: Path) -> None:
+    """A program loads the model by its name; the log in another folder is an old log like any."""
+    write("serve.py", "import flask\nnet = load('model/net.pt')\n")
+    write("model/net.pt", {"w": Tensor((2, 2))})
+    for text in ("model/log.txt", "logs/other.log"):
+        write(text, "Epoch 1\nloss: 0.4\nEpoch 2\nloss: 0.5\n")
+    assert touched(planned(tmp_path)) == {"logs/other.log"}
+
+
+def test_a_best_that_stays_says_what_would_tell_how_good_it_is(
+    write: Write, tmp_path: Path
+) -> None:
+    """Its curve is there, but the lowest loss and the highest accuracy were in two epochs."""
+    write("serve.py", "import flask\nnet = load('exps/a/best_model.pt')\n")
+    for name in ("a", "b"):
+        write(f"exps/{name}/best_model.pt", {"w": Tensor((2, 2), seed=ord(name))})
+    write("exps/a/log.csv", "epoch,val_loss,val_acc\n1,0.5,0.7\n2,0.3,0.8\n3,0.4,0.9\n")
+    hints = [note for note in planned(tmp_path).notes if "[metric] in conventions.toml" in note]
+    assert [note.split(":")[0] for note in hints] == ["exps/a/best_model.pt"]

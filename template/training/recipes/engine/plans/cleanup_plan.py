@@ -1,5 +1,6 @@
 """Decide where each file of a mess goes. Pure: reads neither disk nor clock."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -377,35 +378,33 @@ class _Planner:
                 yield f"{path}{f' and {more} more' if more else ''}: {problem}{fix}"
 
     def _undecided(self) -> Iterator[str]:
-        """Yield a line for the models of runs that tell of epochs, but not of which it is."""
-        models = {c.path for c in self.mess.checkpoints if c.role == "model"}
-        lone: list[str] = []
-        best: list[str] = []
-        for run in self.mess.runs:
-            own = sorted(models & {*run.checkpoints})
-            bests = [p for p in own if identity.selector(identity.stem(p)) == "best"]
-            if len(own) == 1 and identity.selector(identity.stem(own[0])) is None:
-                lone += filter(self._is_untold, own)
-            if len(bests) == 1:
-                best += filter(self._is_untold, bests)
-        if lone:
-            more = f" and {len(lone) - 1} more" if lone[1:] else ""
-            yield (
-                f"{lone[0]}{more}: of the best epoch or of the last, nothing says; "
-                "--pick PATH takes one all the same"
-            )
-        if best:
-            more = f" and {len(best) - 1} more" if best[1:] else ""
-            yield (
-                f"{best[0]}{more}: of which epoch it is the best, nothing says; [metric] in "
-                "training/conventions.toml names what it was kept by, --pick PATH takes it anyway"
-            )
+        """Yield a line for each reason why of models it is not told which epoch they are of.
 
-    def _is_untold(self, path: str) -> bool:
-        """Return whether a checkpoint has no figure, although its run tells of epochs."""
-        checkpoint = self.by_path[path]
-        is_candidate = checkpoint.value is None and self.roles[path] == "candidate"
-        return is_candidate and bool(epochs(checkpoint, self.mess.readings))
+        Their runs tell of epochs, and no other of the run is called the best, or is there at all.
+        """
+        found: dict[str, list[str]] = defaultdict(list)
+        known = {c.path for c in self.mess.checkpoints if c.role == "model"}
+        for run in self.mess.runs:
+            models = sorted(known & {*run.checkpoints})
+            bests = [p for p in models if identity.selector(identity.stem(p)) == "best"]
+            only = bests if len(bests) == 1 else models
+            if len(only) != 1 or not self._is_undecided(only[0]):
+                continue
+            if bests and identity.judged_by(identity.stem(only[0])) is None:
+                reason = (
+                    "best by which metric, nothing says; [metric] in conventions.toml settles it"
+                )
+                found[f"{reason}, or --pick PATH"].append(only[0])
+            elif identity.selector(identity.stem(only[0])) is None:
+                reason = "of the best epoch or of the last, nothing says"
+                found[f"{reason}; --pick PATH takes one all the same"].append(only[0])
+        for reason, paths in found.items():
+            more = f" and {len(paths) - 1} more" if paths[1:] else ""
+            yield f"{paths[0]}{more}: {reason}"
+
+    def _is_undecided(self, path: str) -> bool:
+        is_open = self.by_path[path].value is None and self.roles[path] == "candidate"
+        return is_open and bool(epochs(self.by_path[path], self.mess.readings))
 
     def _staying_put(self) -> Iterator[str]:
         """Yield a line for each reason why checkpoints stay where they are."""

@@ -54,6 +54,7 @@ CSV_HEAD = re.compile(
 )
 TORCH_LEGACY = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"  # the magic number, as protocol 2 writes it
 _EVENTS = "events.out.tfevents."
+_SNAPSHOT = "snapshot_"  # of Chainer: "snapshot_iter_6000"
 _ARRAY = re.compile(rb"\x93[\x90-\x9f\xdc].{0,20}(?:float|bfloat|u?int|bool|complex)", re.DOTALL)
 _POINTERS = ("last_checkpoint", "checkpoint", "latest")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -127,6 +128,13 @@ TABLE = (
     Row("estimator_pickle", "pickle", (*PICKLES, ".joblib.gz", ".pkl.gz"), _is_estimator),
     Row("sb3_agent", "agent", (".zip",), lambda name, head: head[:4] == b"PK\3\4"),
     Row("sb3_agent", "evaluations", (".npz",), lambda name, head: name == "evaluations.npz"),
+    Row(
+        "chainer_arrays",
+        "Chainer",
+        (".npz", ".model"),
+        lambda name, head: head[:4] == b"PK\3\4",
+        part=_SNAPSHOT,
+    ),
     Row("keras_archive", "Keras", (".keras",), lambda name, head: head[:4] == b"PK\3\4"),
     Row(
         "boosted_trees",
@@ -172,6 +180,12 @@ TABLE = (
     ),
     Row("pointer", "pointer", _POINTERS, lambda name, head: name in _POINTERS),
     Row("result_json", "result JSON", ("metrics",), lambda name, head: name == "metrics"),  # Orbax
+    Row(
+        "result_json",
+        "result JSON",
+        ("log",),  # Chainer's LogReport
+        lambda name, head: name == "log" and re.match(rb"\[\s*\{", head) is not None,
+    ),
     Row("config_file", "config", (".json", ".yaml", ".yml"), _is_config),
     Row("result_json", "result JSON", (".json",), _is_result),
     Row(
@@ -216,7 +230,8 @@ def read(path: Path | str, name: str) -> Reading | None:
 def may_be_read(paths: Iterable[str]) -> Iterator[str]:
     """Yield those of the paths that a reader is for, by their names: of most files none is."""
     for path in paths:
-        if _is_known(path.rpartition(".")[2]) or _EVENTS in path.lower():
+        is_in_part = any(part in path.lower() for part in (_EVENTS, _SNAPSHOT))
+        if is_in_part or _is_known(path.rpartition(".")[2]):
             yield path
 
 

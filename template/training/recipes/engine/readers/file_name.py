@@ -17,7 +17,11 @@ _EPOCH = re.compile(
     r"(?<![a-z\d.])(\d{1,6})epochs?(?![a-z]|[=_-]?\d)",  # ESPnet's "3epoch"
     re.IGNORECASE,
 )
-_STEP = re.compile(r"(?<![a-z])(?:step|iter(?:ation)?)[=_-]?(\d{1,9})(?![\d.]*\.\d)", re.IGNORECASE)
+_STEP = re.compile(
+    r"(?<![a-z])(?:step|iter(?:ation)?)[=_-]?(\d{1,9})(?![\d.]*\.\d)|"
+    r"(?<![a-z])ep(?:och)?\d{1,6}[_-](\d{1,7})\Z",  # "epoch1_2001"
+    re.IGNORECASE,
+)
 _COUNT = re.compile(
     r"(?:(?:checkpoint|ckpt)[_-]?|(?:cp|model)[_-]|(?:model|weights)(?=0\d))(\d{1,9})\Z",
     re.IGNORECASE,

@@ -20,6 +20,12 @@ _EPOCH = re.compile(
 _BRACKET = re.compile(
     r"\[[^\W\d]{0,12}\s*(\d{1,6})\s*/\s*\d{1,6}\s*\](?P<batch>\s*\[\s*\d{1,9}/\d{1,9}\s*\])?"
 )
+# "Epoch: [4][100/391]" while it trains, and "Test: [10/98]" while it is tested.
+_TRAINS = re.compile(r"epoch\W{0,3}\[\s*\d+(?:/\d+)?\s*\]\s*\[\s*\d+/\d+\s*\]", re.I)
+_TESTS = re.compile(
+    r"(?<![a-z])(?:val|valid|validation|eval|dev|test)\W{0,3}\[\s*(\d+)/(\d+)\s*\]", re.I
+)
+_AVERAGE = re.compile(rf"\s*\(\s*({PATTERN})\s*\)")  # of the batches so far
 _OF_BATCH = re.compile(r"batch|iter|step|train|val|eval|dev|test", re.I)
 _VALIDATED = re.compile(r"(?<![a-z])(?:val|valid|validation|eval|dev|test)[\w ]*\W{0,3}\d", re.I)
 _LOSS = re.compile(
@@ -70,8 +76,10 @@ _PATH = re.compile(
         r"(?:pth?(?:\.tar)?|ckpt|safetensors|h5|hdf5|keras|bin|pkl|joblib|onnx|pdparams)"
     )
 )
+_NEW_BEST = re.compile(r"\bnew best (?P<name>[\w@/ -]+?)\W*\Z", re.I)
 _ENDED = re.compile(
-    r"\b(?:training (?:complete|finished|done|ended|stopped)|early stopping|finished training|"
+    r"\b(?:(?:training|optimization) (?:complete|finished|done|ended|stopped)|early stopping|"
+    r"finished training|"
     r"completed training|final (?:results|evaluation|metrics)|test results)",
     re.I,
 )
@@ -198,16 +206,23 @@ def best_epoch_of(body: str) -> int | None:
 
 
 def assignments(body: str) -> list[Value]:
-    """Return each metric on a line; a target, a gap or a learning rate is none."""
+    """Return each metric on a line; a target, a gap or a learning rate is none.
+
+    What a line tells of a batch is of training; of a test, the last line has the average.
+    """
     lower = body.lower()
     improved = any(word in lower for word in _IMPROVING) and _IMPROVED.search(body)
     if improved and metrics.canonical(improved["name"]):
         return _assigned(improved["name"], improved["number"], "")
+    trains, tests = _TRAINS.search(body), _TESTS.search(body)
+    if tests and int(tests[1]) < int(tests[2]) - 1:
+        return []
     found: list[Value] = []
-    start, section = 0, ""
+    start, section = 0, "train " if trains else ""
     for match in _VALUE.finditer(body) if _NUMBER.search(lower) else ():
         before, number = body[start : match.start()], match["number"]
-        start = match.end()
+        average = _AVERAGE.match(body, match.end()) if trains or tests else None
+        number, start = (average[1], average.end()) if average else (number, match.end())
         for said in _LABEL.finditer(before):
             section = _section(said)
         if not match["by"].strip() and not re.search(r"[.%]", number):
@@ -215,7 +230,8 @@ def assignments(body: str) -> list[Value]:
         if name := _metric_at_end(before):
             if metrics.split(name) not in (None, metrics.split(section)):
                 is_first = not found and before.strip().startswith(name)
-                section = _section(_FIRST.match(name)) if is_first else ""
+                label = _FIRST.match(name) if is_first else None
+                section = f"{label['split']} " if label else ""
             name = name if metrics.split(name) else section + name
             found += _assigned(name, number, before)
     return found
@@ -264,6 +280,12 @@ def is_saved(body: str) -> bool:
     lower = body.lower()
     names_file = ("saved " in lower or "saving " in lower) and checkpoint_in(body) is not None
     return names_file or ("sav" in lower and _SAVED.search(body) is not None)
+
+
+def best_by(body: str) -> str | None:
+    """Return the metric of which a line without figures says that there is a new best."""
+    found = _NEW_BEST.search(body)
+    return found["name"] if found and metrics.canonical(found["name"]) else None
 
 
 def is_end(body: str) -> bool:

@@ -40,10 +40,10 @@ def _any_of(words: str) -> re.Pattern[str]:
 
 
 _RELEVANT = _any_of(
-    "epoch|train|model|step|iter|sav|best|final|early stop|loss|auc|acc|auroc|f1|dice|iou|map|"
-    "error|mse|mae|param|total|device|gpu|cuda|optim|adam|sgd|lr|learning|batch|weight|frozen|"
-    "finetun|fine-tun|sched|criterion|patience|dropout|seed|checkpoint|.pt|.ckpt|precision|recall|"
-    "kappa|mcc|bleu|rouge|perplexity|ppl|wer|cer|reward|r2|corr|pearson|spearman"
+    "epoch|train|val|test|model|step|iter|sav|best|final|early stop|param|total|device|gpu|cuda|"
+    "optim|adam|sgd|lr|learning|batch|weight|frozen|finetun|fine-tun|sched|criterion|patience|"
+    "dropout|seed|checkpoint|.pt|.ckpt|f1|r2|corr|"
+    + "|".join(word for word in metrics.WORDS if len(word) > 2)
 )
 # Where no epoch is known, lines without these words tell no more than settings, once.
 _OF_EPOCHS = _any_of("epoch|best|final|sav|val|test|dev|holdout|training|model|param")
@@ -64,6 +64,7 @@ _FAMILIES = tuple(
     )
 )
 _OF_TRAINING = {1, 2, 5, 7, 8, 9}  # one of these at least: other programs have a device, too
+_PROSE = re.compile(r"[a-z)]\. [A-Z][a-z]* [a-z]")  # a line on which a second sentence begins
 _OTHER_PROGRAM = re.compile(r"=+ test session starts =+|^\S+::test_")
 
 
@@ -313,6 +314,8 @@ class _Log:
             self._take_preamble(line)
         elif log_lines.is_end(line.body):
             self._session.ended = True
+        if judge := log_lines.best_by(line.body):
+            self._session.facts.setdefault("monitor", (judge, line.where))
         self._take_metrics(line, found, epoch)
 
     def _take_metrics(self, line: Line, found: list[Value], epoch: int | None) -> None:
@@ -476,6 +479,8 @@ class _Log:
     # --- what comes before the first epoch ------------------------------------------------------
 
     def _take_preamble(self, line: Line) -> None:
+        if _PROSE.search(line.body):
+            return
         lower = line.body.lower()
         unmet = (i for i in range(len(_FAMILIES)) if i not in self._families)
         self._families |= {i for i in unmet if _FAMILIES[i].search(lower)}

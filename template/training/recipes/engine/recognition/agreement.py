@@ -6,7 +6,7 @@ from dataclasses import replace
 from engine.recognition import identity, metrics
 from engine.recognition.evidence import Measurement, Reading
 
-TEST = 2  # the rank of what was measured on test data
+VALIDATION, UNSPLIT, TEST, TRAINING = range(4)  # how good a judge a figure is by its split
 _OF_ROWS = ("epoch", "saved")  # kinds that one program wrote again and again, on one scale
 _FLOAT32 = 7  # digits that it has
 
@@ -51,8 +51,9 @@ def on_its_scale(m: Measurement, *, is_percentage: bool = False) -> Measurement:
 
 
 def split_rank(measurement: Measurement) -> int:
-    """Return how good a judge a figure is by its split: 0 the best, TEST where nothing else is."""
-    return {"val": 0, None: 1, "test": TEST, "train": 3}[metrics.split(measurement.name)]
+    """Return how good a judge a figure is by its split, the best first."""
+    ranks = {"val": VALIDATION, None: UNSPLIT, "test": TEST, "train": TRAINING}
+    return ranks[metrics.split(measurement.name)]
 
 
 def same_metric(one: Measurement, other: Measurement) -> bool:

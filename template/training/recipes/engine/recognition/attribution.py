@@ -14,6 +14,8 @@ from engine.readers.file_name import read_name
 from engine.recognition import identity, metrics
 from engine.recognition.agreement import (
     TEST,
+    UNSPLIT,
+    VALIDATION,
     as_compared,
     on_its_scale,
     rounds_to,
@@ -24,7 +26,7 @@ from engine.recognition.evidence import Measurement, Noted, Reading, Scalar
 from engine.recognition.moments import Moment, Table, settled
 from engine.recognition.parts import told_by_names
 from engine.recognition.runs import COLLECTIONS, TRAININGS, Run
-from engine.recognition.training import Training, by_weights
+from engine.recognition.training import Training, by_weights, shared_records
 
 # Which source is believed first; two that disagree are both shown.
 PRECEDENCE = ("inside", "results", "log", "name")
@@ -153,10 +155,10 @@ def attribute(
     told = told_by_names(readings)
     readings = {path: as_compared(path, settled(reading)) for path, reading in told.items()}
     vocabulary = _vocabulary(readings.values(), conventions)
-    bests = by_weights(readings)
+    bests, shared = by_weights(readings), shared_records(runs)
     found = [
         _checkpoint(path, training, conventions, vocabulary)
-        for training in (Training(run, readings, bests) for run in runs)
+        for training in (Training(run, readings, bests, shared) for run in runs)
         for path in training.run.checkpoints
     ]
     return tuple(sorted(found, key=lambda checkpoint: checkpoint.path))
@@ -245,23 +247,59 @@ def _claims(path: str, training: Training, aim: _Aim) -> Iterator[_Claim]:
     same = training.same_as(path)
     which, rivals = training.which(same), training.rivals(same)
     aim = aim.among(same, rivals if which == "best" else ())
+    moment, has_own = training.moment(same), any(m.kind == "own" for m in inside)
     if which in _BEST:
-        best = (m for m in inside if m.kind == "best" and aim.is_judge(m))
+        best = [m for m in inside if m.kind == "best" and aim.is_judge(m)]
+        if which == "only" and best:  # what is saved each time has the best so far inside as well
+            then = [m for table in training.tables.values() for m in moment.rows(table)]
+            best = [m for m in best if _may_be_of(m, then)]
         yield from (_Claim("inside", path, m) for m in best)
     if rivals[aim.kept_by]:
         which = None
-    moment, has_own = training.moment(same), any(m.kind == "own" for m in inside)
     for record, table in training.tables.items():
         is_inside = has_own and record.startswith(f"{path}/")  # its own figures are those
         is_told = is_inside or training.is_of_another(record, path)
-        for measurement in _of_checkpoint(table, path, which, moment, aim):
+        told = list(_of_checkpoint(table, path, which, moment, aim))
+        denied = {_row(m) for m in told if any(_denies(own, m) for own in inside)}
+        for measurement in told:
+            is_row = measurement.kind == "epoch" and _row(measurement) in denied
+            if is_row and not any(_denies(own, measurement) for own in inside):
+                continue  # the figure that disagrees is shown, and those beside it are none
             is_other = table.is_of_training(measurement) and not aim.asks_for(measurement)
             if is_other or (is_told and measurement.kind == "final"):
                 continue
-            if training.is_sole or not _is_after_training(measurement):
+            if training.is_tested_in(record) or not _is_after_training(measurement):
                 yield _Claim(training.readings[record].role, record, measurement)
     for measurement in read_name(path).measurements:
         yield _Claim("name", path, on_its_scale(measurement))
+
+
+def _row(m: Measurement) -> _When:
+    return m.epoch, m.step
+
+
+def _denies(own: Measurement, row: Measurement) -> bool:
+    """Return whether a checkpoint has another figure inside than a row: then it is not its own."""
+    of_split = metrics.split(own.name)
+    is_same = of_split == metrics.split(row.name) and same_metric(own, row)
+    is_alike = of_split in ("val", "test") or metrics.canonical(own.name) != "loss"
+    return (
+        own.kind == "own"
+        and row.kind == "epoch"
+        and is_same
+        and is_alike
+        and not rounds_to(own, row)
+    )
+
+
+def _may_be_of(best: Measurement, rows: list[Measurement]) -> bool:
+    """Return whether the best so far may be the figure of an epoch with these rows."""
+    split, metric = metrics.split(best.name), metrics.plausible(best.name)
+    alike = [m for m in rows if metrics.plausible(m.name) == metric]
+    told = [
+        m for m in alike if metrics.split(m.name) in ({split} if split else {None, "val", "test"})
+    ]
+    return not told or any(rounds_to(best, m) for m in told)
 
 
 def _of_checkpoint(
@@ -283,14 +321,15 @@ def _of_checkpoint(
         yield from saved
         yield from _latest(m for m in ours if m.kind == "best" and aim.is_judge(m))
         if aim.kept_by or not saved:
-            yield from _best_rows(ours, aim, is_best=which == "best")
+            told = [m for m in ours if aim.asks_for(m) or not table.is_of_training(m)]
+            yield from _best_rows(told, aim, is_best=which == "best")
         yield from filter(_is_after_training, ours)
     if which == "only" and all(m.kind == "final" for m in ours):
         yield from ours
     if which == "last":
         yield from (m for m in ours if m.kind == "final")
         rows = [m for m in ours if m.kind == "epoch"]
-        yield from (m for m in rows if (m.epoch, m.step) == (rows[-1].epoch, rows[-1].step))
+        yield from (m for m in rows if _row(m) == _row(rows[-1]))
 
 
 def _is_after_training(m: Measurement) -> bool:
@@ -306,58 +345,58 @@ def _latest(measurements: Iterable[Measurement]) -> list[Measurement]:
 def _best_rows(
     measurements: list[Measurement], aim: _Aim, *, is_best: bool
 ) -> Iterator[Measurement]:
-    """Yield the epoch that was best by the run's monitor; if none is known, by every metric.
+    """Yield the epoch that was best by the run's monitor; if none is known, by all that may be one.
 
-    If there is none such either, nobody knows by which metric the best was kept: then what is asked
-    for counts alone. A checkpoint that nothing calls the best may be the last as well: then it is
-    of an epoch that was both.
+    Where these disagree, nothing says which epoch it was. A checkpoint that nothing calls the best
+    may be the last as well: then it is of an epoch that was both.
     """
     rows: _Rows = {}
     for m in measurements:
         if m.kind == "epoch" and math.isfinite(m.value):
             rows.setdefault(m.name, []).append(m)
-    validated = {metrics.plausible(name) for name, row in rows.items() if _is_validated(row[0])}
     best = {}
     for name, row in rows.items():
-        metric = metrics.plausible(name)
-        direction = aim.direction_of(metric or "")
-        is_trained = metrics.split(name) is None and metric in validated
-        if direction and aim.is_judge(row[0]) and not is_trained:
-            best[name] = (max if direction == "max" else min)(row, key=lambda m: m.value)
-    judges = aim.monitors or (aim.judge,)
-    kept = [m for m in best.values() if aim.kept_by or metrics.plausible(m.name) in judges]
+        direction = aim.direction_of(metrics.plausible(name) or "")
+        if direction and aim.is_judge(row[0]):
+            value = (max if direction == "max" else min)(m.value for m in row)
+            best[name] = [m for m in row if m.value == value]
+    firsts = [found[0] for found in best.values()]
+    monitors = aim.monitors or (aim.judge,)
+    kept = [m for m in firsts if aim.kept_by or metrics.plausible(m.name) in monitors]
     kept = [m for m in kept if aim.kept_by or metrics.split(m.name) != "train"]
-    at = {_when(m) for m in sorted(kept, key=split_rank)[:1]}
-    judging = [m for m in best.values() if metrics.split(m.name) != "train"]
-    if not at and is_best:
-        usual = _usual_judges(judging, rows)
-        at = {_when(m) for m in usual}
-        if len(at) > 1:
-            yield from [m for m in best.values() if aim.asks_for(m)] or _tied(usual, rows)
-            return
-    elif not at and {_when(m) for m in judging} <= {_when(m) for m in measurements[-1:]}:
-        yield from best.values()
-    yield from (m for row in rows.values() for m in row if _when(m) in at)
+    at = [_row(m) for m in sorted(kept, key=split_rank)]
+    if not at:
+        judges = _judges(best, rows, aim if is_best else None)
+        at, last = _at_once(judges), [_row(m) for m in measurements[-1:]]
+        if is_best and at and len({_row(found[0]) for found in judges}) > 1:
+            yield from (found[0]._replace(epoch=None, step=None) for found in judges)
+            return  # each has its value, whichever kept it
+        at = at if is_best else [moment for moment in at if moment in last]
+    yield from (m for row in rows.values() for m in row if _row(m) in at[:1])
 
 
-def _usual_judges(bests: list[Measurement], rows: _Rows) -> list[Measurement]:
-    """Return the metrics that a run is likely to keep its best by: of validation, if any is."""
-    varying = [m for m in bests if len({row.value for row in rows[m.name]}) > 1]
-    usual = [m for m in varying if metrics.plausible(m.name) not in _SELDOM_KEPT_BY]
-    judges = usual or varying or bests
-    rank = min(map(split_rank, judges), default=0)
-    return [m for m in judges if split_rank(m) == rank]
+def _judges(best: _Rows, rows: _Rows, aim: _Aim | None) -> list[list[Measurement]]:
+    """Return the best rows of each metric by which a best may have been kept: the user's, or all.
+
+    What names no split is of training beside the like of validation, or of a test of each epoch.
+    """
+    ranks = {name: split_rank(found[0]) for name, found in best.items()}
+    split = {metrics.plausible(name) for name, rank in ranks.items() if rank in (VALIDATION, TEST)}
+    unsplit = [
+        n for n, rank in ranks.items() if rank == UNSPLIT and metrics.plausible(n) not in split
+    ]
+    names = [n for n in ranks if ranks[n] == VALIDATION or n in unsplit]
+    names = names or [n for n in ranks if ranks[n] == TEST]
+    wanted = [n for n in names if aim and metrics.plausible(n) == aim.metric]
+    varying = [n for n in names if len(best[n]) < len(rows[n])] or names
+    decisive = [n for n in varying if metrics.plausible(n) not in _SELDOM_KEPT_BY]
+    return [best[name] for name in wanted or decisive or varying]
 
 
-def _tied(judges: list[Measurement], rows: _Rows) -> list[Measurement]:
-    """Return the judges, of no epoch, if at some each was as good as it ever was."""
-    held = ({_when(row) for row in rows[m.name] if row.value == m.value} for m in judges)
-    is_tied = bool(set.intersection(*held))
-    return [m._replace(epoch=None, step=None) for m in judges if is_tied]
-
-
-def _when(m: Measurement) -> _When:
-    return m.epoch, m.step
+def _at_once(judges: Iterable[list[Measurement]]) -> list[_When]:
+    """Return the moments, in their order, in which all of these were."""
+    moments = [[_row(m) for m in found] for found in judges]
+    return [moment for moment in moments[0] if all(moment in m for m in moments)] if moments else []
 
 
 # --- which of them is believed -------------------------------------------------------------------
@@ -383,8 +422,8 @@ def _is_rarely_decisive(claim: _Claim) -> bool:
     return metrics.at_any_rank(claim.metric or "") in _RARELY_DECISIVE
 
 
-_SELDOM_KEPT_BY = ("precision", "recall", "specificity", "npv")
-_RARELY_DECISIVE = ("loss", *_SELDOM_KEPT_BY)
+_RARELY_DECISIVE = ("loss", "precision", "recall", "specificity", "npv")
+_SELDOM_KEPT_BY = (*_RARELY_DECISIVE[1:], "accuracy_top5")
 
 
 def _usable(claim: _Claim) -> bool:

@@ -16,6 +16,7 @@ from engine.readers.parallel import read_all
 from engine.recognition import (
     duplicates,
     folder_checkpoints,
+    identity,
     in_use,
     left_in_place,
     origins,
@@ -136,7 +137,20 @@ def _left(
     started_from = origins.find(readings, project.conventions.pretrained.patterns)
     runs = group(inventory, readings, origins=started_from) if left else ()
     found = attribute(runs, readings, project.conventions)
-    return tuple(replace(c, problem=f"stays: {left[c.path]}") for c in found if c.path in left)
+    return tuple(
+        replace(c, problem=f"stays: {left[c.path]}{_hint(c, readings)}")
+        for c in found
+        if c.path in left
+    )
+
+
+def _hint(checkpoint: Checkpoint, readings: Mapping[str, Reading]) -> str:
+    """Return what would tell how good a best is, of which a curve is known but not the epoch."""
+    stem, records = identity.stem(checkpoint.path), checkpoint.run.records if checkpoint.run else ()
+    is_open = checkpoint.value is None and identity.selector(stem) == "best"
+    has_curve = any(m.kind == "epoch" for r in records for m in readings[r].measurements)
+    is_told = not is_open or identity.judged_by(stem) is not None or not has_curve
+    return "" if is_told else "; [metric] in conventions.toml may tell by which it is the best"
 
 
 def _duplicates(

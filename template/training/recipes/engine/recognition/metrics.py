@@ -64,14 +64,16 @@ _METRICS = {
     ),
     "success_rate": _Metric("max", UNIT),
     # regression
-    "mse": _Metric("min", POSITIVE, "mean_squared_error"),
-    "rmse": _Metric("min", POSITIVE, "root_mean_squared_error"),
-    "mae": _Metric("min", POSITIVE, "mean_absolute_error"),
+    "mse": _Metric("min", POSITIVE, "mean_squared_error mse_error"),
+    "rmse": _Metric("min", POSITIVE, "root_mean_squared_error rmse_error"),
+    "mae": _Metric("min", POSITIVE, "mean_absolute_error mae_error"),
     "mape": _Metric("min", POSITIVE, "smape"),
     "rmsle": _Metric("min", POSITIVE),
     "nrmse": _Metric("min", POSITIVE),
     "mase": _Metric("min", POSITIVE),
     "nse": _Metric("max", (-math.inf, 1.0)),
+    "ade": _Metric("min", POSITIVE, "average_displacement_error minade min_ade"),
+    "fde": _Metric("min", POSITIVE, "final_displacement_error minfde min_fde"),
     "r2": _Metric("max", (-math.inf, 1.0), "r2_score r_squared rsquared r2score"),
     "pearson": _Metric("max", SIGNED, "pearsonr pcc"),
     "spearman": _Metric("max", SIGNED, "spearmanr"),
@@ -136,7 +138,7 @@ _SPLITS: dict[str, Split] = {
 _QUALIFIERS = frozenset(
     "best final last current cur curr new mean avg average overall max min maximum minimum highest "
     "lowest metric metrics score result results epoch running ema pseudo monitor global set so far "
-    "at the top model checkpoint".split()
+    "at the top model checkpoint main".split()
 )
 # A number of one of these is no metric, whoever writes it.
 _NO_METRIC = frozenset(
@@ -160,6 +162,8 @@ _WORD = re.compile(r"[a-z0-9]+")
 _ALIASES = {
     alias: name for name, metric in _METRICS.items() for alias in (name, *metric.aliases.split())
 }
+# One word of each name of a metric, in lower case: a text without them tells of none that is known.
+WORDS = frozenset(max(re.split(r"[\d_]+", alias), key=len) for alias in _ALIASES)
 
 
 @lru_cache(maxsize=4096)

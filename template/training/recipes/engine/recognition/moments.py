@@ -17,6 +17,7 @@ _FROM_ONE = ("Keras", "HDF5 (Keras)", "HDF5", "TensorFlow checkpoint")
 _WHEN = ("epoch", "step")
 
 Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 
 class _Said(NamedTuple):
@@ -113,6 +114,7 @@ class Moment(NamedTuple):
         of_epoch = table.of_epoch.get(epoch, []) if epoch is not None else []
         if any(map(self._is_named, of_epoch)):  # its name tells which row it is
             return of_epoch
+        of_epoch = self._of_step(of_epoch)
         at_step = table.at_step.get(self.step, []) if self.step is not None else []
         is_counted = bool(self.series) and self.series <= table.epochs
         of_number = table.of_epoch.get(self.number, []) if is_counted else []
@@ -120,6 +122,12 @@ class Moment(NamedTuple):
             if rows := [m for m in found if not m.is_counted]:
                 return rows
         return []
+
+    def _of_step(self, rows: list[Measurement]) -> list[Measurement]:
+        """Return the rows but for those that were measured at other steps of the epoch as well."""
+        steps = _by((m.name, m.step) for m in rows)
+        once = {name for name, found in steps.items() if len({*found}) == 1}
+        return [m for m in rows if m.name in once or (m.step is not None and m.step == self.step)]
 
     def _as_counted_in(self, table: "Table") -> int | None:
         """Return the epoch as these rows count: that whose value the name has, if it has one."""
@@ -162,10 +170,10 @@ class Table:
         return is_bare and self._loss_is_of_training and metrics.canonical(row.name) == "loss"
 
 
-def _by(pairs: Iterable[tuple[Key, Measurement]]) -> dict[Key, list[Measurement]]:
-    found: dict[Key, list[Measurement]] = {}
-    for key, measurement in pairs:
-        found.setdefault(key, []).append(measurement)
+def _by(pairs: Iterable[tuple[Key, Value]]) -> dict[Key, list[Value]]:
+    found: dict[Key, list[Value]] = {}
+    for key, value in pairs:
+        found.setdefault(key, []).append(value)
     return found
 
 

@@ -98,6 +98,7 @@ def group(
     records = [path for path in readings if path not in members]
     trained = [run for run in runs if not run.checkpoints or {*run.checkpoints} - {*origins}]
     owners = {path: _owners(path, readings[path], trained) for path in records}
+    owners |= _of_others({p: keys for p, keys in owners.items() if readings[p].role == "log"})
     joined = tuple(_with_records(run, owners, readings) for run in runs)
     outputs = output_folders(weights)
     loose = [path for path in records if not owners[path]]
@@ -131,6 +132,9 @@ def points_to(path: str, reading: Reading) -> set[str]:
     """Return the checkpoints beside it that a file such as `last_checkpoint` names."""
     named = (note.value for note in reading.notes if note.fact == "names")
     return {str(PurePosixPath(path).parent / name) for name in named}
+
+
+Owners = Mapping[str, frozenset[tuple[str, identity.Tokens]]]  # of records: the runs
 
 
 class _Places:
@@ -315,6 +319,24 @@ def _owners(path: str, reading: Reading, runs: list[Run]) -> frozenset[tuple[str
     return frozenset((run.folder, run.key) for run in closest)
 
 
+def _of_others(logs: Owners) -> Owners:
+    """Return the logs without the runs that have one called just like them: `net_wide.log`.
+
+    Where there is a `net.log`, that one is of another training.
+    """
+    named = {path: {*identity.variants(identity.stem(path))} for path in logs}
+    have = {run for path, runs in logs.items() for run in runs if run[1] and run[1] in named[path]}
+    return {
+        path: frozenset(run for run in runs if run not in have or _is_called(run[1], named[path]))
+        for path, runs in logs.items()
+    }
+
+
+def _is_called(key: identity.Tokens, names: Set[identity.Tokens]) -> bool:
+    """Return whether a log has the run's name, or none that begins with it and goes on."""
+    return key in names or not any(name[: len(key)] == key for name in names)
+
+
 _LOOSE = 100  # matches from here on count only when a single run has them
 
 
@@ -398,7 +420,7 @@ def _steps_away(folder: PurePosixPath, place: PurePosixPath, reading: Reading) -
 
 def _with_records(
     run: Run,
-    owners: Mapping[str, frozenset[tuple[str, identity.Tokens]]],
+    owners: Owners,
     readings: Mapping[str, Reading],
 ) -> Run:
     inside = [path for path in run.others if path in readings]

@@ -4,7 +4,7 @@ import math
 import re
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import PurePosixPath
 
@@ -29,12 +29,23 @@ def by_weights(readings: Mapping[str, Reading]) -> Bests:
     return found
 
 
-class Training:
-    """A run and its readings, as each of its checkpoints asks for them."""
+def shared_records(runs: Iterable[Run]) -> frozenset[str]:
+    """Return the records that more than one of the runs with checkpoints have."""
+    records = Counter(record for run in runs if run.checkpoints for record in run.records)
+    return frozenset(record for record, number in records.items() if number > 1)
 
-    def __init__(self, run: Run, readings: Mapping[str, Reading], bests: Bests) -> None:
+
+class Training:
+    """A run and its readings, as each of its checkpoints asks for them.
+
+    `bests` are those of `by_weights`, and `shared` the records that other runs have as well.
+    """
+
+    def __init__(
+        self, run: Run, readings: Mapping[str, Reading], bests: Bests, shared: Collection[str]
+    ) -> None:
         self.run = run
-        self._bests = bests
+        self._bests, self._shared = bests, shared
         self._series = identity.series(run.checkpoints)
         self._counting = Counting.of(run, readings)
         self.readings = numbered(run, readings, self._series, self._counting)
@@ -49,6 +60,10 @@ class Training:
     def is_sole(self) -> bool:
         """Return whether there is one model, and was no other."""
         return len(self._models) == 1 and not _OF_SEVERAL.search(self.run.folder)
+
+    def is_tested_in(self, record: str) -> bool:
+        """Return whether a test that followed the training is of this run's only model."""
+        return self.is_sole and record not in self._shared
 
     @cached_property
     def _models(self) -> list[str]:
