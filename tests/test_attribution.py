@@ -753,7 +753,7 @@ def test_of_the_rows_of_one_epoch_that_of_its_step_counts() -> None:
     """A loop that validates every thousand steps saves then; of the epoch alone nothing is told."""
     losses = ((1, 1, 9.0), (1, 1001, 4.0), (1, 2001, 3.0), (2, 1, 2.5))
     rows = [measured("val_loss", v, "epoch", epoch=e, step=s) for e, s, v in losses]
-    names = ("epoch1_1", "epoch1_1001", "epoch1_2001", "epoch1", "epoch2_1", "epoch3")
+    names = ("epoch1_1", "epoch1_1001", "epoch1_2001", "epoch1", "epoch2_1", "epoch2")
     files: dict[str, Reading | None] = {f"out/net_{name}.pt": model() for name in names}
     found = attributed(files | {"out/log.csv": results(*rows)})
     values = [found[f"out/net_{name}.pt"].value for name in names]

@@ -114,20 +114,14 @@ class Moment(NamedTuple):
         of_epoch = table.of_epoch.get(epoch, []) if epoch is not None else []
         if any(map(self._is_named, of_epoch)):  # its name tells which row it is
             return of_epoch
-        of_epoch = self._of_step(of_epoch)
         at_step = table.at_step.get(self.step, []) if self.step is not None else []
         is_counted = bool(self.series) and self.series <= table.epochs
         of_number = table.of_epoch.get(self.number, []) if is_counted else []
         for found in (of_epoch, at_step, of_number):
-            if rows := [m for m in found if not m.is_counted]:
+            told = [m for m in found if m.name not in table.often or m.step == self.step]
+            if rows := [m for m in told if not m.is_counted]:
                 return rows
         return []
-
-    def _of_step(self, rows: list[Measurement]) -> list[Measurement]:
-        """Return the rows but for those that were measured at other steps of the epoch as well."""
-        steps = _by((m.name, m.step) for m in rows)
-        once = {name for name, found in steps.items() if len({*found}) == 1}
-        return [m for m in rows if m.name in once or (m.step is not None and m.step == self.step)]
 
     def _as_counted_in(self, table: "Table") -> int | None:
         """Return the epoch as these rows count: that whose value the name has, if it has one."""
@@ -150,7 +144,8 @@ class Table:
 
     `last` is what it says of its last `session` and of no checkpoint by name, `of_file` what of
     each by name. `of_epoch` and `at_step` are the rows of `last` by their epochs and steps;
-    `epochs` are those that the rows themselves name.
+    `epochs` are those that the rows themselves name. What was measured `often`, at several steps of
+    an epoch, is not of a checkpoint by its epoch alone.
     """
 
     def __init__(self, measurements: Sequence[Measurement]) -> None:
@@ -160,6 +155,8 @@ class Table:
         rows = [m for m in self.last if m.kind == "epoch"]
         self.of_epoch = _by((m.epoch, m) for m in rows)
         self.at_step = _by((m.step, m) for m in rows)
+        steps = _by(((m.epoch, m.name), m.step) for m in rows)
+        self.often = frozenset(name for (_, name), found in steps.items() if len({*found}) > 1)
         self.epochs = frozenset(m.epoch for m in rows if m.epoch is not None and not m.is_counted)
         parts = {metrics.split(name) for name in {m.name for m in rows}}
         self._loss_is_of_training = "val" in parts and "train" not in parts
