@@ -553,6 +553,14 @@ def test_conventions_that_the_recipes_do_not_know_are_reported(
     assert said in checked(project)[1]
 
 
+def test_broken_conventions_may_be_named_by_a_short_path(project: Path) -> None:
+    """From the folder in which they lie, the name alone is enough."""
+    (project / CONVENTIONS).write_text("format = \n")
+    words = ("--conventions", "conventions.toml")
+    done = recipe(project, "check", *words, status=3, cwd=project / "training")
+    assert done.stdout.startswith("conventions.toml:1: conventions: not valid TOML")
+
+
 @pytest.mark.parametrize("edit", [None, "def fill(): pass\n"])
 def test_a_helper_that_is_missing_or_old_is_reported(project: Path, edit: str | None) -> None:
     """Without the helper of their version no recipe runs; the check says so in its own form."""
