@@ -20,6 +20,7 @@ from engine.reports.curves import thinned
 from engine.reports.overview import state_of
 from engine.reports.overview_text import spark
 from projects import changed, just, recipe, recipe_json, tree
+from template_fixture import make_files
 from trained_project import ACTIVE, new_project, train
 
 FIRST, SECOND = "2025-07-25_net_first", "2025-08-01_net_second"
@@ -90,6 +91,16 @@ def test_an_experiment_is_told_of_in_one_row(project: Path) -> None:
         f"{size / 1e3:.1f} kB",
         "4",
     ]
+
+
+def test_a_folder_that_is_one_checkpoint_counts_once(project: Path) -> None:
+    """Neither its shards nor the state of an optimizer is a checkpoint more."""
+    home = train(project, SECOND, [0.5], record=ENDED)
+    names = ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "config.json")
+    folder = "checkpoints/checkpoint-{}/{}"
+    make_files(home, {folder.format(step, name): "x" for step in (10, 20) for name in names})
+    make_files(home, {"checkpoints/optimizer.pt": "x", "checkpoints/notes.txt": "x"})
+    assert row(screen(project), SECOND)[-1] == "3"
 
 
 def test_the_value_of_another_metric_bears_its_name(project: Path) -> None:
