@@ -11,12 +11,15 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 import yaml
 
 import torch_writer
 from engine.conventions import load
+from engine.recognition import metrics
 from template_fixture import (
+    REPOSITORY,
     commit_all,
     copy_of_template,
     generate,
@@ -239,6 +242,7 @@ def test_there_are_at_most_ten_questions_and_none_needs_trust(template: Path) ->
         ("mAP50-95(B)", "max"),
         ("f1", "max"),
         ("power", "max"),
+        ("confidence", "max"),
     ],
 )
 def test_the_direction_follows_from_the_metric(
@@ -249,6 +253,18 @@ def test_the_direction_follows_from_the_metric(
     conventions = tomllib.loads((project / "training/conventions.toml").read_text())
     assert conventions["metric"]["name"] == metric
     assert conventions["metric"]["direction"] == direction
+
+
+def test_the_default_direction_is_the_one_that_recipes_know() -> None:
+    """Of each metric in their table, by any of its names: the wrong one would keep the worst."""
+    default = yaml.safe_load((REPOSITORY / "copier.yml").read_text())["metric_direction"]["default"]
+    filters = "jinja2_ansible_filters.AnsibleCoreFiltersExtension"
+    template = jinja2.Environment(extensions=[filters], autoescape=True).from_string(default)
+    assert [
+        alias
+        for alias, name in metrics._ALIASES.items()
+        if template.render(metric_name=alias) != metrics.direction(name)
+    ] == []
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ from engine.project import Project
 from engine.unattended import LOG
 from log_paths import VARIABLES
 
-OF_UV = ("UV_PYTHON_INSTALL_DIR", "XDG_DATA_HOME")  # where it keeps the interpreters that it fetched
+OF_UV = ("UV_PYTHON_INSTALL_DIR", "XDG_DATA_HOME")  # where its interpreters are
 
 
 def main(argv: Sequence[str]) -> int:
