@@ -673,6 +673,24 @@ def test_a_file_that_could_not_be_parsed_afterwards_is_left(
     assert set(reported) == {relink_python.UNREADABLE}
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("odd.ipynb", '{"cells": ["models/best.pth"]}'),
+        ("list.ipynb", '["models/best.pth"]'),
+        ("deep.py", f"x = {'-' * 100_000}1  # models/best.pth\n"),
+    ],
+)
+def test_what_cannot_be_parsed_is_listed_and_stops_nothing(
+    project: Path, name: str, text: str
+) -> None:
+    """One hostile file among the sources: it is named, and all others are rewritten."""
+    make_files(project, {name: text})
+    shown = recipe(project, "relink").stdout
+    assert f"not rewritten: {name}: cannot be parsed" in shown
+    assert "+++ b/run.sh" in shown
+
+
 def test_a_project_without_runs_has_nothing_to_rewrite(tmp_path: Path) -> None:
     """Nothing was moved, so nothing is read and nothing said."""
     assert recipe(new_project(tmp_path), "relink").stdout == "Nothing to rewrite.\n"
