@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -107,6 +108,24 @@ def test_what_is_packed_is_reported_with_its_archive() -> None:
         "x: models/old.pth",
         ["in training/experiments/archived/old.tar.gz"],
     )
+
+
+def test_a_line_that_nobody_wrote_by_hand_is_in_doubt() -> None:
+    """Of a line of 10,000 characters only what is near a path is read, and so the path is left."""
+    near = '{"load": "models/best.pth", "x": "' + "x" * 5_000 + '"}'
+    far = '{"load": "models/best.pth", "x": "' + "x" * 10_000 + '"}'
+    assert after(near) == (near.replace("models/best.pth", NEW), [])
+    assert after(far) == (far, [WRITTEN])
+
+
+def test_many_references_on_one_line_are_found_in_time() -> None:
+    """In a list that some program wrote, all on one line."""
+    places = {f"runs/{n:04}/checkpoints/best.pth": f"models/{n}.pth" for n in range(600)}
+    began = time.monotonic()
+    finder = Finder(Moves("/home/me/proj", places, {}))
+    found = relink_text.find(json.dumps([*places]).encode(), "", finder, ".json")
+    assert time.monotonic() - began < 8
+    assert len(found) == 600
 
 
 def test_a_relative_path_stays_relative_to_its_file() -> None:
