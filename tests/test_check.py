@@ -598,6 +598,15 @@ def test_paths_restrict_the_check(project: Path) -> None:
     assert is_in_order(project, "README.md", CONVENTIONS)
 
 
+def test_a_check_of_the_folder_above_is_one_of_that_folder(project: Path) -> None:
+    """From a subfolder `..` may be the whole project; what lies around that is refused."""
+    make_files(project, {"src/deep/a.py": "import torch\ntorch.save(1, 'a.pth')\n"})
+    for folder, given in (("src", ".."), ("src/deep", "..")):
+        done = recipe(project, "check", given, status=3, cwd=project / folder)
+        assert done.stdout.startswith("src/deep/a.py:2: checkpoint-target")
+    recipe(project, "check", "../..", status=2, cwd=project / "src")
+
+
 def test_a_restricted_check_reads_no_weights_that_were_not_named(project: Path) -> None:
     """Checking source takes no hash of any model: a wrong one is not even noticed."""
     production(project)
