@@ -54,6 +54,14 @@ def step(root: Path) -> str:
     return advice.next_step(project, overview.look(project, None), WHEN)[0]
 
 
+def edit(root: Path, old: str, new: str) -> None:
+    """Change one line of conventions.toml."""
+    path = root / "training/conventions.toml"
+    text = path.read_text()
+    assert text.count(f"\n{old}") == 1
+    path.write_text(text.replace(f"\n{old}", f"\n{new}"))
+
+
 def row(lines: list[str], name: str) -> list[str]:
     """Return the cells of the row of this name."""
     return next(re.split(r"\s{2,}", line.strip()) for line in lines if line.startswith(f"  {name}"))
@@ -255,6 +263,9 @@ def test_old_experiments_are_to_be_archived(project: Path) -> None:
         assert step(project).startswith("just train")
         train(project, f"2025-06-0{number + 1}_net_old", [0.5])
     assert step(project) == "just archive"
+    assert "older than 30 days can go: 1 or more" in screen(project)[-2]
+    edit(project, "after_days = 30 ", "after_days = 0 ")
+    assert step(project).startswith("just train")  # no age lets anything go then
 
 
 def test_originals_that_wait_long_are_to_be_purged(project: Path) -> None:
@@ -267,6 +278,8 @@ def test_originals_that_wait_long_are_to_be_purged(project: Path) -> None:
     (run,) = project.glob("training/.history/*_archive")
     run.rename(run.with_name("20250601T000000_archive"))
     assert step(project) == "just purge"
+    edit(project, "purge_after_days = 30", "purge_after_days = 0")
+    assert step(project).startswith("just train")
 
 
 # --- speed, and what is remembered ----------------------------------------------------------------
