@@ -316,6 +316,16 @@ def test_a_bad_answer_is_refused_in_one_line(
     assert not (tmp_path / "project").exists()
 
 
+def test_what_is_packed_by_name_alone_is_not_called_0_days_old(bare: Path, tmp_path: Path) -> None:
+    """With 0 no age lets anything go, and the documents say so."""
+    project = generate(bare, tmp_path / "project", archive_after_days=0, model_types=["net"])
+    guide = (project / "docs/training/NET_TRAINING_GUIDE.md").read_text()
+    readme = (project / "README.md").read_text()
+    assert " 0 days" not in guide + readme
+    assert "An experiment is packed when you name it" in guide
+    assert "shows which finished experiments you named" in readme
+
+
 def test_any_printable_project_name_is_safe_in_toml(bare: Path, tmp_path: Path) -> None:
     """Quotes, backslashes and letters of any script arrive in conventions.toml as typed."""
     name = """a"b it's C:\\x naïve 🙂 #1 = {a} <b>& ''' ]"""
