@@ -602,12 +602,12 @@ def test_a_check_of_the_folder_above_is_one_of_that_folder(project: Path) -> Non
     """From a subfolder `..` may be the whole project; what lies around that is refused."""
     make_files(project, {"src/deep/a.py": "import torch\ntorch.save(1, 'a.pth')\n"})
     make_files(project, {"b.py": "import torch\ntorch.save(1, 'b.pth')\n"})
-    for folder, given, lines in (
+    for folder, words, lines in (
         ("src", ["..", "deep"], 2),
         ("src/deep", [".."], 1),
         ("src", ["."], 1),
     ):
-        done = recipe(project, "check", *given, status=3, cwd=project / folder)
+        done = recipe(project, "check", *words, status=3, cwd=project / folder)
         assert done.stdout.count("checkpoint-target") == lines
     recipe(project, "check", "../..", status=2, cwd=project / "src")
 
