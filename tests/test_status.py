@@ -5,7 +5,7 @@ import os
 import platform
 import re
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +99,14 @@ def test_an_experiment_is_told_of_in_one_row(project: Path) -> None:
         f"{size / 1e3:.1f} kB",
         "4",
     ]
+
+
+@pytest.mark.parametrize(
+    ("hours", "shown"), [(-0.2, "0 h"), (-5, "-5 h"), (23, "23 h"), (48, "2 d")]
+)
+def test_an_age_is_told_although_the_clock_was_put_back(hours: float, shown: str) -> None:
+    """A start that lies in the future is no nought of days."""
+    assert overview_text._age(WHEN - timedelta(hours=hours), WHEN) == shown
 
 
 def test_a_folder_that_is_one_checkpoint_counts_once(project: Path) -> None:
