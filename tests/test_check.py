@@ -587,6 +587,14 @@ def test_conventions_that_the_recipes_do_not_know_are_reported(
     assert said in checked(project)[1]
 
 
+def test_broken_conventions_may_be_named_by_a_short_path(project: Path) -> None:
+    """From the folder in which they lie, the name alone is enough."""
+    (project / CONVENTIONS).write_text("format = \n")
+    words = ("--conventions", "conventions.toml")
+    done = recipe(project, "check", *words, status=3, cwd=project / "training")
+    assert done.stdout.startswith("conventions.toml:1: conventions: not valid TOML")
+
+
 @pytest.mark.parametrize("edit", [None, "def fill(): pass\n"])
 def test_a_helper_that_is_missing_or_old_is_reported(project: Path, edit: str | None) -> None:
     """Without the helper of their version no recipe runs; the check says so in its own form."""
@@ -622,6 +630,20 @@ def test_paths_restrict_the_check(project: Path) -> None:
     assert found(project, "best.pth", CONVENTIONS) == [("best.pth", 1, "outside")]
     assert len(found(project, ".")) == 3
     assert is_in_order(project, "README.md", CONVENTIONS)
+
+
+def test_a_check_of_the_folder_above_is_one_of_that_folder(project: Path) -> None:
+    """From a subfolder `..` may be the whole project; what lies around that is refused."""
+    make_files(project, {"src/deep/a.py": "import torch\ntorch.save(1, 'a.pth')\n"})
+    make_files(project, {"b.py": "import torch\ntorch.save(1, 'b.pth')\n"})
+    for folder, words, lines in (
+        ("src", ["..", "deep"], 2),
+        ("src/deep", [".."], 1),
+        ("src", ["."], 1),
+    ):
+        done = recipe(project, "check", *words, status=3, cwd=project / folder)
+        assert done.stdout.count("checkpoint-target") == lines
+    recipe(project, "check", "../..", status=2, cwd=project / "src")
 
 
 def test_a_restricted_check_reads_no_weights_that_were_not_named(project: Path) -> None:

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -107,6 +108,24 @@ def test_what_is_packed_is_reported_with_its_archive() -> None:
         "x: models/old.pth",
         ["in training/experiments/archived/old.tar.gz"],
     )
+
+
+def test_a_line_that_nobody_wrote_by_hand_is_in_doubt() -> None:
+    """Of a line of 10,000 characters only what is near a path is read, and so the path is left."""
+    near = '{"load": "models/best.pth", "x": "' + "x" * 5_000 + '"}'
+    far = '{"load": "models/best.pth", "x": "' + "x" * 10_000 + '"}'
+    assert after(near) == (near.replace("models/best.pth", NEW), [])
+    assert after(far) == (far, [WRITTEN])
+
+
+def test_many_references_on_one_line_are_found_in_time() -> None:
+    """In a list that some program wrote, all on one line."""
+    places = {f"runs/{n:04}/checkpoints/best.pth": f"models/{n}.pth" for n in range(600)}
+    began = time.monotonic()
+    finder = Finder(Moves("/home/me/proj", places, {}))
+    found = relink_text.find(json.dumps([*places]).encode(), "", finder, ".json")
+    assert time.monotonic() - began < 8
+    assert len(found) == 600
 
 
 def test_a_relative_path_stays_relative_to_its_file() -> None:
@@ -671,6 +690,24 @@ def test_a_file_that_could_not_be_parsed_afterwards_is_left(
     text, reported = after(code, relink_python.find)
     assert text == code
     assert set(reported) == {relink_python.UNREADABLE}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("odd.ipynb", '{"cells": ["models/best.pth"]}'),
+        ("list.ipynb", '["models/best.pth"]'),
+        ("deep.py", f"x = {'-' * 100_000}1  # models/best.pth\n"),
+    ],
+)
+def test_what_cannot_be_parsed_is_listed_and_stops_nothing(
+    project: Path, name: str, text: str
+) -> None:
+    """One hostile file among the sources: it is named, and all others are rewritten."""
+    make_files(project, {name: text})
+    shown = recipe(project, "relink").stdout
+    assert f"not rewritten: {name}: cannot be parsed" in shown
+    assert "+++ b/run.sh" in shown
 
 
 def test_a_project_without_runs_has_nothing_to_rewrite(tmp_path: Path) -> None:

@@ -415,6 +415,24 @@ def test_a_hostile_store_writes_nothing_but_archives(project: Path, away: Path) 
     assert not changed(before, files(project))
 
 
+def test_a_damaged_manifest_at_a_store_keeps_no_other_from_coming(
+    project: Path, away: Path, tmp_path: Path
+) -> None:
+    """It is named, each time; all others are known here afterwards. Hidden files are nobody's."""
+    other = twin(project, tmp_path / "other")
+    for path in (other / ARCHIVED).glob("*.*"):
+        path.unlink()
+    recipe(project, "push", ARCHIVE_REMOTE=str(away))
+    (away / f"{NAME}.json").write_text("{")
+    for suffix in SUFFIXES:  # as macOS leaves them on foreign disks
+        (away / f"._{TWO}{suffix}").write_bytes(b"\0\5\x16\7")
+    for _ in range(2):
+        failed = recipe(other, "pull", status=1, ARCHIVE_REMOTE=str(away)).stderr
+        assert failed.startswith(f"{NAME}.json: ")
+        assert len(lines(failed)) == 1
+    assert {packed.name for packed in catalog.archives(opened(other))} == {LOGS, TWO}
+
+
 def test_an_archive_that_is_not_its_checksum_s_is_not_taken(
     project: Path, away: Path, tmp_path: Path
 ) -> None:

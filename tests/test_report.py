@@ -106,6 +106,14 @@ def test_user_text_is_text(project: Path) -> None:
     assert not {"\x1b", "\u202e"} & set(said)
 
 
+def test_a_restored_run_and_its_archive_both_take_space(project: Path) -> None:
+    """They have one name, and each its own bar among the largest."""
+    archive = Archive("same", "x/same.tar.gz", 1_000_000, None, None)
+    seen = overview(run("same", 0.5, size=2_000_000), archives=[archive])
+    said = "".join(Outline(page(project, seen)).text).partition("The largest runs")[2]
+    assert [size for size in ("2.0 MB", "1.0 MB") if size in said] == ["2.0 MB", "1.0 MB"]
+
+
 def test_nothing_is_fetched_from_anywhere(project: Path) -> None:
     """No address stands in the file, and its policy forbids what is not in it."""
     text = page(project, SEEN)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -113,6 +114,34 @@ def test_the_entry_runs_as_cron_would_run_it(project: Path, table: Path, tmp_pat
     assert log.count(f"['--auto'] {path} {project}/runs of mine") == 2
 
 
+def test_nothing_is_made_where_the_project_was(project: Path, table: Path, tmp_path: Path) -> None:
+    """Moved, or on a disk that is not there: cron fails aloud, and makes no folder in its place."""
+    recipe(project, "schedule")
+    command = command_of(table.read_text().splitlines()[1])
+    project.rename(tmp_path / "moved")
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, check=False)
+    assert done.returncode
+    assert str(project).encode() in done.stderr
+    assert not project.exists()
+
+
+def test_cron_finds_what_uv_has_fetched(
+    project: Path, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cache on another disk, interpreters too, and rclone, which a purge may ask."""
+    rclone = tmp_path / "my tools/rclone"
+    rclone.parent.mkdir()
+    rclone.touch(0o755)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "uv/environments-v2/archive-1"))
+    path = f"{rclone.parent}{os.pathsep}{os.environ['PATH']}"
+    recipe(project, "schedule", PATH=path, UV="/opt/uv", UV_PYTHON_INSTALL_DIR="/data/pythons")
+    words = shlex.split(command_of(table.read_text().splitlines()[1]))
+    assert f"UV_CACHE_DIR={tmp_path / 'uv'}" in words
+    assert "UV_PYTHON_INSTALL_DIR=/data/pythons" in words
+    (there,) = (word for word in words if word.startswith("PATH="))
+    assert str(rclone.parent) in there.split(":")
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -139,14 +168,17 @@ def test_what_crontab_refuses_is_reported(project: Path, table: Path) -> None:
     assert table.read_bytes() == OWN
 
 
-def test_a_crontab_that_cannot_be_read_is_not_replaced(project: Path, table: Path) -> None:
+@pytest.mark.parametrize("said", ["not allowed to read it", "can't open me: Permission denied"])
+def test_a_crontab_that_cannot_be_read_is_not_replaced(
+    project: Path, table: Path, said: str
+) -> None:
     """Who may not use cron, or whose crontab is not shown, keeps it."""
     table.write_bytes(OWN)
     program = table.with_name("crontab")
-    refusal = "-l) echo 'not allowed to read it' >&2; exit 1;;"
+    refusal = f'-l) echo "{said}" >&2; exit 1;;'
     program.write_text(CRONTAB.replace("    -l)", f"    {refusal}\n    -never)"))
     done = recipe(project, "schedule", status=1)
-    assert done.stderr == "crontab: not allowed to read it\n"
+    assert done.stderr == f"crontab: {said}\n"
     assert table.read_bytes() == OWN
 
 

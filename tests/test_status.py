@@ -6,7 +6,7 @@ import platform
 import re
 import time
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from engine.reports.curves import thinned
 from engine.reports.overview import state_of
 from engine.reports.overview_text import spark
 from projects import changed, just, recipe, recipe_json, tree
+from template_fixture import make_files
 from trained_project import ACTIVE, new_project, train
 
 FIRST, SECOND = "2025-07-25_net_first", "2025-08-01_net_second"
@@ -52,6 +53,14 @@ def step(root: Path) -> str:
     """Return the next command."""
     project = opened(root)
     return advice.next_step(project, overview.look(project, None), WHEN)[0]
+
+
+def edit(root: Path, old: str, new: str) -> None:
+    """Change one line of conventions.toml."""
+    path = root / "training/conventions.toml"
+    text = path.read_text()
+    assert text.count(f"\n{old}") == 1
+    path.write_text(text.replace(f"\n{old}", f"\n{new}"))
 
 
 def row(lines: list[str], name: str) -> list[str]:
@@ -91,6 +100,24 @@ def test_an_experiment_is_told_of_in_one_row(project: Path) -> None:
         f"{size / 1e3:.1f} kB",
         "4",
     ]
+
+
+@pytest.mark.parametrize(
+    ("hours", "shown"), [(-0.2, "0 h"), (-5, "-5 h"), (23, "23 h"), (48, "2 d")]
+)
+def test_an_age_is_told_although_the_clock_was_put_back(hours: float, shown: str) -> None:
+    """A start that lies in the future is no nought of days."""
+    assert overview_text._age(WHEN - timedelta(hours=hours), WHEN) == shown
+
+
+def test_a_folder_that_is_one_checkpoint_counts_once(project: Path) -> None:
+    """Neither its shards nor the state of an optimizer is a checkpoint more."""
+    home = train(project, SECOND, [0.5], record=ENDED)
+    names = ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "config.json")
+    folder = "checkpoints/checkpoint-{}/{}"
+    make_files(home, {folder.format(step, name): "x" for step in (10, 20) for name in names})
+    make_files(home, {"checkpoints/optimizer.pt": "x", "checkpoints/notes.txt": "x"})
+    assert row(screen(project), SECOND)[-1] == "3"
 
 
 def test_the_value_of_another_metric_bears_its_name(project: Path) -> None:
@@ -255,6 +282,9 @@ def test_old_experiments_are_to_be_archived(project: Path) -> None:
         assert step(project).startswith("just train")
         train(project, f"2025-06-0{number + 1}_net_old", [0.5])
     assert step(project) == "just archive"
+    assert "older than 30 days can go: 1 or more" in screen(project)[-2]
+    edit(project, "after_days = 30 ", "after_days = 0 ")
+    assert step(project).startswith("just train")  # no age lets anything go then
 
 
 def test_originals_that_wait_long_are_to_be_purged(project: Path) -> None:
@@ -267,6 +297,8 @@ def test_originals_that_wait_long_are_to_be_purged(project: Path) -> None:
     (run,) = project.glob("training/.history/*_archive")
     run.rename(run.with_name("20250601T000000_archive"))
     assert step(project) == "just purge"
+    edit(project, "purge_after_days = 30", "purge_after_days = 0")
+    assert step(project).startswith("just train")
 
 
 @pytest.mark.parametrize(("zone", "advised"), [("UTC-14", False), ("UTC+12", True)])

@@ -11,12 +11,15 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 import yaml
 
 import torch_writer
 from engine.conventions import load
+from engine.recognition import metrics
 from template_fixture import (
+    REPOSITORY,
     commit_all,
     copy_of_template,
     generate,
@@ -239,6 +242,7 @@ def test_there_are_at_most_ten_questions_and_none_needs_trust(template: Path) ->
         ("mAP50-95(B)", "max"),
         ("f1", "max"),
         ("power", "max"),
+        ("confidence", "max"),
     ],
 )
 def test_the_direction_follows_from_the_metric(
@@ -249,6 +253,18 @@ def test_the_direction_follows_from_the_metric(
     conventions = tomllib.loads((project / "training/conventions.toml").read_text())
     assert conventions["metric"]["name"] == metric
     assert conventions["metric"]["direction"] == direction
+
+
+def test_the_default_direction_is_the_one_that_recipes_know() -> None:
+    """Of each metric in their table, by any of its names: the wrong one would keep the worst."""
+    default = yaml.safe_load((REPOSITORY / "copier.yml").read_text())["metric_direction"]["default"]
+    filters = "jinja2_ansible_filters.AnsibleCoreFiltersExtension"
+    template = jinja2.Environment(extensions=[filters], autoescape=True).from_string(default)
+    assert [
+        alias
+        for alias, name in metrics._ALIASES.items()
+        if template.render(metric_name=alias) != metrics.direction(name)
+    ] == []
 
 
 @pytest.mark.parametrize(
@@ -280,6 +296,9 @@ def test_the_direction_follows_from_the_metric(
         ({"pretrained_weights": ["C:/a"]}, "C:/a"),
         ({"pretrained_weights": ["a\\b"]}, "below"),
         ({"pretrained_weights": [""]}, "Not a pattern"),
+        ({"pretrained_weights": ["./a/*.h5"]}, "./a/"),
+        ({"pretrained_weights": ["a//b"]}, "a//b"),
+        ({"pretrained_weights": ["weights/"]}, "weights/"),
         ({"pretrained_weights": [1]}, "Not a pattern"),
         ({"archive_after_days": -1}, "0 to 36500"),
         ({"archive_after_days": "soon"}, "soon"),
@@ -295,6 +314,16 @@ def test_a_bad_answer_is_refused_in_one_line(
         generate(bare, tmp_path / "project", **answers)
     assert "\n" not in str(refusal.value).strip()
     assert not (tmp_path / "project").exists()
+
+
+def test_what_is_packed_by_name_alone_is_not_called_0_days_old(bare: Path, tmp_path: Path) -> None:
+    """With 0 no age lets anything go, and the documents say so."""
+    project = generate(bare, tmp_path / "project", archive_after_days=0, model_types=["net"])
+    guide = (project / "docs/training/NET_TRAINING_GUIDE.md").read_text()
+    readme = (project / "README.md").read_text()
+    assert " 0 days" not in guide + readme
+    assert "An experiment is packed when you name it" in guide
+    assert "shows which finished experiments you named" in readme
 
 
 def test_any_printable_project_name_is_safe_in_toml(bare: Path, tmp_path: Path) -> None:

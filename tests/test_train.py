@@ -528,6 +528,19 @@ def test_a_process_left_running_is_not_waited_for(tmp_path: Path, files: tuple[i
     assert ended.status == 0
 
 
+def test_a_process_that_goes_on_writing_is_not_waited_for(
+    tmp_path: Path, files: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A monitor that the command left running never pauses; the training ends all the same."""
+    monkeypatch.setattr(teed_command, "LINGER", 0.2)
+    command = "(for n in $(seq 900); do echo up; sleep 0.01; done) & echo done"
+    began = time.monotonic()
+    ended = teed(tmp_path / "log", ["sh", "-c", command], (files[0], files[0]))
+    assert time.monotonic() - began < 5
+    assert ended.status == 0
+    assert "done\n" in (tmp_path / "log").read_text()
+
+
 def test_a_full_disk_does_not_end_the_training(tmp_path: Path, files: tuple[int, int]) -> None:
     """Where the log cannot grow, the screen goes on, and it is said in the end."""
     ended = teed(Path("/dev/full"), ["sh", "-c", "echo 1; echo 2"], files)

@@ -161,6 +161,16 @@ def test_uncommitted_work_is_refused_by_name(project: Path) -> None:
     assert refusal(project, "--apply").startswith("mine.py: is not committed")
 
 
+def test_a_project_without_git_is_one_line(project: Path) -> None:
+    """An update cannot be merged, nor taken back, where nothing was committed."""
+    shutil.rmtree(project / ".git")
+    before = tree(project)
+    assert refusal(project, "--apply") == (
+        f"{project}: is in no git repository, which updates need; git init, commit, then update\n"
+    )
+    assert tree(project) == before
+
+
 def test_a_project_without_answers_is_one_line(project: Path) -> None:
     """Nobody knows which version it has."""
     (project / ".copier-answers.yml").write_text("_src_path: x\n")  # of another template

@@ -28,7 +28,8 @@ into its training.log, other logs lie beside that, and the first that asks for a
 its folder.
 
 Two runs never share a name: the later one gets `_2`, then `_3`, before the extension. Files and
-folders are created exclusively, so this holds for runs that start in the same second as well.
+folders are created exclusively, so this holds for runs that start in the same second as well. Each
+process that asks is a run: a distributed training asks in rank 0 alone, and hands the path on.
 Standard library only, Python 3.11 or newer. The recipes use this very code.
 """
 

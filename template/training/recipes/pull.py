@@ -50,10 +50,12 @@ def main(argv: Sequence[str]) -> int:
         line = f"{len(missing):,} of {len(names):,} archives came; the others were here."
         show.say(line, arguments.json, pulled=missing)
         return command_line.DONE
-    fetched = transfer.pull_papers(project)
+    fetched, damaged = transfer.pull_papers(project)
+    for problem in damaged:
+        show.warn(problem)
     line = f"{len(fetched):,} archives at {stores} are new here; just restore NAME, or just status."
-    show.say(line, arguments.json, known=fetched)
-    return command_line.DONE
+    show.say(line, arguments.json, known=fetched, damaged=damaged)
+    return command_line.FAILED if damaged else command_line.DONE
 
 
 if __name__ == "__main__":

@@ -39,9 +39,10 @@ import shutil
 from engine import command_line, crontab, show
 from engine.launch.interpreter import own_environment
 from engine.project import Project
+from engine.unattended import LOG
 from log_paths import VARIABLES
 
-LOG = "archive_auto.log"
+OF_UV = ("UV_PYTHON_INSTALL_DIR", "XDG_DATA_HOME")  # where its interpreters are
 
 
 def main(argv: Sequence[str]) -> int:
@@ -72,9 +73,10 @@ def _entry(project: Project, arguments: argparse.Namespace) -> bytes:
     for option in ("project", "conventions"):
         if path := getattr(arguments, option):
             command += [f"--{option}", str(path.resolve())]
-    programs = [Path(found) for found in (command[0], shutil.which("git")) if found]
+    found = (command[0], shutil.which("git"), shutil.which("rclone"))  # a purge may ask the stores
+    programs = [Path(program) for program in found if program]
     folders = [*(str(program.parent) for program in programs), "/usr/local/bin", "/usr/bin", "/bin"]
-    variables = {"PATH": os.pathsep.join(dict.fromkeys(folders))}
+    variables = {"PATH": os.pathsep.join(dict.fromkeys(folders)), **_of_uv()}
     for key, source in project.sources.items():
         if source == "environment":  # which cron does not have
             variables[VARIABLES[key]] = str(project.root / getattr(project.folders, key))
@@ -88,6 +90,16 @@ def _runner() -> list[str]:
         # What this script needs is in uv's cache now. Cron has neither proxy nor certificates.
         return [os.environ.get("UV") or shutil.which("uv") or "uv", "run", "--offline", "--script"]
     return [sys.executable]
+
+
+def _of_uv() -> dict[str, str]:
+    """Return what tells uv where its cache and its interpreters are, which cron does not know."""
+    if not (own := own_environment()):
+        return {}
+    return {
+        "UV_CACHE_DIR": str(own.parent.parent),
+        **{name: os.environ[name] for name in OF_UV if os.environ.get(name)},
+    }
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ from pathlib import Path
 from engine.errors import UserError
 
 _FIELDS = re.compile(r"@[a-z]+|[0-9A-Za-z*/,-]+( [0-9A-Za-z*/,-]+){4}")
-_NONE_YET = re.compile(rb"no crontab for|can't open")  # vixie's, cronie's, macOS's; busybox's
+# vixie's, cronie's, macOS's; busybox's, which says "can't open" of one that may not be read as well
+_NONE_YET = re.compile(rb"no crontab for|can't open .*No such file")
 
 
 class Unavailable(Exception):
@@ -29,12 +30,14 @@ def schedule(text: str) -> str:
 def entry(
     root: Path, when: str, command: Sequence[str], variables: Mapping[str, str], log: Path
 ) -> bytes:
-    """Return the lines for a command whose output is appended to a log.
+    """Return the lines for a command whose output is appended to a log below the root.
 
-    Raises UserError if a path could end the line.
+    Where the root is gone, because it was moved or its disk is not there, nothing is made and cron
+    mails that. Raises UserError if a path could end the line.
     """
     words = ["/usr/bin/env", *(f"{name}={value}" for name, value in variables.items()), *command]
-    line = f"mkdir -p {shlex.quote(str(log.parent))} && {shlex.join(words)}"
+    line = f"cd {shlex.quote(str(root))} && mkdir -p {shlex.quote(str(log.parent))} && "
+    line += shlex.join(words)
     line += f" >>{shlex.quote(str(log))} 2>&1"
     if odd := next((text for text in (str(root), line) if re.search(r"[\x00-\x1f\x7f]", text)), ""):
         raise UserError(f"{odd!r} holds control characters, which no crontab bears; rename folders")

@@ -98,7 +98,15 @@ def copier() -> list[str]:
 
 
 def refuse_dirty(root: Path) -> None:
-    """Raise UserError if something is not committed: the update could not be told from it."""
+    """Raise UserError if something is not committed: the update could not be told from it.
+
+    So it is where git keeps nothing at all.
+    """
+    inside = ["git", "rev-parse", "--is-inside-work-tree"]
+    if subprocess.run(inside, cwd=root, capture_output=True, check=False).returncode:
+        raise UserError(
+            f"{root}: is in no git repository, which updates need; git init, commit, then update"
+        )
     if changed := _output(["git", "status", "--porcelain"], root, "").splitlines():
         raise UserError(f"{changed[0][3:]}: is not committed; commit or stash, then update")
 

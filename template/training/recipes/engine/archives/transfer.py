@@ -144,30 +144,36 @@ def away(project: Project, plan: Plan) -> list[str]:
     return [Path(path).name.removesuffix(SUFFIX) for path in known]
 
 
-def pull_papers(project: Project) -> list[str]:
+def pull_papers(project: Project) -> tuple[list[str], list[str]]:
     """Fetch manifest and checksum of every archive at the stores that is unknown here.
 
-    Returns the names; `status`, `where` and `restore` know those archives then.
+    Returns the names, which `status`, `where` and `restore` know then, and a line for each that is
+    damaged there, which keeps no other from coming. Raises UserError and RemoteError.
     """
-    fetched = []
+    fetched, damaged = list[str](), list[str]()
     for remote in remotes(project):
         sizes, home = remote.sizes(), _folder(project)
         names = [
             name
             for name in sorted(f.removesuffix(SUFFIX) for f in sizes if f.endswith(SUFFIX))
-            if is_legal_name(f"{name}{SUFFIX}") and {f"{name}{s}" for s in PAPERS} <= sizes.keys()
+            if is_legal_name(f"{name}{SUFFIX}") and not name.startswith(".")
+            if {f"{name}{s}" for s in PAPERS} <= sizes.keys()
             if not any(os.path.lexists(home / f"{name}{s}") for s in (SUFFIX, *PAPERS))
         ]
         listable(names)
         with _fetched(project, remote, [f"{n}{s}" for n in names for s in PAPERS]) as folder:
             for name in names:
-                sha256 = _sha256_in(folder, remote, name)
+                try:
+                    sha256 = _sha256_in(folder, remote, name)
+                except RemoteError as problem:
+                    damaged.append(str(problem))
+                    continue
                 for suffix in PAPERS:
                     _take(folder / f"{name}{suffix}", home / f"{name}{suffix}")
                 size = sizes[f"{name}{SUFFIX}"]
                 _mark(project, name, {"remote": remote.shown, "sha256": sha256, "size": size})
-        fetched += names
-    return fetched
+                fetched.append(name)
+    return fetched, damaged
 
 
 def _sha256_in(folder: Path, remote: Remote, name: str) -> str:

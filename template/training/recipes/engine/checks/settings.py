@@ -17,8 +17,7 @@ def of_conventions(error: UserError) -> Violation | None:
     place = re.fullmatch(r"(.*conventions\.toml)(?::(\d+))?: (.*)", str(error))
     if not place:
         return None
-    path = Path(place[1])
-    name = path.relative_to(path.parents[1]).as_posix()
+    name = Path(*Path(place[1]).parts[-2:]).as_posix()
     return Violation(name, int(place[2] or 1), "conventions", place[3])
 
 

@@ -90,8 +90,8 @@ class Subject:
 
 def look(project: Project, conventions: Path, paths: Sequence[str], now: datetime) -> Subject:
     """Return what is to be checked. `paths` are as the user typed them; raises UserError."""
-    given = tuple({findings.inside(project, path) for path in paths} - {"."})
-    if not given or "." in paths:
+    given = tuple({findings.inside(project, path) for path in paths})
+    if not given or "." in given:
         mess = findings.look(project)
         return Subject(project, conventions, _whole(project, mess.inventory), mess, (), now)
     bare = Subject(project, conventions, _whole(project, scan(project)), None, given, now)

@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any
 
 QUIET = 0.25  # seconds without output after which an ended command is not waited for
+LINGER = 5.0  # seconds after its end in which what it left running may go on to write
 REPEAT = 0.5  # seconds in which a signal counts once: just and uv pass it on as well
 HELD = 1 << 16  # bytes of an unfinished line that are kept back, at most
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH")
@@ -94,9 +95,10 @@ def run(
         on_start(process.pid)
         written = _Sink(file.fileno(), str(log))
         shown = [_Sink(channel.screen, "the screen") for channel in channels]
-        ended = threading.Event()
+        ended, over = threading.Event(), threading.Event()
+        rest = (written, len(channels) > 1, ended, over)
         threads = [
-            threading.Thread(target=_copy, args=(channel, sink, written, len(channels) > 1, ended))
+            threading.Thread(target=_copy, args=(channel, sink, *rest))
             for channel, sink in zip(channels, shown, strict=True)
         ]
         for thread in threads:
@@ -104,6 +106,9 @@ def run(
         code, peak = _wait(process)
         relay.stop()
         ended.set()
+        for thread in threads:
+            thread.join(LINGER)
+        over.set()
         for thread in threads:
             thread.join()
         for channel in channels:  # now that no whole line can follow it and be broken by it
@@ -161,11 +166,22 @@ def _copy_size(channel: _Channel) -> None:
 
 
 def _copy(
-    channel: _Channel, screen: _Sink, log: _Sink, whole_lines: bool, ended: threading.Event
+    channel: _Channel,
+    screen: _Sink,
+    log: _Sink,
+    whole_lines: bool,
+    ended: threading.Event,
+    over: threading.Event,
 ) -> None:
-    """Copy what comes; with `whole_lines`, so that another channel's do not break them."""
-    held = b""
-    while data := _next(channel.outer, ended):
+    """Copy what comes; with `whole_lines`, so that another channel's do not break them.
+
+    Once it is `over`, one more read takes what a slow screen has kept waiting.
+    """
+    held, is_last = b"", False
+    while not is_last:
+        is_last = over.is_set()
+        if not (data := _next(channel.outer, ended)):
+            break
         held += data
         end = held.rfind(b"\n") + 1 if whole_lines and len(held) < HELD else len(held)
         log.write(held[:end])

@@ -177,7 +177,8 @@ def inside(project: Project, argument: str) -> str:
     path = Path(argument)
     absolute = path if path.is_absolute() else Path.cwd() / path
     for candidate in (absolute, project.root / path):
-        lexical = candidate.parent.resolve() / candidate.name
+        is_up = candidate.name == ".."
+        lexical = candidate.resolve() if is_up else candidate.parent.resolve() / candidate.name
         if lexical.is_relative_to(project.root) and lexical.exists():
             return lexical.relative_to(project.root).as_posix()
     raise UserError(f"{argument}: there is no such file in {project.root}")

@@ -21,6 +21,7 @@ _DECLARING = frozenset(
     "DEFINE_string".split()
 )
 _CHANGING = frozenset("append extend add insert update setdefault".split())
+LEADING, NEAR = 20, 100  # words of a long list that tell whether it is a command
 
 
 class Writes:
@@ -295,12 +296,17 @@ def _text(node: ast.AST | None) -> str:
 
 def _is_command(parts: list[ast.expr], node: ast.AST) -> bool:
     """Return whether a list is a command that writes to one of its words."""
-    words = ["WORD" if not isinstance(part, ast.Constant) else str(part.value) for part in parts]
     if node not in parts:
         return False
     place = parts.index(node)
-    before, after = (" ".join(part).encode() for part in (words[:place], words[place + 1 :]))
+    near = (parts[:LEADING], parts[LEADING:place][-NEAR:], parts[place + 1 :][:NEAR])
+    first, left, right = ([_word(part) for part in group] for group in near)
+    before, after = (" ".join(g).encode() for g in ([*first[:place], *left], right))
     return place > 0 and in_text(before + b" P " + after, len(before) + 1, len(before) + 2)
+
+
+def _word(part: ast.AST) -> str:
+    return str(part.value) if isinstance(part, ast.Constant) else "WORD"
 
 
 def _container(call: ast.Call) -> ast.expr | None:

@@ -16,8 +16,14 @@ _MAGIC = re.compile(rb"^[ \t]*[%!?](?=.)", re.MULTILINE)
 
 
 def find(data: bytes, folder: str, finder: Finder) -> list[Reference]:
-    """Return the references; each with `new` stands for a line of a cell, as JSON."""
-    kinds = {i: cell.get("cell_type") for i, cell in enumerate(json.loads(data)["cells"])}
+    """Return the references; each with `new` stands for a line of a cell, as JSON.
+
+    Raises ValueError, LookupError or TypeError if it is no notebook.
+    """
+    read = json.loads(data)["cells"]
+    if not all(isinstance(cell, dict) for cell in read):
+        raise ValueError("its cells are none of a notebook")
+    kinds = {i: cell.get("cell_type") for i, cell in enumerate(read)}
     cells: dict[int, list[Span]] = defaultdict(list)
     for keys, span in _strings(data):
         match keys:

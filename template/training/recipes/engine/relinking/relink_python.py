@@ -23,7 +23,8 @@ from engine.relinking.written import WRITTEN, in_text
 VARIABLE = "a variable is a part of it"
 IN_F_STRING = "stands in an f-string"
 UNREADABLE = "the file could not be parsed with it rewritten"
-UNPARSED = (SyntaxError, ValueError, LookupError, TypeError, RecursionError, tokenize.TokenError)
+_TOO_DEEP = (RecursionError, MemoryError)  # by the nesting, of the parser itself
+UNPARSED = (SyntaxError, ValueError, LookupError, TypeError, *_TOO_DEEP, tokenize.TokenError)
 _PATH = ("Path", "pathlib.Path", "PurePath")
 _JOIN = ("os.path.join", "path.join", "join")
 

@@ -1,10 +1,15 @@
 """Tell by names, commands and keys whether a program writes to a path; in doubt it does. Pure."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
+from itertools import accumulate
+from typing import NamedTuple
 
 WRITTEN = "the program may write there; training/log_paths.py gives a place for it"
+LONGEST = 10_000  # characters of a line on each side of a path; in a longer one it is in doubt
+TAIL = 500  # characters in which the key or the option stands that a path follows
 
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _WRITING = re.compile(
@@ -26,7 +31,7 @@ _BEFORE_COMMANDS = {
 _REDIRECT = re.compile(r"(?:(?<![-=])>>?\|?\s*|\bof=)[\"']?$")
 _OPTION = re.compile(r"(?:^|[\s\"'\[,])(--?[A-Za-z][\w.-]*)[\"']?(?:=|,?\s+)[\"']?$")
 _KEY = re.compile(r"([\w.-]+)[\"']?\s*[:?+]?[:=]=?[\s\"'\[({-]*$")
-_OPENED = re.compile(r"([\w.-]+)[\"']?\s*[:=]\s*[\[{(]")
+_OPENED = re.compile(r"(?<![\w.-])([\w.-]+)[\"']?\s*[:=]\s*[\[{(]")
 _CLOSED = re.compile(r"[\[{(][^\[\]{}()]*[\])}]")
 _BORDER = re.compile(r"&&|\|\||[;|`\n]|\$\(|(?<![<>\d])&(?!>)")
 _WORD = re.compile(r"[^\s\"',\[\]{}()<>]+")
@@ -57,33 +62,46 @@ def in_text(
     That is a command, an option or a key; if `keyed`, a key further out as well. A variable that
     gets the path is followed. `elsewhere` are names by which programs write.
     """
-    text, rest = data[:start].decode("utf-8", "replace"), data[end:].decode("utf-8", "replace")
-    before, after = _line_before(text), _line_after(rest)
-    keys = [*_keys(before), *(_further_out(text) if keyed else ())]
+    before, after = _line_before(data, start), _line_after(data, end)
+    if max(len(before), len(after)) > LONGEST:
+        return True
+    keys = [*_keys(before), *(_further_out(data, start) if keyed else ())]
     if any(key.strip("-").replace("-", "_") in elsewhere for key in keys):
         return True
     if _around(before, after) or any(map(says_writing, keys)):
         return True
-    key = _KEY.search(before)
-    return key is not None and _variable_is_written(key[1], data.decode("utf-8", "replace"))
+    key = _KEY.search(before[-TAIL:])
+    return key is not None and _variable_is_written(key[1], data)
 
 
-def _line_before(text: str) -> str:
-    return text.replace("\\\r\n", "  ").replace("\\\n", " ").rpartition("\n")[2]
+def _line_before(data: bytes, place: int) -> str:
+    """Return what stands before a byte on its line, and on those that a backslash joins to it."""
+    start = data.rfind(b"\n", 0, place) + 1
+    while start and data.endswith((b"\\\n", b"\\\r\n"), 0, start):
+        start = data.rfind(b"\n", 0, start - 1) + 1
+    return _one_line(data[start:place])
 
 
-def _line_after(text: str) -> str:
-    return text.replace("\\\r\n", "  ").replace("\\\n", " ").partition("\n")[0]
+def _line_after(data: bytes, place: int) -> str:
+    """Return the same of what stands behind a byte."""
+    end = data.find(b"\n", place)
+    while end >= 0 and data.endswith((b"\\", b"\\\r"), place, end):
+        end = data.find(b"\n", end + 1)
+    return _one_line(data[place : len(data) if end < 0 else end])
+
+
+def _one_line(data: bytes) -> str:
+    return data.decode("utf-8", "replace").replace("\\\r\n", "  ").replace("\\\n", " ")
 
 
 def _around(before: str, after: str) -> bool:
     named = any(map(says_writing, _keys(before)))
-    return named or bool(_REDIRECT.search(before)) or _by_command(before, after)
+    return named or bool(_REDIRECT.search(before[-TAIL:])) or _by_command(before, after)
 
 
 def _keys(before: str) -> list[str]:
     """Return the keys and the option that hold what stands after a text."""
-    keys = [key[1] for pattern in (_OPTION, _KEY) if (key := pattern.search(before))]
+    keys = [key[1] for pattern in (_OPTION, _KEY) if (key := pattern.search(before[-TAIL:]))]
     while (shorter := _CLOSED.sub("", before)) != before:
         before = shorter
     return [*keys, *_OPENED.findall(before)]
@@ -99,35 +117,61 @@ def _by_command(before: str, after: str) -> bool:
         following = re.split(r"[<>]|\d>", _BORDER.split(after)[0])[0]
         others = [word for word in _WORD.findall(following) if not word.startswith(("-", ":"))]
         return not others or " -t" in segment
-    if _OPTION.search(before):
+    if _OPTION.search(before[-TAIL:]):
         return False
     commands = [name for name in names if name not in _BEFORE_COMMANDS and name[-1:] not in ":="]
     scripts = [name.rpartition(".")[0] for name in names if name.endswith((".py", ".sh"))]
     return any(map(says_writing, [*commands[:1], *scripts]))
 
 
-def _variable_is_written(name: str, text: str) -> bool:
-    used = re.compile(
-        r"\$[({]?" + re.escape(name) + r"\b[)}]?|\{\{\s*" + re.escape(name) + r"\s*\}\}"
-    )
+@lru_cache(maxsize=16)
+def _variable_is_written(name: str, data: bytes) -> bool:
+    called = re.escape(name.encode())
+    used = re.compile(rb"\$[({]?" + called + rb"\b[)}]?|\{\{\s*" + called + rb"\s*\}\}")
     return any(
-        _around(_line_before(text[: use.start()]), _line_after(text[use.end() :]))
-        for use in used.finditer(text)
+        _around(_line_before(data, use.start()), _line_after(data, use.end()))
+        for use in used.finditer(data)
     )
 
 
-def _further_out(text: str) -> Iterator[str]:
+class _Outer(NamedTuple):
+    """A line below which others stand by their indentation, or the section in which they do."""
+
+    depth: int
+    key: str
+    outer: "_Outer | None"
+
+
+def _further_out(data: bytes, place: int) -> Iterator[str]:
     """Yield the keys below which a path stands by its indentation, and its section in TOML."""
-    *lines, line = text.splitlines() if text[-1:] not in ("\n", "") else [*text.splitlines(), ""]
-    depth = _depth(line or " ")
-    for above in reversed(lines):
-        if section := _SECTION.match(above):
-            yield section[1]
-            return
-        if above.strip() and _depth(above) < depth:
-            depth = _depth(above)
-            if key := _INDENTED_KEY.match(above):
-                yield key[1]
+    starts, outline = _outline(data)
+    number = bisect_right(starts, place) - 1
+    depth = _depth(data[starts[number] : place].decode("utf-8", "replace") or " ")
+    line = outline[number]
+    while line:
+        if line.depth < depth:
+            depth = line.depth
+            if line.key:
+                yield line.key
+        line = line.outer
+
+
+@lru_cache(maxsize=1)
+def _outline(data: bytes) -> tuple[list[int], list[_Outer | None]]:
+    """Return where each line starts, and of each the nearest line above that may be further out."""
+    lines = data.splitlines(keepends=True)
+    outline: list[_Outer | None] = []
+    outer: _Outer | None = None
+    for text in (line.decode("utf-8", "replace").rstrip("\r\n") for line in lines):
+        outline.append(outer)
+        if section := _SECTION.match(text):
+            outer = _Outer(-1, section[1], None)
+        elif text.strip():
+            depth, key = _depth(text), _INDENTED_KEY.match(text)
+            while outer and outer.depth >= depth:
+                outer = outer.outer
+            outer = _Outer(depth, key[1] if key else "", outer)
+    return [0, *accumulate(map(len, lines))][:-1], outline
 
 
 def _depth(line: str) -> int:

@@ -31,11 +31,11 @@ def next_step(project: Project, seen: Overview, now: datetime) -> tuple[str, str
         return "just check", f"{bare[0].checkpoint.path} has no metadata or no summary"
     days = project.conventions.archive.after_days
     if days and (old := _old(project, seen, now - timedelta(days=days))):
-        return "just archive", f"{old} finished experiments are older than {days} days"
-    days = project.conventions.archive.purge_after_days
+        return "just archive", f"finished experiments older than {days} days can go: {old} or more"
+    days, since = project.conventions.archive.purge_after_days, seen.waiting_since
     before = (now - timedelta(days=days)).astimezone(UTC)  # of which runs are called
-    if days and seen.waiting_since and seen.waiting_since < f"{before:%Y%m%dT%H%M%S}":
-        return "just purge", f"originals wait in quarantine since {seen.waiting_since}"
+    if days and since and since < f"{before:%Y%m%dT%H%M%S}":
+        return "just purge", f"originals wait in quarantine since {since}"
     if any(a.verified is None and a.remote is None for a in seen.archives):
         return "just verify", "an archive was never read, or was changed since"
     if not (seen.experiments or seen.models or seen.archives):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,13 +17,15 @@ from engine.changes import disk, history, journal
 from engine.changes.known_hashes import KnownHashes
 from engine.plans.production_papers import Papers, papers
 from engine.project import Project
-from engine.recognition import metrics
+from engine.recognition import folder_checkpoints, metrics
 from engine.recognition.attribution import Checkpoint
 from engine.recognition.production import in_production, read_metadata
 from engine.recognition.scan import Entry, Inventory, scan_layout
 from engine.reports.curves import Curve, Curves
 
 ABOUT_LIMIT = 1 << 20  # bytes of a manifest that are read: what is said before its members
+
+TRAINING_STATE = re.compile(r"(?:optim(?:izer)?|(?:lr_)?scheduler|scaler|rng_state)(?![a-z])")
 
 State = Literal["running", "failed", "finished"]
 
@@ -150,7 +153,18 @@ def _experiment(project: Project, home: str, files: list[Entry]) -> Experiment:
         fields.get("model_type"),
         moment(record.get("started")) or (datetime.fromisoformat(day) if day.isdigit() else None),
         sum(entry.size for entry in files),
-        sum(entry.path.lower().endswith(readers.WEIGHTS) for entry in files),
+        _checkpoints(files),
+    )
+
+
+def _checkpoints(files: list[Entry]) -> int:
+    """Return how many checkpoints the names tell of: a folder that is one counts once."""
+    entries = {entry.path: entry.without_zone() for entry in files}
+    whole = folder_checkpoints.find(Inventory(entries, frozenset(), {}), {})
+    others = entries.keys() - {path for of in whole.values() for path in of}
+    names_left = (path.lower().rpartition("/")[2] for path in others)
+    return len(whole) + sum(
+        name.endswith(readers.WEIGHTS) and not TRAINING_STATE.match(name) for name in names_left
     )
 
 

@@ -112,7 +112,7 @@ def _age(started: datetime | None, now: datetime) -> str:
     if started is None:
         return NONE
     hours = (now - started).total_seconds() / 3600
-    return f"{hours:.0f} h" if 0 <= hours < 24 else f"{hours / 24:.0f} d"
+    return f"{hours:z.0f} h" if abs(hours) < 24 else f"{hours / 24:.0f} d"  # z: never -0
 
 
 def _table(
