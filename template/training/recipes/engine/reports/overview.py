@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -120,7 +120,8 @@ def _experiments(
         elif home == entry.path:
             files.setdefault(home, [])
     homes = [home for home in files if inventory.entries[home].kind == "folder"]
-    found = [_experiment(project, home, files[home]) for home in homes]
+    counts = _checkpoints(files)
+    found = [_experiment(project, home, files[home], counts[home]) for home in homes]
     found.sort(key=lambda e: (e.started or datetime.min, e.name), reverse=True)
     found.sort(key=lambda e: e.state != "running")
     curves = Curves(project)
@@ -139,7 +140,7 @@ def _fields(project: Project, name: str, model_type: str | None = None) -> dict[
     return names.parse(rules.names.experiment, name, model_types=types) or {}
 
 
-def _experiment(project: Project, home: str, files: list[Entry]) -> Experiment:
+def _experiment(project: Project, home: str, files: list[Entry], checkpoints: int) -> Experiment:
     conventions = project.conventions
     name = home.rpartition("/")[2]
     fields = _fields(project, name)
@@ -153,19 +154,26 @@ def _experiment(project: Project, home: str, files: list[Entry]) -> Experiment:
         fields.get("model_type"),
         moment(record.get("started")) or (datetime.fromisoformat(day) if day.isdigit() else None),
         sum(entry.size for entry in files),
-        _checkpoints(files),
+        checkpoints,
     )
 
 
-def _checkpoints(files: list[Entry]) -> int:
-    """Return how many checkpoints the names tell of: a folder that is one counts once."""
-    entries = {entry.path: entry.without_zone() for entry in files}
-    whole = folder_checkpoints.find(Inventory(entries, frozenset(), {}), {})
-    others = entries.keys() - {path for of in whole.values() for path in of}
-    names_left = (path.lower().rpartition("/")[2] for path in others)
-    return len(whole) + sum(
-        name.endswith(readers.WEIGHTS) and not TRAINING_STATE.match(name) for name in names_left
+def _checkpoints(files: Mapping[str, list[Entry]]) -> Counter[str]:
+    """Return how many checkpoints the names in each experiment tell of.
+
+    A folder that is one counts once, and training state not at all.
+    """
+    entries = {entry.path: entry.without_zone() for own in files.values() for entry in own}
+    found = folder_checkpoints.find(Inventory(entries, frozenset(), {}), {})
+    inside = {path for whole in found.values() for path in whole}
+    alone = (
+        path
+        for path in entries
+        if path.lower().endswith(readers.WEIGHTS)
+        if path not in inside and not TRAINING_STATE.match(path.lower().rpartition("/")[2])
     )
+    of = {entry.path: home for home, own in files.items() for entry in own}
+    return Counter([*(of[path] for path in alone), *(of[whole[0]] for whole in found.values())])
 
 
 def state_of(
