@@ -173,14 +173,19 @@ def test_a_read_only_file_on_windows_is_not_synced(
 ) -> None:
     """What may be written to is synced alone there, and nobody has just written to this one."""
     (tmp_path / "a").write_bytes(b"a")
+    asked: list[Path] = []
+    synced: list[int] = []
 
     def refuse(path: Path, flags: int) -> int:
+        asked.append(path)
         raise PermissionError(13, "Permission denied", str(path))
 
     with monkeypatch.context() as patched:
         patched.setattr(sys, "platform", "win32")
         patched.setattr(os, "open", refuse)
+        patched.setattr(os, "fsync", synced.append)
         disk.sync_files([tmp_path / "a"])
+    assert (asked, synced) == ([tmp_path / "a"], [])
 
 
 def test_make_folders_returns_what_it_made(tmp_path: Path) -> None:

@@ -40,6 +40,15 @@ def project(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def other(project: Path, tmp_path: Path) -> Path:
+    """The same project on a machine that has none of the archives."""
+    made = twin(project, tmp_path / "other")
+    for path in (made / ARCHIVED).glob("*.*"):
+        path.unlink()
+    return made
+
+
+@pytest.fixture
 def away(tmp_path: Path) -> Path:
     """The folder that is the store where none is needed that can fail."""
     return tmp_path / "away"
@@ -297,11 +306,8 @@ def test_the_clean_up_is_not_undone_without_its_archives(project: Path, away: Pa
     assert not changed(before, files(project))
 
 
-def test_another_machine_learns_what_a_store_has(project: Path, away: Path, tmp_path: Path) -> None:
+def test_another_machine_learns_what_a_store_has(project: Path, other: Path, away: Path) -> None:
     """`just pull` alone fetches the manifests; then an archive is restored that was never there."""
-    other = twin(project, tmp_path / "other")
-    for path in (other / ARCHIVED).glob("*.*"):
-        path.unlink()
     shutil.rmtree(other / "training/.history")
     just(project, "push", ARCHIVE_REMOTE=str(away))
     just(other, "pull", ARCHIVE_REMOTE=str(away))
@@ -416,12 +422,9 @@ def test_a_hostile_store_writes_nothing_but_archives(project: Path, away: Path) 
 
 
 def test_a_damaged_manifest_at_a_store_keeps_no_other_from_coming(
-    project: Path, away: Path, tmp_path: Path
+    project: Path, other: Path, away: Path
 ) -> None:
     """It is named, each time; all others are known here afterwards. Hidden files are nobody's."""
-    other = twin(project, tmp_path / "other")
-    for path in (other / ARCHIVED).glob("*.*"):
-        path.unlink()
     recipe(project, "push", ARCHIVE_REMOTE=str(away))
     (away / f"{NAME}.json").write_text("{")
     for suffix in SUFFIXES:  # as macOS leaves them on foreign disks
@@ -434,12 +437,9 @@ def test_a_damaged_manifest_at_a_store_keeps_no_other_from_coming(
 
 
 def test_an_archive_that_is_not_its_checksum_s_is_not_taken(
-    project: Path, away: Path, tmp_path: Path
+    project: Path, other: Path, away: Path
 ) -> None:
     """Archive and manifest agree, and the checksum tells of another: nothing of them is kept."""
-    other = twin(project, tmp_path / "other")
-    for path in (other / ARCHIVED).glob("*.*"):
-        path.unlink()
     recipe(project, "push", TWO, NAME, ARCHIVE_REMOTE=str(away))
     line = (away / f"{TWO}.sha256").read_text().replace(TWO, NAME)
     (away / f"{NAME}.sha256").write_text(line)
