@@ -39,7 +39,7 @@ def look(project: Project, leave_alone: tuple[str, ...] = ()) -> Mess:
     folders = {folder: files for folder, files in folders.items() if not left.keys() & {*files}}
     readings = folder_checkpoints.readings_with(folders, readings)
     tracked = trackers.tracked_runs(project.root, inventory, project.conventions)
-    known = readings
+    known = readings  # with those of what stays, of which a last checkpoint may be a copy
     started_from = origins.find(readings, project.conventions.pretrained.patterns)
 
     def attributed() -> tuple[tuple[Run, ...], tuple[Checkpoint, ...]]:

@@ -25,7 +25,7 @@ from engine.reports.curves import Curve, Curves
 
 ABOUT_LIMIT = 1 << 20  # bytes of a manifest that are read: what is said before its members
 
-TRAINING_STATE = re.compile(r"(?:optim(?:izer)?|(?:lr_)?scheduler|scaler|rng_state)(?![a-z])")
+_TRAINING_STATE = re.compile(r"(?:optim(?:izer)?|(?:lr_)?scheduler|scaler|rng_state)(?![a-z])")
 
 State = Literal["running", "failed", "finished"]
 
@@ -170,7 +170,7 @@ def _checkpoints(files: Mapping[str, list[Entry]]) -> Counter[str]:
         path
         for path in entries
         if path.lower().endswith(readers.WEIGHTS)
-        if path not in inside and not TRAINING_STATE.match(path.lower().rpartition("/")[2])
+        if path not in inside and not _TRAINING_STATE.match(path.lower().rpartition("/")[2])
     )
     of = {entry.path: home for home, own in files.items() for entry in own}
     return Counter([*(of[path] for path in alone), *(of[whole[0]] for whole in found.values())])
