@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from engine import cores
+from engine import cores, processes
 from engine.readers import parallel
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -35,14 +36,14 @@ def shared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cores, "usable", lambda: 2)
 
 
-def dying(channel: Connection) -> None:
+def dying(work: Callable[[object], object], channel: Connection) -> None:
     """Die with the second parcel in hand."""
-    channel.send([parallel._read(place) for place in channel.recv()])
+    channel.send((work(channel.recv()), None))
     channel.recv()
     os._exit(1)
 
 
-def waiting(channel: Connection) -> None:
+def waiting(_: object, channel: Connection) -> None:
     """Take a parcel, and never answer."""
     channel.recv()
     print("has begun", flush=True)
@@ -61,7 +62,7 @@ def test_processes_tell_what_one_would(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("shared")
 def test_what_a_dead_process_was_sent_is_read_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Such as one that the system stopped for its memory."""
-    monkeypatch.setattr(parallel, "_work", dying)
+    monkeypatch.setattr(processes, "_serve", dying)
     assert repr(parallel.read_all(SAMPLES, FEW)) == alone(FEW)
 
 
@@ -94,10 +95,10 @@ def test_no_process_outlives_a_recipe(how: str, tmp_path: Path) -> None:
     script = tmp_path / "read.py"
     script.write_text(
         "from pathlib import Path\n"
-        "from engine import command_line, cores\n"
+        "from engine import command_line, cores, processes\n"
         "from engine.readers import parallel\n"
         "from test_parallel import waiting\n"
-        "parallel.PATIENCE, parallel._work, cores.usable = 0, waiting, lambda: 2\n"
+        "parallel.PATIENCE, processes._serve, cores.usable = 0, waiting, lambda: 2\n"
         "if __name__ == '__main__':\n"
         f"    command_line.run(lambda argv: parallel.read_all(Path(), {['a.log', 'b.log']}))\n"
     )

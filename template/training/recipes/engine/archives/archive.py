@@ -6,8 +6,6 @@ of one name: all are different bytes, and refused.
 """
 
 import hashlib
-import os
-import stat
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
@@ -16,12 +14,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 from engine.archives import gzip_members, tar_format
+from engine.archives.contents import Contents
 from engine.archives.manifest import Damaged, Member, problem_of, problem_of_names
 from engine.changes import disk, read_back
 from engine.changes.new_files import NewFile, NewFiles
 from engine.errors import UserError
-
-ONCE = 1 << 16  # bytes of a file from which on its copies are looked for
 
 _PROOF = object()
 
@@ -68,13 +65,14 @@ def pack(
     """
     if problem := problem_of_names(list(seen)):
         raise UserError(f"{problem}: cannot be packed; leave it out")
-    packing = _Packing(root, on_open or _ignore, on_read or _ignore, on_bytes or _ignore)
+    told = (on_open or _ignore, on_read or _ignore, on_bytes or _ignore)
+    contents = Contents(root, seen, *told, fast=fast)
     with disk.new_file(dst) as (descriptor, partial):
-        plain = packing.stream(seen)
-        with closing(gzip_members.compressed(plain, fast=fast)) as zipped:
+        with closing(contents.zipped()) as zipped:
             sha256 = read_back.write(partial, descriptor, zipped)
-        (on_verified or _ignore)(Verified(partial, sha256, _by_path(packing.members), _PROOF))
-    return tuple(packing.members)
+        members = contents.members
+        (on_verified or _ignore)(Verified(partial, sha256, _by_path(members), _PROOF))
+    return members
 
 
 def _by_path(members: Iterable[Member]) -> Mapping[str, Member]:
@@ -83,102 +81,6 @@ def _by_path(members: Iterable[Member]) -> Mapping[str, Member]:
 
 def _ignore(*_: object) -> None:
     pass
-
-
-class _Packing:
-    """Reads files and notes them as members."""
-
-    def __init__(
-        self,
-        root: Path,
-        on_open: Callable[[int], None],
-        on_read: Callable[[str, disk.Identity], None],
-        on_bytes: Callable[[int], None],
-    ) -> None:
-        self.members: list[Member] = []
-        self._root = f"{root}/"
-        self._on_open, self._on_read, self._on_bytes = on_open, on_read, on_bytes
-        self._alike: dict[tuple[int, bytes], Member] = {}  # the first of each size and sample
-
-    def stream(self, seen: Mapping[str, disk.Seen]) -> Iterator[bytes]:
-        """Yield the bytes of the tar."""
-        size = 0
-        for path, before in seen.items():
-            try:
-                for piece in self._add(path, before):
-                    size += len(piece)
-                    yield piece
-            except disk.Changed as problem:
-                raise disk.Changed(f"{path}: {problem}") from None
-        yield tar_format.end_after(size)
-
-    def _add(self, name: str, seen: disk.Seen) -> Iterable[bytes]:
-        path = self._root + name
-        if seen[0] >= ONCE:
-            return self._large(name, path, _found(path, seen))
-        try:
-            data, found = disk.read_small(path, seen, self._on_open)
-        except disk.Unreadable as problem:
-            return self._link(name, path, _found(path, seen), problem)
-        self._on_read(name, found)
-        self._on_bytes(len(data))
-        sha256 = hashlib.sha256(data).hexdigest()
-        member = Member(name, "file", found.size, found.mode & 0o777, found.mtime_ns, sha256, None)
-        self.members.append(member)
-        return (b"".join((tar_format.header(member), data, tar_format.padding(member))),)
-
-    def _link(
-        self, name: str, path: str, found: disk.Identity, problem: disk.Unreadable
-    ) -> Iterable[bytes]:
-        """Add what could not be opened. Raises `problem` if it is a file."""
-        if stat.S_ISREG(found.mode):
-            raise problem
-        if not stat.S_ISLNK(found.mode):
-            raise UserError(f"{name!r}: is neither a file nor a symlink; leave it out")
-        target = os.readlink(path)  # noqa: PTH115 - Path would rewrite it
-        link = Member(name, "link", 0, 0o777, found.mtime_ns, None, target)
-        self._on_read(name, found)
-        self.members.append(link)
-        return (tar_format.header(link),)
-
-    def _large(self, name: str, path: str, found: disk.Identity) -> Iterator[bytes]:
-        member = Member(name, "file", found.size, found.mode & 0o777, found.mtime_ns, None, None)
-        with disk.reading(path) as descriptor:
-            self._on_open(descriptor)
-            sample = found.size, hashlib.sha256(disk.sample(descriptor, found.size)).digest()
-        self._on_read(name, found)
-        if (first := self._alike.get(sample)) and first.sha256 == self._hash(path, found):
-            copy = member._replace(sha256=first.sha256, copy_of=first.path)
-            self.members.append(copy)
-            yield tar_format.header(copy)
-            return
-        yield tar_format.header(member)
-        digest = hashlib.sha256()
-        for block in disk.read_stable(path, found):
-            digest.update(block)
-            self._on_bytes(len(block))
-            yield block
-        member = member._replace(sha256=digest.hexdigest())
-        self.members.append(member)
-        self._alike.setdefault(sample, member)
-        yield tar_format.padding(member)
-
-    def _hash(self, path: str, found: disk.Identity) -> str:
-        digest = hashlib.sha256()
-        for block in disk.read_stable(path, found):
-            digest.update(block)
-            self._on_bytes(len(block))
-        return digest.hexdigest()
-
-
-def _found(path: str, seen: disk.Seen) -> disk.Identity:
-    try:
-        found = disk.identity(path)
-    except OSError as problem:
-        raise disk.Changed(f"cannot be found: {problem.strerror}") from None
-    if found.seen != seen:
-        raise disk.Changed(disk.CHANGED)
-    return found
 
 
 def verify(archive: Path, members: Iterable[Member]) -> Verified:

@@ -7,7 +7,6 @@ Such a file is plain gzip (RFC 1952). The header of each member says how long it
 import struct
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from engine import cores
@@ -34,13 +33,15 @@ Item = TypeVar("Item")
 Made = TypeVar("Made")
 
 
-def compressed(pieces: Iterable[bytes], *, fast: bool = False) -> Generator[bytes]:
-    """Yield the gzip members of what the pieces hold; with `fast` what is dense is only stored.
+def compress(block: bytes, *, fast: bool = False) -> bytes:
+    """Return the gzip member of a block; with `fast` what is dense is only stored.
 
-    No piece is longer than `disk.BLOCK`. Raises Damaged if a member does not decompress to what it
-    was made of.
+    Raises Damaged if it does not decompress to what it was made of.
     """
-    yield from _each(partial(_proven, _stored_if_dense if fast else _deflated), _blocks(pieces))
+    member = _stored_if_dense(block) if fast else _deflated(block)
+    if _inflated(member) != block:
+        raise Damaged("a part of it does not decompress to what was packed")
+    return member
 
 
 def decompressed(descriptor: int, on_member: Callable[[bytes], None]) -> Generator[bytes]:
@@ -48,10 +49,10 @@ def decompressed(descriptor: int, on_member: Callable[[bytes], None]) -> Generat
 
     `on_member` is told the bytes of each member in their order. Raises Damaged.
     """
-    yield from _each(_inflated, _members(descriptor, on_member))
+    yield from in_order(_inflated, _members(descriptor, on_member))
 
 
-def _each(work: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
+def in_order(work: Callable[[Item], Made], items: Iterable[Item]) -> Generator[Made]:
     """Yield what threads make of each item, in their order."""
     from concurrent.futures import ThreadPoolExecutor  # with logging, which plans can spare
 
@@ -66,8 +67,11 @@ def _each(work: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]
             yield waiting.popleft().result()
 
 
-def _blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the same bytes in blocks, each of as many pieces as fit: a large one is not copied."""
+def blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the same bytes in blocks, each of as many pieces as fit: a large one is not copied.
+
+    No piece is longer than `disk.BLOCK`.
+    """
     held: list[bytes] = []
     size = 0
     for piece in pieces:
@@ -78,13 +82,6 @@ def _blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
         size += len(piece)
     if size:
         yield b"".join(held)
-
-
-def _proven(compress: Callable[[bytes], bytes], block: bytes) -> bytes:
-    member = compress(block)
-    if _inflated(member) != block:
-        raise Damaged("a part of it does not decompress to what was packed")
-    return member
 
 
 def _deflated(block: bytes) -> bytes:

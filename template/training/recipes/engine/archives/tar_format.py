@@ -7,8 +7,8 @@ from zlib import adler32
 
 from engine.archives.manifest import Member
 
-_BLOCK = 512
-_RECORD = 20 * _BLOCK
+BLOCK = 512
+_RECORD = 20 * BLOCK
 _FIELD_LIMIT = 8**11  # what eleven octal digits hold
 _NAME_LIMIT = 100  # bytes
 _OWNER = b"0000000\0" * 2  # and group: root, without a name
@@ -41,12 +41,12 @@ def header(member: Member) -> bytes:
 
 def padding(member: Member) -> bytes:
     """What stands behind a member's content."""
-    return bytes(-member.size % _BLOCK) if member.copy_of is None else b""
+    return bytes(-member.size % BLOCK) if member.copy_of is None else b""
 
 
 def end_after(size: int) -> bytes:
     """What ends a tar of that many bytes: two zero blocks, and as many as fill the last record."""
-    return bytes(2 * _BLOCK + -(size + 2 * _BLOCK) % _RECORD)
+    return bytes(2 * BLOCK + -(size + 2 * BLOCK) % _RECORD)
 
 
 def _is_long_or_foreign(name: bytes) -> bool:
@@ -57,7 +57,7 @@ def _extended(records: list[tuple[bytes, bytes]]) -> bytes:
     if not all(_is_utf8(value) for _, value in records):
         records = [(b"hdrcharset", b"BINARY"), *records]
     body = b"".join(_record(key, value) for key, value in records)
-    padded = body + bytes(-len(body) % _BLOCK)
+    padded = body + bytes(-len(body) % BLOCK)
     return _ustar(b"././@PaxHeader", b"x", len(body), 0o644, 0, b"") + padded
 
 
