@@ -206,3 +206,53 @@ def test_a_line_for_each_step_is_read_as_well(tmp_path: Path) -> None:
         lines.append(f'{text[:-1]}, "crc": {crc}}}\n')
     (tmp_path / "j").write_text("".join(lines))
     assert [record.state for record in journal.read(tmp_path / "j")] == ["intent", "done"]
+
+
+def test_what_many_steps_have_in_common_is_told_once(tmp_path: Path) -> None:
+    """Where a file waits and what keeps its bytes follow from its name, for thousands of files."""
+    records = [
+        Record("quarantine", n, "intent", n, f"q/{n}", "0" * 63 + n[0], 7, None, 5, kept=kept)
+        for n in ("a/1", "b/1", "c/1")
+        for kept in ({"archive": "x.tar.gz", "member": n},)
+    ]
+    kept = Journal(tmp_path / "j")
+    kept.write(records)
+    kept.close()
+    line = json.loads((tmp_path / "j").read_bytes())
+    assert line["alike"] == {
+        "src": [""],
+        "dst": ["q/"],
+        "size": 7,
+        "mode": None,
+        "mtime_ns": 5,
+        "kept": {"archive": "x.tar.gz", "member": [""]},
+    }
+    assert line["steps"] == [[r.id, r.sha256] for r in records]
+    assert journal.read(tmp_path / "j") == tuple(r._replace(seq=1) for r in records)
+
+
+def write_line(path: Path, content: dict[str, object]) -> None:
+    text = json.dumps(content)
+    path.write_text(f'{text[:-1]}, "crc": {zlib.crc32(text.encode())}}}\n')
+
+
+def test_steps_that_share_a_line_with_all_their_values_are_read(tmp_path: Path) -> None:
+    """As recipes wrote them before they told once what is alike."""
+    steps = [["a", "a", "to/a", None, 3, None, None, None], ["b", "b", "to/b", *[None] * 5], "c"]
+    write_line(tmp_path / "j", {"op": "move", "state": "done", "steps": steps, "seq": 1})
+    assert journal.read(tmp_path / "j") == (
+        Record("move", "a", "done", "a", "to/a", size=3, seq=1),
+        Record("move", "b", "done", "b", "to/b", seq=1),
+        Record("move", "c", "done", seq=1),
+    )
+
+
+@pytest.mark.parametrize(
+    ("alike", "steps"),
+    [({}, [["a"]]), ({"src": []}, [["a", *[1] * 6]]), (3, [["a"]]), ({}, [[]]), ({}, [7]), ({}, 7)],
+)
+def test_a_line_of_another_form_is_not_whole(alike: object, steps: object, tmp_path: Path) -> None:
+    """The last is ignored, as one that is torn."""
+    content = {"op": "move", "state": "done", "alike": alike, "steps": steps, "seq": 1}
+    write_line(tmp_path / "j", content)
+    assert journal.read(tmp_path / "j") == ()

@@ -5,8 +5,9 @@ One JSON object a line: `{"op", "id", "state", "src", "dst", "sha256", "size", "
 `undone` once it was taken back. `seq` numbers the lines; `crc` is zlib's CRC-32 of the line without
 it. What is null is left out, and so is all that only repeats what was told of the step before.
 
-Steps that are journaled together share a line: `{"op", "state", "steps", "seq", "crc"}`, where a
-step is a list of its other values in the order above, or its id alone if only its state is new.
+Steps that are journaled together share a line: `{"op", "state", "alike", "steps", "seq", "crc"}`. A
+step is a list of its other values in the order above, or its id alone if only its state is new. The
+values that are the same for all of these lists, or follow from the ids, are in `alike` instead.
 """
 
 import errno
@@ -14,12 +15,13 @@ import json
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import compress, groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from engine.changes import disk
+from engine.changes.alike import with_alike, without_alike
 from engine.errors import UserError
 
 _LAST = 1 << 16  # bytes that surely hold the last line
@@ -58,8 +60,9 @@ class Record(NamedTuple):
 
 Step = tuple[Op, str]
 
-_TOLD = ("id", *Record._fields[3:10])
+_TOLD = Record._fields[3:10]
 _NOTHING = (None,) * 7
+_NONE: Mapping[str, object] = {}
 _TOGETHER = 1000  # steps of a line at most
 
 
@@ -126,16 +129,11 @@ class Journal:
         self._intact = False
         try:
             for seq, (together, new) in enumerate(_together(records, state), self._written + 1):
-                steps: list[str | tuple[object, ...]] = []
-                for record in together:
-                    before = self._told.get(record[:2])
-                    if before and (before is record or record[3:10] in (before[3:10], _NOTHING)):
-                        steps.append(record.id)
-                    else:
-                        steps.append(record[1:2] + record[3:10])
-                        told[record[:2]] = record
-                now |= dict.fromkeys([record[:2] for record in together], (new, seq))
-                disk.write_all(self._descriptor, _line(together[0].op, new, steps, seq))
+                steps = [record[:2] for record in together]
+                fresh = [*map(self._tells, steps, together)]
+                told |= zip(compress(steps, fresh), compress(together, fresh), strict=True)
+                now |= dict.fromkeys(steps, (new, seq))
+                disk.write_all(self._descriptor, _line(new, together, fresh, seq))
             if now:
                 disk.sync(self._descriptor)
         except OSError as problem:
@@ -146,6 +144,13 @@ class Journal:
         self._written = seq
         self._told |= told
         self._now |= now
+
+    def _tells(self, step: Step, record: Record) -> bool:
+        """Return whether a record tells more of its step than a state."""
+        before = self._told.get(step)
+        if before is None:
+            return True
+        return before is not record and record[3:10] not in (before[3:10], _NOTHING)
 
     def mark(self, records: Iterable[Record], state: State) -> None:
         """Append the given records with another state."""
@@ -214,15 +219,20 @@ def _with_told(record: Record, before: Record | None) -> Record:
     return record
 
 
-def _line(op: Op, state: State, steps: Sequence[str | tuple[object, ...]], seq: int) -> bytes:
-    content: dict[str, object] = {"op": op, "state": state, "steps": steps, "seq": seq}
-    if len(steps) == 1:
-        (step,) = steps
-        values = (step,) if isinstance(step, str) else step
-        told = zip(_TOLD, values, strict=False)
-        content = {"op": op, "id": None, "state": state}
-        content |= {name: value for name, value in told if value is not None} | {"seq": seq}
-    text = json.dumps(content).removesuffix("}").encode("ascii")
+def _line(state: State, records: Sequence[Record], fresh: Sequence[bool], seq: int) -> bytes:
+    """Return the line that tells of records; those that are not `fresh` by their ids alone."""
+    content: dict[str, object] = {"op": records[0].op, "state": state}
+    if len(records) == 1:
+        (record,) = records
+        values = zip(_TOLD, record[3:10] if fresh[0] else _NOTHING, strict=True)
+        content = {"op": record.op, "id": record.id, "state": state}
+        content |= {name: value for name, value in values if value is not None}
+    else:
+        told = [record[1:2] + record[3:10] for record in compress(records, fresh)]
+        same, lists = without_alike(_TOLD, told)
+        steps = (next(lists) if new else r.id for r, new in zip(records, fresh, strict=True))
+        content |= {"alike": same, "steps": [*steps]}
+    text = json.dumps(content | {"seq": seq}).removesuffix("}").encode("ascii")
     return b'%s, "crc": %d}\n' % (text, zlib.crc32(text + b"}"))
 
 
@@ -237,8 +247,15 @@ def _parse(line: bytes) -> list[Record] | None:
         steps = content.pop("steps", None)
         if steps is None:
             return [Record(**content)]
-        op, state, seq = content["op"], content["state"], content["seq"]
-        values = ((step, *_NOTHING) if isinstance(step, str) else step for step in steps)
-        return [Record._make((op, id_, state, *told, seq)) for id_, *told in values]
+        return _records(steps, **content)
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
+
+
+def _records(
+    steps: Sequence[Any], op: Op, state: State, seq: int, alike: Mapping[str, object] = _NONE
+) -> list[Record]:
+    """Return the records that share a line."""
+    told = with_alike(_TOLD, alike, [step for step in steps if not isinstance(step, str)])
+    rows = ((step, *_NOTHING) if isinstance(step, str) else next(told) for step in steps)
+    return [Record._make((op, id_, state, *values, seq)) for id_, *values in rows]
