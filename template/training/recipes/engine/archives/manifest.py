@@ -13,6 +13,7 @@ from engine.changes import disk
 FORMAT = 1  # of the manifest, and of the bytes of the archive
 MANIFEST_LIMIT = 256 << 20  # bytes
 
+_is_mode, _is_hash = re.compile("0[0-7]{3}").fullmatch, re.compile("[0-9a-f]{64}").fullmatch
 _NOT_NAMES = frozenset(("", ".", ".."))
 
 
@@ -107,9 +108,10 @@ def _refuse(constant: str) -> None:
 
 def _member(entry: dict[str, Any]) -> Member:
     mode = entry["mode"]
-    if not (isinstance(mode, str) and re.fullmatch("0[0-7]{3}", mode)):
+    if not (isinstance(mode, str) and _is_mode(mode)):
         raise ValueError(f"mode {mode!r}")
-    member = Member(**(entry | {"mode": int(mode, 8)}))
+    entry["mode"] = int(mode, 8)
+    member = Member(**entry)
     if not _is_sound(member):
         raise ValueError(f"member {member.path!r}")
     return member
@@ -122,7 +124,7 @@ def _is_sound(member: Member) -> bool:
         return False
     if member.kind == "file":
         digest = member.sha256
-        is_hash = type(digest) is str and re.fullmatch("[0-9a-f]{64}", digest) is not None
+        is_hash = type(digest) is str and _is_hash(digest) is not None
         return is_hash and member.target is None
     is_target = type(member.target) is str and _is_text(member.target) and member.target != ""
     is_alone = member.sha256 is None and member.copy_of is None
