@@ -24,7 +24,6 @@ MANY = 10_000  # small files that are worth the start of a process
 PARCEL = 4 * disk.BLOCK  # bytes of small files that a process is asked for at a time
 
 File = tuple[str, disk.Seen]  # its path below the root, and what it was when it was planned
-Found = tuple[Member, disk.Identity]
 Facts = tuple[str | None, str | None, int, int, int]  # hash, link target, device, inode, mode
 OnOpen = Callable[[int], None]
 
@@ -97,8 +96,8 @@ class Contents:
         """Yield the bytes of the tar."""
         for path, seen in files:
             if _is_small((path, seen)):
-                found, tar = _read(self._root, path, seen, self._on_open)
-                self._note(*found)
+                member, found, tar = _read(self._root, path, seen, self._on_open)
+                self._note(member, found)
                 yield tar
             else:
                 try:
@@ -106,15 +105,15 @@ class Contents:
                 except disk.Changed as problem:
                     raise disk.Changed(f"{path}: {problem}") from None
 
-    def _note(self, member: Member, identity: disk.Identity) -> None:
+    def _note(self, member: Member, found: disk.Identity) -> None:
         self._members[member.path] = member
-        self._on_read(member.path, identity)
+        self._on_read(member.path, found)
         self._on_bytes(member.size)
 
     def _large(self, name: str, seen: disk.Seen) -> Iterator[bytes]:
         path = self._root + name
         found = _found(path, seen)
-        member, _ = _member(name, found, None)
+        member = _member(name, found, None)
         with disk.reading(path) as descriptor:
             self._on_open(descriptor)
             sample = found.size, hashlib.sha256(disk.sample(descriptor, found.size)).digest()
@@ -168,51 +167,52 @@ def _packed(root: str, on_open: OnOpen, fast: bool, files: Sequence[File]) -> _P
     """Return the part of the archive that small files are."""
     facts, pieces = [], []
     for path, seen in files:
-        (member, found), tar = _read(root, path, seen, on_open)
+        member, found, tar = _read(root, path, seen, on_open)
         facts.append((member.sha256, member.target, found.device, found.inode, found.mode))
         pieces.append(tar)
     zipped = (gzip_members.compress(block, fast=fast) for block in gzip_members.blocks(pieces))
     return _Part(b"".join(zipped), sum(map(len, pieces)), facts=facts)
 
 
-def _known(file: File, facts: Facts) -> Found:
+def _known(file: File, facts: Facts) -> tuple[Member, disk.Identity]:
+    """Return what `_read` did, of what is pickled."""
     (path, (size, mtime_ns)), (sha256, target, device, inode, mode) = file, facts
-    return _member(path, disk.Identity(device, inode, size, mtime_ns, mode), sha256, target)
+    found = disk.Identity(device, inode, size, mtime_ns, mode)
+    return _member(path, found, sha256, target), found
+
+
+def _read(
+    root: str, path: str, seen: disk.Seen, on_open: OnOpen
+) -> tuple[Member, disk.Identity, bytes]:
+    """Return a small file or a symlink as a member, what it was, and its bytes in the tar."""
+    try:
+        try:
+            data, found = disk.read_small(root + path, seen, on_open)
+        except disk.Unreadable as problem:
+            found = _found(root + path, seen)
+            link = _member(path, found, None, _target(root, path, found, problem))
+            return link, found, tar_format.header(link)
+    except disk.Changed as problem:
+        raise disk.Changed(f"{path}: {problem}") from None
+    member = _member(path, found, hashlib.sha256(data).hexdigest())
+    return member, found, b"".join((tar_format.header(member), data, tar_format.padding(member)))
 
 
 def _member(
     path: str, found: disk.Identity, sha256: str | None, target: str | None = None
-) -> Found:
+) -> Member:
     if target is not None:
-        return Member(path, "link", 0, 0o777, found.mtime_ns, None, target), found
-    member = Member(path, "file", found.size, found.mode & 0o777, found.mtime_ns, sha256, None)
-    return member, found
+        return Member(path, "link", 0, 0o777, found.mtime_ns, None, target)
+    return Member(path, "file", found.size, found.mode & 0o777, found.mtime_ns, sha256, None)
 
 
-def _read(root: str, name: str, seen: disk.Seen, on_open: OnOpen) -> tuple[Found, bytes]:
-    """Return a small file or a symlink as a member, what it was, and its bytes in the tar."""
-    try:
-        try:
-            data, found = disk.read_small(root + name, seen, on_open)
-        except disk.Unreadable as problem:
-            link = _link(root + name, name, seen, problem)
-            return link, tar_format.header(link[0])
-    except disk.Changed as problem:
-        raise disk.Changed(f"{name}: {problem}") from None
-    known = _member(name, found, hashlib.sha256(data).hexdigest())
-    member = known[0]
-    return known, b"".join((tar_format.header(member), data, tar_format.padding(member)))
-
-
-def _link(path: str, name: str, seen: disk.Seen, problem: disk.Unreadable) -> Found:
-    """Return what could not be opened as a symlink. Raises `problem` if it is a file."""
-    found = _found(path, seen)
+def _target(root: str, path: str, found: disk.Identity, problem: disk.Unreadable) -> str:
+    """Return where a symlink leads that could not be opened. Raises `problem` if it is a file."""
     if stat.S_ISREG(found.mode):
         raise problem
     if not stat.S_ISLNK(found.mode):
-        raise UserError(f"{name!r}: is neither a file nor a symlink; leave it out")
-    target = os.readlink(path)  # noqa: PTH115 - Path would rewrite it
-    return _member(name, found, None, target)
+        raise UserError(f"{path!r}: is neither a file nor a symlink; leave it out")
+    return os.readlink(root + path)  # noqa: PTH115 - Path would rewrite it
 
 
 def _found(path: str, seen: disk.Seen) -> disk.Identity:
