@@ -328,6 +328,21 @@ def test_other_file_systems(apart: Place) -> None:
     assert not apart.changed()
 
 
+def size_of(path: Path) -> int:
+    return path.lstat().st_size
+
+
+def all_waiting(place: Place) -> list[Path]:
+    """All files in a quarantine, of whichever run."""
+    found = (p for name in ("quarantine", ".training_quarantine") for p in place.root.rglob(name))
+    return [path for folder in found for path in folder.rglob("*") if path.is_file()]
+
+
+def told_by_status(place: Place) -> int:
+    answer: int = json.loads(place.run(status_recipe.main, "--json")[1])["disk"]["quarantine"]
+    return answer
+
+
 def test_what_waits_is_told_wherever_it_waits(apart: Place) -> None:
     """Also the original of what was moved to another file system; nothing where all was freed."""
     said = apart.run(cleanup.main, "--apply")[1]
@@ -335,9 +350,15 @@ def test_what_waits_is_told_wherever_it_waits(apart: Place) -> None:
     assert {"best.pt", "last.pt"} <= {path.name for path in waiting}
     count = sum(path.stat().st_size for path in waiting)
     assert f"Originals of {show.size(count)} wait in quarantine." in said
+    assert told_by_status(apart) == sum(map(size_of, all_waiting(apart)))
+    (apart.root / "runs/.training_quarantine").rename(apart.root / "runs/taken_away")
+    assert told_by_status(apart) < count
+    (apart.root / "runs/taken_away").rename(apart.root / "runs/.training_quarantine")
     apart.run(undo.main)
+    assert told_by_status(apart) == 0
     said = apart.run(cleanup.main, "--apply", "--purge-as-you-go")[1]
     assert "wait in quarantine" not in said
+    assert told_by_status(apart) == sum(map(size_of, all_waiting(apart))) == 0
 
 
 @pytest.mark.parametrize("late", [False, True])

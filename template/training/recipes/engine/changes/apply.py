@@ -139,6 +139,7 @@ class _Run:
         self.fingerprint = lru_cache(1)(content.fingerprint)  # three papers tell of one model
         how = {"purge": "as you go"} if purge_as_you_go else None
         self.phase = journal.last("phase", "apply") or Record("phase", "apply", "intent", kept=how)
+        self.purges = "purge" in (self.phase.kept or {})
 
     def carry_out(self) -> Outcome:
         if self.phase.seq:  # it was interrupted
@@ -169,7 +170,7 @@ class _Run:
         self._remove_folders()
         made = self.journal.latest("create", "move")
         note_run(self.steps.project, made, self.plan.created)
-        self.journal.mark([self.phase], "done")
+        self.steps.end(self.phase)
         waiting = purge.still_waiting(self.journal.latest("quarantine", "purge"))
         self.outcome.waiting = sum(record.size or 0 for record in waiting)
         carried_out = tuple(map(self._carried_out, self.plan.actions))
@@ -257,7 +258,7 @@ class _Run:
 
     def _free(self, records: Sequence[Record]) -> None:
         """Delete what is in quarantine, if the run is to purge as it goes."""
-        if records and self.phase.kept:
+        if records and self.purges:
             gone = taken(self.journal.latest("move", "quarantine"))
             purge.free(self.steps, [gone], records)
 

@@ -16,6 +16,7 @@ from engine.errors import UserError
 from engine.plans import plan
 from engine.project import Project
 
+ELSEWHERE = "elsewhere"  # what a phase that is done says of these, with NULs between them
 PLAN, JOURNAL, FOLDERS, QUARANTINE = "plan.json", "journal.jsonl", "folders.json", "quarantine"
 _BY_HAND = f"Originals wait in {QUARANTINE} beside it, each under the path that it had"
 _MAKING = ("move", "copy", "pack", "restore", "write", "folder")  # verbs whose `dst` is new
@@ -62,6 +63,16 @@ class PastRun:
             return last.id, last.state
         phases = [record for record in self.records if record.op == "phase"]
         return (phases[-1].id, phases[-1].state) if phases else ("apply", "intent")
+
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """Return the folders outside of its own in which originals wait, as their last phase told.
+
+        They lie on other file systems; the paths are those of records.
+        """
+        last = journal.last(self.folder / JOURNAL)
+        told = (last.kept or {}).get(ELSEWHERE) if last and last.op == "phase" else None
+        return tuple(told.split("\0")) if told else ()
 
     @property
     def unfinished(self) -> bool:

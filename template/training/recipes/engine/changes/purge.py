@@ -94,7 +94,7 @@ def purge(project: Project, past: PastRun) -> Purged:
         result = free(steps, _since(project, past), waiting(past))
         folders = (r.id for r in reversed(journal.latest("folder")) if steps.in_quarantine(r.id))
         remove_empty(project.root / id_ for id_ in folders if not steps.is_linked(id_))
-        journal.mark([phase], "done")
+        steps.end(phase)
     finally:
         journal.close()
     return result

@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 from itertools import count, groupby
 from pathlib import Path, PurePosixPath
 
-from engine.changes import disk
-from engine.changes.history import QUARANTINE
+from engine.changes import disk, history
 from engine.changes.journal import Journal, Op, Record
 from engine.errors import UserError
 from engine.project import Project
@@ -46,7 +45,7 @@ class Steps:
         self.project, self.root = project, project.root
         self.folder, self.journal = folder, journal
         self._root = f"{self.root}/"
-        self.quarantine_root = folder / QUARANTINE
+        self.quarantine_root = folder / history.QUARANTINE
         self._waiting_below: dict[str, str] = {}  # where what lies in a folder waits
 
     def folder_for(self, *paths: str) -> None:
@@ -273,6 +272,20 @@ class Steps:
                 break
             folder = above
         return folder / ELSEWHERE / self.folder.name
+
+    def end(self, phase: Record) -> None:
+        """Note that a phase is done, and where originals wait that cannot in the run's folder."""
+        records = self.journal.latest("quarantine")
+        places = {_named(r.dst).removesuffix(f"/{r.id.lstrip('/')}") for r in records}
+        there = [
+            p for p in sorted(places) if self._is_elsewhere(p) and Path(self.place(p)).is_dir()
+        ]
+        told = {history.ELSEWHERE: "\0".join(there)} if there else {}
+        kept = {**(phase.kept or {}), **told} or None
+        self.journal.write([phase._replace(kept=kept)], "done")
+
+    def _is_elsewhere(self, place: str) -> bool:
+        return place.endswith(f"/{ELSEWHERE}/{self.folder.name}")
 
     def in_quarantine(self, path: str) -> bool:
         """Return whether a path is one of those that `quarantine_path` makes up for this run."""

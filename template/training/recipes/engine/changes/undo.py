@@ -126,7 +126,7 @@ class _Undo:
                 whole_folders.return_others(self.steps, record.id, record.src, waiting)
         self._remove_folders(folders)
         self._restore_folders()
-        self.journal.mark([phase], "done")
+        self.steps.end(phase)
         return self.result
 
     def _remake_folders(self, records: Sequence[Record]) -> None:

@@ -5,6 +5,7 @@ import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -308,14 +309,24 @@ def _disk(project: Project, inventory: Inventory, waiting: Mapping[str, int]) ->
 
 def _waiting(project: Project) -> dict[str, int]:
     """Return the bytes in the quarantine of each run that has any, oldest first."""
-    sizes = {run.id: _size(run.folder / history.QUARANTINE) for run in history.past_runs(project)}
+    sizes: dict[str, int] = {}
+    for run in history.past_runs(project):
+        places = (run.folder / history.QUARANTINE, *(project.root / p for p in run.elsewhere))
+        sizes[run.id] = sum(map(_size, places))
     return {run: size for run, size in sizes.items() if size}
 
 
 def _size(folder: Path) -> int:
-    return sum(
-        Path(where, name).lstat().st_size for where, _, names in os.walk(folder) for name in names
-    )
+    """Return the bytes of the files below a folder; there may be many, or no such folder."""
+    total, left = 0, [os.fspath(folder)]
+    while left:
+        with suppress(OSError), os.scandir(left.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    left.append(entry.path)
+                else:
+                    total += entry.stat(follow_symlinks=False).st_size
+    return total
 
 
 def _interrupted(project: Project) -> str | None:
