@@ -436,6 +436,20 @@ def test_a_damaged_manifest_at_a_store_keeps_no_other_from_coming(
     assert {packed.name for packed in catalog.archives(opened(other))} == {LOGS, TWO}
 
 
+def test_a_damaged_archive_at_a_store_keeps_no_other_from_coming(
+    project: Path, away: Path, other: Path
+) -> None:
+    """Of those that are asked for by name."""
+    recipe(project, "push", TWO, NAME, ARCHIVE_REMOTE=str(away))
+    flip(away / f"{NAME}.tar.gz", 300)
+    wanted = (NAME, "nothing", TWO)
+    failed = recipe(other, "pull", *wanted, status=1, ARCHIVE_REMOTE=str(away)).stderr
+    assert f"{NAME}: is damaged at" in failed
+    assert "; nothing.tar.gz: is not there" in failed
+    assert failed.count("\n") == 1
+    assert archives_here(other) == {f"{TWO}.tar.gz"}
+
+
 def test_an_archive_that_is_not_its_checksum_s_is_not_taken(
     project: Path, other: Path, away: Path
 ) -> None:

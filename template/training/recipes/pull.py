@@ -30,6 +30,7 @@ if __name__ == "__main__":
 from engine import command_line, show
 from engine.archives import catalog, transfer
 from engine.archives.remote import remotes
+from engine.errors import RemoteError
 
 
 def main(argv: Sequence[str]) -> int:
@@ -44,8 +45,14 @@ def main(argv: Sequence[str]) -> int:
         what = ", ".join(missing) if names else "manifests that are not here yet"
         show.say(f"From {stores}: {what or 'nothing'}", arguments.json, names=missing)
         return command_line.DONE
+    problems = []
     for name in missing:
-        transfer.pull(project, name)
+        try:
+            transfer.pull(project, name)
+        except RemoteError as problem:  # which keeps no other from coming
+            problems.append(str(problem))
+    if problems:
+        raise RemoteError("; ".join(problems))
     if names:
         line = f"{len(missing):,} of {len(names):,} archives came; the others were here."
         show.say(line, arguments.json, pulled=missing)
