@@ -497,7 +497,9 @@ def test_folders_go_back_to_their_owners(noted: bool, place: Place) -> None:
     assert owners == {(NOBODY, NOBODY + 1) if noted else (0, os.getegid())}
 
 
-@pytest.mark.parametrize("name", ["backup", "20990101T000000_cleanup (copy)"])
+@pytest.mark.parametrize(
+    "name", ["backup", "20990101T000000_cleanup (copy)", "99999999T999999_cleanup"]
+)
 def test_what_is_not_called_as_a_run_is_none(name: str, place: Place) -> None:
     """A copy of a run that someone made is neither taken back nor in the way of the next run."""
     place.run(cleanup.main, "--apply")

@@ -18,6 +18,7 @@ from engine.project import Project
 
 ELSEWHERE = "elsewhere"  # what a phase that is done says of these, with NULs between them
 PLAN, JOURNAL, FOLDERS, QUARANTINE = "plan.json", "journal.jsonl", "folders.json", "quarantine"
+_STAMP = "%Y%m%dT%H%M%S"
 _BY_HAND = f"Originals wait in {QUARANTINE} beside it, each under the path that it had"
 _MAKING = ("move", "copy", "pack", "restore", "write", "folder")  # verbs whose `dst` is new
 
@@ -87,7 +88,14 @@ class PastRun:
 
 def is_run(folder: Path) -> bool:
     """Return whether a folder is called as a run is; another may be a copy that someone made."""
-    return re.fullmatch(r"\d{8}T\d{6}_[a-z_]+", folder.name) is not None
+    named = re.fullmatch(r"(\d{8}T\d{6})_[a-z_]+", folder.name)
+    if named is None:
+        return False
+    try:
+        datetime.strptime(named[1], _STAMP)
+    except ValueError:  # 99999999T999999, say
+        return False
+    return True
 
 
 def past_runs(project: Project) -> tuple[PastRun, ...]:
@@ -147,7 +155,7 @@ def refuse_lost(project: Project, past: PastRun) -> None:
 def new_run_id(project: Project, recipe: str, now: datetime) -> str:
     """Return a name for a new run that sorts after all others: "20250725T104438_cleanup"."""
     last = max((past.id.partition("_")[0] for past in past_runs(project)), default="")
-    stamp = f"{now:%Y%m%dT%H%M%S}"
+    stamp = now.strftime(_STAMP)
     if stamp <= last:
-        stamp = f"{datetime.strptime(last, '%Y%m%dT%H%M%S') + timedelta(seconds=1):%Y%m%dT%H%M%S}"
+        stamp = (datetime.strptime(last, _STAMP) + timedelta(seconds=1)).strftime(_STAMP)
     return f"{stamp}_{recipe}"
