@@ -110,8 +110,11 @@ class Journal:
 
         With `ops` only of these operations: of the others there may be very many.
         """
-        told = (r for r in self._told.values() if not ops or r[0] in ops)
-        return tuple(map(self._as_it_is, told))
+        return tuple(map(self._as_it_is, self.told(*ops)))
+
+    def told(self, *ops: Op) -> Iterator[Record]:
+        """Yield the same, in whatever state the steps were when most was told of them."""
+        return (record for record in self._told.values() if not ops or record[0] in ops)
 
     def write(self, records: Iterable[Record], state: State | None = None) -> None:
         """Append records, in the given state if any, and force them to the disk at once.

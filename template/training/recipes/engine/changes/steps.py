@@ -275,7 +275,7 @@ class Steps:
 
     def end(self, phase: Record) -> None:
         """Note that a phase is done, and where originals wait that cannot in the run's folder."""
-        records = self.journal.latest("quarantine")
+        records = self.journal.told("quarantine")
         places = {_named(r.dst).removesuffix(f"/{r.id.lstrip('/')}") for r in records}
         there = [
             p for p in sorted(places) if self._is_elsewhere(p) and Path(self.place(p)).is_dir()
