@@ -12,6 +12,7 @@ import restore
 import resume
 import undo
 from conventions_text import CONVENTIONS
+from engine.changes import disk
 from place import Place
 from projects import changed
 
@@ -122,3 +123,18 @@ def test_a_run_without_its_plan_is_told(place: Place) -> None:
     plan.write_bytes(kept)
     assert place.run(undo.main)[0] == 0
     assert not place.changed()
+
+
+def test_a_full_disk_is_told_with_an_option_that_there_is(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What packs can free originals as it goes; an undo after a purge cannot."""
+    place.settle()
+    place.run(cleanup.main, "--apply")
+    place.run(purge.main, "--apply")
+    monkeypatch.setattr(disk, "free_bytes", lambda place: 0)
+    status, said = place.run(undo.main)
+    assert (status, said.endswith("are free; free some space")) == (2, True)
+    place.weights("runs/new/best.pt", 0.5)
+    place.settle()
+    assert place.run(cleanup.main, "--apply")[1].endswith("or pack with --purge-as-you-go")

@@ -327,6 +327,22 @@ def test_a_file_name_is_enough_if_one_file_had_it(project: Path) -> None:
     ]
 
 
+def test_a_name_is_enough_for_what_no_recipe_moved(mess: Path) -> None:
+    """It lies where it was written: one is told of, of several all are listed."""
+    new = [mess / f"new/{name}" for name in ("lone.pt", "a/twin.pt", "b/twin.pt")]
+    for path in new:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    assert found(mess, "lone.pt")["now"] == "here"
+    done = recipe(mess, "where", "twin.pt", status=1)
+    assert done.stderr.splitlines() == [
+        "twin.pt: 2 files have that name",
+        "  new/a/twin.pt",
+        "  new/b/twin.pt",
+    ]
+    assert "no recipe moved it" in recipe(mess, "where", "in.pt", status=1).stderr
+
+
 def test_a_path_counts_from_where_the_user_stands(project: Path) -> None:
     """Relative to the current folder, or to the root; absolute as well."""
     for path in (f"../{WEIGHTS}", WEIGHTS, str(project / WEIGHTS)):

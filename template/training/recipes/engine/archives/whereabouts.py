@@ -39,13 +39,22 @@ def where(project: Project, argument: str, when: datetime) -> Answer:
     if packed := next((p for p in catalog.archives(project) if p.name == name), None):
         return {"path": packed.path, "found": [_packed(packed)]}
     fitting = named(known, argument)
-    if len(fitting) == 1:
-        ((path, life),) = fitting.items()
-        return {"path": path, "found": _file(project, path, (life,), when)}
+    candidates = sorted(fitting) or _called(project, argument)
+    if len(candidates) == 1:
+        (path,) = candidates
+        return {"path": path, "found": _file(project, path, tuple(fitting.values()), when)}
     why = "not there, and no recipe moved it; give the old path, or its name"
-    if fitting:
-        why = f"{len(fitting):,} files had that name"
-    return {"path": argument, "found": [], "why": why, "candidates": sorted(fitting)}
+    if candidates:
+        why = f"{len(candidates):,} files {'had' if fitting else 'have'} that name"
+    return {"path": argument, "found": [], "why": why, "candidates": candidates}
+
+
+def _called(project: Project, name: str) -> list[str]:
+    """Return the files of this name that lie in the project and that no run took, sorted."""
+    from engine.recognition.scan import scan  # who asks by a path need not wait for it
+
+    entries = scan(project).entries.values()
+    return sorted(e.path for e in entries if e.kind != "folder" and e.path.endswith(f"/{name}"))
 
 
 def _file(project: Project, path: str, found: Sequence[Life], when: datetime) -> list[Answer]:
