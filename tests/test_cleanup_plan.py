@@ -582,3 +582,18 @@ def test_the_plan_knows_no_clock_but_the_given_one() -> None:
     assert planned(files) == planned(dict(reversed(files.items())))
     assert planned(files).created == "2025-07-25 12:00:00"
     assert datetime.fromisoformat(planned(files).created) == NOW
+
+
+def test_what_was_not_looked_into_is_told() -> None:
+    """Without a word the plan would seem to be of all that there is; an environment holds none."""
+    closed = {
+        "locked": "cannot be read: Permission denied",
+        "vendor/a": "another repository",
+        "vendor/b": "another repository",
+        "env": "environment",
+    }
+    notes = planned({"one/best.pt": model(measured("val_auc", 0.7))}, closed=closed).notes
+    assert [note for note in notes if "not looked at" in note] == [
+        "locked: cannot be read: Permission denied; what it holds was not looked at, and stays",
+        "vendor/a and 1 more: another repository; what it holds was not looked at, and stays",
+    ]

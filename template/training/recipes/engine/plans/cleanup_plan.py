@@ -33,6 +33,7 @@ from engine.reports.descriptions import describe, epochs, for_papers
 from log_paths import metric_text
 
 MANY = 3  # files of one problem that are still told of one by one, as checkpoints always are
+UNSEEN = ("another repository", "another project")  # are not looked into, and may hold outputs
 
 
 @dataclass(frozen=True)
@@ -347,6 +348,7 @@ class _Planner:
 
     def _remark(self) -> None:
         self.notes += self._unread()
+        self.notes += self._unseen()
         self.notes += self._undecided()
         self.notes += [
             f"{entry.path}: is no file, folder or link; it stays where it is"
@@ -376,6 +378,16 @@ class _Planner:
             fix = " (`git lfs pull` brings it)" if is_away else ""
             for path in paths[:1] if more else paths:
                 yield f"{path}{f' and {more} more' if more else ''}: {problem}{fix}"
+
+    def _unseen(self) -> Iterator[str]:
+        """Yield a line for each reason why folders were not looked into that may hold outputs."""
+        alike: dict[str, list[str]] = {}
+        for path, why in sorted(self.mess.inventory.closed.items()):
+            if why in UNSEEN or "cannot" in why:
+                alike.setdefault(why, []).append(path)
+        for why, paths in alike.items():
+            more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+            yield f"{paths[0]}{more}: {why}; what it holds was not looked at, and stays"
 
     def _undecided(self) -> Iterator[str]:
         """Yield a line for each reason why of models it is not told which epoch they are of.
