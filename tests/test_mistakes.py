@@ -138,3 +138,13 @@ def test_a_full_disk_is_told_with_an_option_that_there_is(
     place.weights("runs/new/best.pt", 0.5)
     place.settle()
     assert place.run(cleanup.main, "--apply")[1].endswith("or pack with --purge-as-you-go")
+
+
+def test_picks_that_compete_are_refused(place: Place) -> None:
+    """One would not be in production, and with --delete-redundant it was to be deleted."""
+    place.settle()
+    words = ("--pick", "runs/one/best.pt", "--pick", "runs/one/last.pt", "--delete-redundant")
+    status, said = place.run(cleanup.main, *words, "--apply")
+    assert (status, said.startswith("--pick runs/one/last.pt: another --pick takes")) == (2, True)
+    assert not place.changed()
+    assert place.run(cleanup.main, *words[2:])[0] == 0

@@ -90,7 +90,7 @@ class _Planner:
         self.told_of_left = {path for c in mess.left if c.run for path in c.run.records}
         self.run_of = {path: run for run in reversed(mess.runs) for path in run.files}
         self.folder_of = {f: folder for folder, files in mess.folders.items() for f in files}
-        self.picks = (*project.conventions.production.pick, *options.picks)
+        self.picks = (*options.picks, *project.conventions.production.pick)
         self.of_programs = {run for run in mess.runs if self._is_loaded_by_a_program(run)}
         self.origins = origins.find(mess.readings, project.conventions.pretrained.patterns)
         self.roles = {c.path: self._role(c) for c in mess.checkpoints}
@@ -325,7 +325,7 @@ class _Planner:
             if group.winner and group.winner.path not in self.busy
             if (best := group.winner.value) is not None and group.direction
             for c in group.members
-            if c.value is not None and c.path in self.by_path
+            if c.value is not None and c.path in self.by_path and c.path not in self.picks
             if _data_of(c) == _data_of(group.winner)
             if (c.value < best if group.direction == "max" else c.value > best)
         }
@@ -349,6 +349,7 @@ class _Planner:
     def _remark(self) -> None:
         self.notes += self._unread()
         self.notes += self._unseen()
+        self.notes += self._beaten()
         self.notes += self._undecided()
         self.notes += [
             f"{entry.path}: is no file, folder or link; it stays where it is"
@@ -388,6 +389,13 @@ class _Planner:
         for why, paths in alike.items():
             more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
             yield f"{paths[0]}{more}: {why}; what it holds was not looked at, and stays"
+
+    def _beaten(self) -> Iterator[str]:
+        """Yield a line for each pick that another has the place of: one of a group wins."""
+        for group in self.groups:
+            for path in (c.path for c in group.members if c is not group.winner):
+                if path in self.picks and path in self.by_path and group.winner:
+                    yield f"{path}: was picked as well as {group.winner.path}, which comes first"
 
     def _undecided(self) -> Iterator[str]:
         """Yield a line for each reason why of models it is not told which epoch they are of.
