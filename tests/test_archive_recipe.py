@@ -305,12 +305,15 @@ def test_an_unfinished_experiment_stays_even_if_it_is_named(
     path = project / ACTIVE / OLD / "run.json"
     path.write_text(json.dumps(record))
     age(path.parent)
-    rule = f"unfinished: {ACTIVE}/{OLD}/run.json tells of no end"
-    assert staying(project)[OLD] == rule
+    rule = f"unfinished: {ACTIVE}/{OLD}/run.json tells of no end; "
+    assert staying(project)[OLD] == f'{rule}if it was killed, write "ended" there'
     before = tree(project)
     done = recipe(project, "archive", *NOW, OLD, "--apply", status=1)
     assert "run.json tells of no end" in " ".join(done.stdout.split())
     assert not changed(before, tree(project))
+    path.write_text(json.dumps({**record, "ended": "2025-05-10"}))
+    age(path.parent)
+    assert OLD in packed(project)
 
 
 def test_a_record_that_cannot_be_read_tells_of_no_end(project: Path) -> None:

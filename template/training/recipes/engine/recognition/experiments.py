@@ -222,7 +222,7 @@ def _end(project: Project, inventory: Inventory, home: str) -> tuple[str | None,
         return None, None  # made by hand, or older than the record
     ended = dates.of_value(read_metadata(project.root / path).get("ended"))
     if ended is None:
-        return f"unfinished: {path} tells of no end", None
+        return f'unfinished: {path} tells of no end; if it was killed, write "ended" there', None
     return None, date.fromisoformat(ended[:10])
 
 
