@@ -290,7 +290,8 @@ def test_the_log_tells_the_metric_of_weights_that_cannot_be_read(
 def test_an_experiment_is_archived_once(project: Path) -> None:
     """One that was restored, or shares its name with an archive, stays as a folder."""
     (project / ARCHIVED / f"{OLD.upper()}.json").write_text("{}")
-    assert staying(project)[OLD] == f"{ARCHIVED} has something of that name already"
+    told = f"{ARCHIVED} has something of that name already; if that was restored, just undo"
+    assert staying(project)[OLD].startswith(told)
 
 
 # --- what is never touched -----------------------------------------------------------------------
@@ -304,12 +305,15 @@ def test_an_unfinished_experiment_stays_even_if_it_is_named(
     path = project / ACTIVE / OLD / "run.json"
     path.write_text(json.dumps(record))
     age(path.parent)
-    rule = f"unfinished: {ACTIVE}/{OLD}/run.json tells of no end"
-    assert staying(project)[OLD] == rule
+    rule = f"unfinished: {ACTIVE}/{OLD}/run.json tells of no end; "
+    assert staying(project)[OLD] == f'{rule}if it was killed, write "ended" there'
     before = tree(project)
     done = recipe(project, "archive", *NOW, OLD, "--apply", status=1)
     assert "run.json tells of no end" in " ".join(done.stdout.split())
     assert not changed(before, tree(project))
+    path.write_text(json.dumps({**record, "ended": "2025-05-10"}))
+    age(path.parent)
+    assert OLD in packed(project)
 
 
 def test_a_record_that_cannot_be_read_tells_of_no_end(project: Path) -> None:
@@ -413,6 +417,16 @@ def test_mistakes_are_refused_in_one_line(project: Path, words: list[str], says:
     done = recipe(project, "archive", *words, status=2)
     assert says in done.stderr.splitlines()[-1]
     assert done.stdout == ""
+
+
+def test_a_wrong_name_is_told_what_may_be_meant(project: Path) -> None:
+    """One that is like it, or an archive, which can be brought back."""
+    for name in (OLD.partition("_")[2], f"{OLD}x"):
+        done = recipe(project, "archive", name, status=2)
+        assert f"; did you mean {OLD}?" in done.stderr
+    recipe(project, "archive", OLD, "--apply", *NOW)
+    done = recipe(project, "archive", OLD, status=2)
+    assert done.stderr == f"{OLD}: is archived; just restore {OLD} brings it back\n"
 
 
 def test_an_empty_policy_is_refused(project: Path) -> None:

@@ -232,6 +232,18 @@ def test_what_is_better_than_a_pick_is_not_deleted() -> None:
     assert [a.src for a in plan.actions if a.verb == "delete"] == ["w/c_best.pth"]
 
 
+def test_a_pick_that_another_beats_is_told_and_not_deleted() -> None:
+    """The first one has the place, and that of an option comes before those of conventions.toml."""
+    text = CONVENTIONS.replace("pick = []", 'pick = ["w/a_best.pth", "w/b_best.pth"]')
+    options = Options(NOW, picks=("w/c_best.pth",), delete_redundant=True)
+    plan = planned(scored(a=0.4, b=0.6, c=0.5), text, options)
+    assert of(plan, "w/c_best.pth").reason == "picked by you"
+    assert not [a for a in plan.actions if a.verb == "delete"]
+    assert [note for note in plan.notes if "picked as well" in note] == [
+        f"w/{name}_best.pth: was picked as well as w/c_best.pth, which comes first" for name in "ab"
+    ]
+
+
 def test_a_lower_loss_is_not_worse() -> None:
     """The direction counts."""
     text = CONVENTIONS.replace(
@@ -582,3 +594,18 @@ def test_the_plan_knows_no_clock_but_the_given_one() -> None:
     assert planned(files) == planned(dict(reversed(files.items())))
     assert planned(files).created == "2025-07-25 12:00:00"
     assert datetime.fromisoformat(planned(files).created) == NOW
+
+
+def test_what_was_not_looked_into_is_told() -> None:
+    """Without a word the plan would seem to be of all that there is; an environment holds none."""
+    closed = {
+        "locked": "cannot be read: Permission denied",
+        "vendor/a": "another repository",
+        "vendor/b": "another repository",
+        "env": "environment",
+    }
+    notes = planned({"one/best.pt": model(measured("val_auc", 0.7))}, closed=closed).notes
+    assert [note for note in notes if "not looked at" in note] == [
+        "locked: cannot be read: Permission denied; what it holds was not looked at, and stays",
+        "vendor/a and 1 more: another repository; what it holds was not looked at, and stays",
+    ]

@@ -2,6 +2,9 @@
 
 import argparse
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -168,3 +171,14 @@ def test_nothing_to_do_is_done(project: Project) -> None:
     """With --apply as well."""
     plan = Plan("cleanup", "", ())
     assert command_line.show_or_apply(project, plan, parse("--apply"), []) == command_line.DONE
+
+
+def test_an_interrupt_while_modules_are_imported_is_one_line(tmp_path: Path) -> None:
+    """Nothing was begun by then; on a slow disk that takes seconds."""
+    (tmp_path / "tomllib.py").write_text("raise KeyboardInterrupt")
+    command = [sys.executable, str(Path(cleanup.__file__).with_name("status.py"))]
+    environ = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("", "interrupted\n")
+    assert done.returncode != 0

@@ -196,6 +196,14 @@ def test_broken_toml_is_refused_with_its_line(tmp_path: Path) -> None:
     assert "not valid TOML" in refusal(tmp_path, "x = " + "9" * 5000)
 
 
+@pytest.mark.parametrize("mark", ["<<<<<<< before updating", "=======\r", ">>>>>>> after updating"])
+def test_a_conflict_mark_is_called_one(mark: str, tmp_path: Path) -> None:
+    """As an update leaves them where both sides changed a line."""
+    text = CONVENTIONS.replace("keep_best = 1", f"{mark}\nkeep_best = 1")
+    told = f"{line_of(text, mark)}: a conflict mark of an update;"
+    assert refusal(tmp_path, text).startswith(told)
+
+
 def test_hostile_files_are_refused(tmp_path: Path) -> None:
     """A file that is too large, too deep or not UTF-8 is one line, and no traceback."""
     assert refusal(tmp_path, b"#" * (MAX_BYTES + 1)).startswith("1: larger than 1 MiB")

@@ -12,6 +12,7 @@ import restore
 import resume
 import undo
 from conventions_text import CONVENTIONS
+from engine.changes import disk
 from place import Place
 from projects import changed
 
@@ -122,3 +123,28 @@ def test_a_run_without_its_plan_is_told(place: Place) -> None:
     plan.write_bytes(kept)
     assert place.run(undo.main)[0] == 0
     assert not place.changed()
+
+
+def test_a_full_disk_is_told_with_an_option_that_there_is(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What packs can free originals as it goes; an undo after a purge cannot."""
+    place.settle()
+    place.run(cleanup.main, "--apply")
+    place.run(purge.main, "--apply")
+    monkeypatch.setattr(disk, "free_bytes", lambda place: 0)
+    status, said = place.run(undo.main)
+    assert (status, said.endswith("are free; free some space")) == (2, True)
+    place.weights("runs/new/best.pt", 0.5)
+    place.settle()
+    assert place.run(cleanup.main, "--apply")[1].endswith("or pack with --purge-as-you-go")
+
+
+def test_picks_that_compete_are_refused(place: Place) -> None:
+    """One would not be in production, and with --delete-redundant it was to be deleted."""
+    place.settle()
+    words = ("--pick", "runs/one/best.pt", "--pick", "runs/one/last.pt", "--delete-redundant")
+    status, said = place.run(cleanup.main, *words, "--apply")
+    assert (status, said.startswith("--pick runs/one/last.pt: another --pick takes")) == (2, True)
+    assert not place.changed()
+    assert place.run(cleanup.main, *words[2:])[0] == 0

@@ -11,6 +11,7 @@ import cleanup
 import purge
 import undo
 import verify
+from conventions_text import CONVENTIONS
 from engine.changes import disk
 from engine.changes import purge as checks
 from engine.changes.journal import Record
@@ -60,6 +61,23 @@ def test_without_apply_nothing_goes(place: Repository) -> None:
     assert (status, {"runs/one/last.pt", "runs/one/best (copy).pt"} - {*actions}) == (0, set())
     assert not [kept for kept in actions.values() if not (place.root / kept).exists()]
     assert quarantined(place, "last.pt").exists()
+
+
+def planned(place: Repository) -> dict[str, tuple[str, str | None, str]]:
+    actions = json.loads(place.run(purge.main, "--json")[1])["actions"]
+    return {action["src"]: (action["verb"], action["dst"], action["reason"]) for action in actions}
+
+
+def test_a_plan_names_where_an_archive_is_by_now(place: Repository) -> None:
+    """One that other conventions moved; what is kept in one that has gone is not to be freed."""
+    text = CONVENTIONS.replace('archived = "experiments/archived"', 'archived = "packed"')
+    place.write("training/conventions.toml", text)
+    assert place.run(cleanup.main, "--apply")[0] == 0
+    verb, archive, _ = planned(place)["runs/one/last.pt"]
+    assert (verb, str(archive).startswith("training/packed/")) == ("delete", True)
+    (place.root / str(archive)).unlink()
+    gone = ("skip", None, f"{archive} has gone")
+    assert planned(place)["runs/one/last.pt"] == gone
 
 
 def test_what_was_written_to_in_quarantine_stays(place: Repository) -> None:

@@ -360,6 +360,13 @@ def test_a_damaged_archive_is_not_sent(project: Path, away: Path) -> None:
     assert names(away) == set()
 
 
+def test_a_name_that_no_store_has_is_a_mistake(project: Path, away: Path) -> None:
+    """There is nothing to try again, unlike where a manifest tells of the archive."""
+    failed = recipe(project, "pull", "lost", status=2, ARCHIVE_REMOTE=str(away)).stderr
+    assert failed.startswith("lost.tar.gz: is not there")
+    assert "just status lists it" in failed
+
+
 def test_a_missing_remote_file_is_one_line(project: Path, away: Path) -> None:
     """Gone from the store: pull and restore name it, with status 1."""
     offload(project, NAME, ARCHIVE_REMOTE=str(away))

@@ -261,3 +261,9 @@ def test_a_plan_that_only_waits_says_for_what(capsys: pytest.CaptureFixture[str]
     plan_text.print_plan(Plan("cleanup", "", (skip,)), "just cleanup --apply")
     last = capsys.readouterr().out.splitlines()[-1]
     assert last == "Nothing to do now: 1 files are in use; plan again when they are not."
+
+
+def test_a_path_is_not_said_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    """Why a file was left alone begins with its name where that is the one to blame."""
+    plan_text.print_outcome(Plan("cleanup", "", ()), {"a": "a: is write-protected"})
+    assert capsys.readouterr().out.startswith("left alone: a: is write-protected\n")

@@ -274,6 +274,17 @@ def test_a_missing_log_is_not_in_order(project: Path) -> None:
     assert f"\n{model} has no training log, all else in the layout is in order\n" in shown
 
 
+def test_changed_conventions_are_not_in_order(project: Path) -> None:
+    """Until what an older layout put there was moved, or brought back by the old ones."""
+    train(project, FIRST, [0.5929])
+    recipe(project, "promote", FIRST, *NOW)
+    edit(project, "decimals = 4", "decimals = 3")
+    assert step(project) == "just check"
+    assert "the conventions have changed" in recipe(project, "status", *NOW).stdout
+    recipe(project, "cleanup", "--apply", *NOW)
+    assert step(project).startswith("just train")
+
+
 def test_old_experiments_are_to_be_archived(project: Path) -> None:
     """As soon as there are more than the ranks may keep."""
     train(project, FIRST, [0.9])

@@ -643,3 +643,12 @@ def test_packages_that_cannot_be_listed_are_unknown(project: Path) -> None:
     reading = read(path, "config.yaml")
     assert reading is not None
     assert reading.role == "config"
+
+
+@pytest.mark.parametrize("words", [(), ("wide", "python", "train.py", "--lr", "1"), ("wide", "--")])
+def test_a_command_without_dashes_is_told_of_them(words: tuple[str, ...], project: Path) -> None:
+    """Whatever it looks like, and nothing is made; --help needs none."""
+    refused = recipe(project, "train", "resnet50", *words, status=2).stderr
+    assert refused.startswith("just train: error: say what to run, after --;")
+    assert not list((project / "training/experiments/active").glob("*resnet50*"))
+    assert "usage: just train MODEL_TYPE" in recipe(project, "train", "--help").stdout

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from engine import newer
 from projects import REPOSITORY, changed, just, recipe, tree
 from template_fixture import CACHES, commit_all, copy_of_template, generate, git, make_files
 from trained_project import train
@@ -187,3 +188,11 @@ def test_without_copier_it_says_how_to_get_it(project: Path, tmp_path: Path) -> 
     (tmp_path / "bin/git").unlink()
     assert refusal(project, path=str(tmp_path / "bin")).endswith("install git\n")
     assert git(project, "status", "--porcelain") == ""
+
+
+def test_a_version_without_a_word_in_the_changelog_is_told_so(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There may be a changelog all the same, with other versions in it."""
+    monkeypatch.setattr(newer, "look", lambda *_: newer.Newer("1.2.0"))
+    assert "(no changelog tells it)" in recipe(project, "update").stdout

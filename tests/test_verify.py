@@ -165,7 +165,7 @@ def test_a_name_narrows_it(project: Path) -> None:
     flip(archive_of(project, WEIGHTS), 100)
     one = recipe_json(project, "verify", "logs_before_20250725")
     assert [file["name"] for file in one["files"]] == ["logs_before_20250725"]
-    for name in (PRODUCTION, Path(PRODUCTION).name):
+    for name in (PRODUCTION, Path(PRODUCTION).name, Path(PRODUCTION).stem):
         assert [f["path"] for f in recipe_json(project, "verify", name)["files"]] == [PRODUCTION]
     recipe(project, "verify", NAME, status=1)
     assert "no archive of that name" in recipe(project, "verify", "x", status=2).stderr

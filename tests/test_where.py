@@ -327,6 +327,34 @@ def test_a_file_name_is_enough_if_one_file_had_it(project: Path) -> None:
     ]
 
 
+def test_what_is_lost_is_not_called_in_its_place(mess: Path) -> None:
+    """Its archive went after the purge; what lies there needs no command."""
+    recipe(mess, "cleanup", "--apply", "--now", NOW)
+    recipe(mess, "purge", "--apply")
+    assert recipe(mess, "where", "training/conventions.toml").stdout.endswith("\n  in its place\n")
+    archive_of(mess, WEIGHTS).unlink()
+    for path in (WEIGHTS, str(Path(WEIGHTS).parent)):
+        told = recipe(mess, "where", path).stdout
+        assert "\n  lost: no command brings it back\n" in told
+        assert "in its place" not in told.splitlines()[-1]
+
+
+def test_a_name_is_enough_for_what_no_recipe_moved(mess: Path) -> None:
+    """It lies where it was written: one is told of, of several all are listed."""
+    new = [mess / f"new/{name}" for name in ("lone.pt", "a/twin.pt", "b/twin.pt")]
+    for path in new:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    assert found(mess, "lone.pt")["now"] == "here"
+    done = recipe(mess, "where", "twin.pt", status=1)
+    assert done.stderr.splitlines() == [
+        "twin.pt: 2 files have that name",
+        "  new/a/twin.pt",
+        "  new/b/twin.pt",
+    ]
+    assert "no recipe moved it" in recipe(mess, "where", "in.pt", status=1).stderr
+
+
 def test_a_path_counts_from_where_the_user_stands(project: Path) -> None:
     """Relative to the current folder, or to the root; absolute as well."""
     for path in (f"../{WEIGHTS}", WEIGHTS, str(project / WEIGHTS)):

@@ -106,9 +106,22 @@ def _plan(project: Project, arguments: argparse.Namespace) -> Plan:
     if aligned.changes:
         return aligned
     plan = cleanup(project, mess, options)
+    _refuse_beaten(picks, plan)
     stays = (f"{action.src} stays: {action.reason}" for action in aligned.actions)
     again = catalog.packed_already(project, plan)
     return replace(plan, notes=(*unmatched, *stays, *aligned.notes, *again, *plan.notes))
+
+
+def _refuse_beaten(picks: tuple[str, ...], plan: Plan) -> None:
+    """Raise UserError if of two `--pick` that compete one would not go to production."""
+    stays = {action.src for action in plan.actions if action.verb == "skip"}
+    for checkpoint in plan.checkpoints:
+        path = checkpoint["path"]
+        if path in picks and checkpoint["role"] == "candidate" and path not in stays:
+            raise UserError(
+                f"--pick {path}: another --pick takes its place, as only one of each task goes to "
+                "production; name one, or tell tasks apart by [production] group_by"
+            )
 
 
 if __name__ == "__main__":

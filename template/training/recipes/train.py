@@ -27,10 +27,11 @@ def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, tuple[str, ...]]:
     parser.usage = "just train MODEL_TYPE [NAME] [options] -- COMMAND..."
     options.add_experiment(parser)
     end = argv.index("--") if "--" in argv else len(argv)
-    arguments, command = parser.parse_args(argv[:end]), tuple(argv[end + 1 :])
+    command = tuple(argv[end + 1 :])
     if not command:
+        parser.parse_known_args(argv[:end])  # --help; what follows may be the command, without --
         parser.error("say what to run, after --")
-    return arguments, command
+    return parser.parse_args(argv[:end]), command
 
 
 if __name__ == "__main__":

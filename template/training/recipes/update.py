@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
     else:
         show.say(f"{origin.version} is installed, {found.version} is there. What is new:")
         print()
-        print("\n".join(map(show.safe, found.changes)) or "(it has no changelog)")
+        print("\n".join(map(show.safe, found.changes)) or "(no changelog tells it)")
     if found.version is None:
         return command_line.DONE
     if not arguments.apply:

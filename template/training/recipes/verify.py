@@ -38,6 +38,7 @@ from engine.archives.verification import Checked, Item
 from engine.changes.history import refuse_unfinished
 from engine.changes.known_hashes import KnownHashes
 from engine.project import Project
+from engine.recognition import identity
 
 
 def main(argv: Sequence[str]) -> int:
@@ -55,9 +56,11 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _named(project: Project, items: list[Item], name: str) -> list[Item]:
-    paths = (*catalog.paths_meant(project, name), f"{project.folders.production}/{name}")
-    if models := [item for item in items if item.kind == "production" and item.path in paths]:
-        return models
+    home = project.folders.production
+    paths = {*catalog.paths_meant(project, name), f"{home}/{name}"}
+    models = (item for item in items if item.kind == "production")
+    if meant := [m for m in models if paths & {m.path, f"{home}/{identity.stem(m.path)}"}]:
+        return meant
     archive = catalog.find(project, name).name
     return [item for item in items if (item.kind, item.name) == ("archives", archive)]
 

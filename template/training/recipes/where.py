@@ -73,11 +73,8 @@ def _lines(answer: Mapping[str, Any]) -> Iterator[str]:
             yield f"  just cleanup: {rule}"
         for change in found.get("changes", ()):
             yield f"    to change that: {change}"
-        yield (
-            f"  back by: {found['command']}"
-            if found["command"]
-            else "  in its place, or lost: no command needed"
-        )
+        rest = "lost: no command brings it back" if found["lost"] else "in its place"
+        yield f"  back by: {found['command']}" if found["command"] else f"  {rest}"
     if len(answer["found"]) > SHOWN:
         yield f"  ... {len(answer['found']) - SHOWN:,} more places (--json)"
 

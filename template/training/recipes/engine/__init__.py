@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from types import TracebackType
 
 if sys.version_info < (3, 11):  # noqa: UP036 - $TRAINING_PYTHON may name any interpreter
     sys.stderr.write(f"{sys.executable} is too old: the recipes need Python 3.11 or newer\n")
@@ -53,4 +54,16 @@ def _keep_bytecode() -> None:
     sys.dont_write_bytecode = False
 
 
+def _interrupted(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Tell in one line of a Ctrl-C while a recipe's modules are still being imported."""
+    if issubclass(kind, KeyboardInterrupt):
+        sys.stderr.write("interrupted\n")
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+if sys.dont_write_bytecode:  # as a script of ours has it
+    sys.excepthook = _interrupted
 _keep_bytecode()

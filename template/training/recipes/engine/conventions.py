@@ -16,6 +16,7 @@ MAX_BYTES = 1 << 20
 _IN_EXPERIMENT = {f"experiment_{part}" for part in ("log", "checkpoints", "config", "record")}
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_MARK = re.compile(r"<{7} |={7}\r?$|>{7} ")  # as git leaves them
 _ABROAD = re.compile(r"^~|^[A-Za-z]:|\\")
 
 
@@ -269,6 +270,9 @@ def _parse(text: str) -> dict[str, Any]:
         message, _, place = str(error).partition(" (at ")
         digits = re.match(r"line (\d+)", place)
         line = int(digits[1]) if digits else text.count("\n") + 1
+        if _MARK.match(text.split("\n")[line - 1]):
+            told = "a conflict mark of an update; keep what is right, delete the marks"
+            raise _ConventionError(told, line=line) from None
         twice = message.startswith(("Cannot", "Duplicate"))
         fix = "written twice; remove one" if twice else "correct the line"
         raise _ConventionError(f"not valid TOML: {message}; {fix}", line=line) from None

@@ -46,6 +46,11 @@ def former(project: Project) -> tuple[Layout, ...]:
     return tuple(layout for layout in reversed(tuple(_noted(project))) if layout != now)
 
 
+def is_new(project: Project) -> bool:
+    """Return whether another layout was followed last."""
+    return list(_noted(project))[-1:] not in ([], [current(project)])
+
+
 def remember(project: Project) -> None:
     """Note the current layout as the latest, if it is not yet. Raises OSError."""
     now, noted = current(project), list(_noted(project))

@@ -106,6 +106,7 @@ def print_outcome(plan: Plan, left: Mapping[str, str], waiting: int = 0) -> None
         if more := len(plan.notes[RUNS:]):
             out.print(f"note: {more:,} more, which --dry-run shows", style="yellow")
     for path, why in left.items():
+        why = why.removeprefix(f"{path}: ")
         out.print(f"left alone: {safe(path)}: {safe(why)}", style="magenta")
     _print_totals(out, plan.totals(), done=True)
     if not plan.changes:

@@ -16,7 +16,7 @@ from engine.archives.manifest import (
     manifest_of,
     read_manifest,
 )
-from engine.errors import UserError
+from engine.errors import UserError, meant
 from engine.plans.plan import Action, Plan
 from engine.project import Project
 
@@ -99,11 +99,7 @@ def find(project: Project, argument: str) -> Packed:
     if fitting:
         listed = ", ".join(packed.name for packed in fitting)
         raise UserError(f"{argument}: several archives hold runs of that folder: {listed}")
-
-    import difflib  # a mistake may wait for it
-
-    close = difflib.get_close_matches(name, [packed.name for packed in known], 1)
-    fix = f"did you mean {close[0]}?" if close else f"see {project.folders.archived}"
+    fix = meant(name, (packed.name for packed in known), f"see {project.folders.archived}")
     raise UserError(f"{argument}: there is no archive of that name; {fix}")
 
 

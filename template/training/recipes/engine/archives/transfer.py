@@ -29,6 +29,10 @@ FETCHED = ".fetched"  # a folder beside the archives: what is not verified yet
 PAPERS = (".json", ".sha256")
 
 
+class _Absent(RemoteError):
+    """Nothing of an archive of that name is here or at the store."""
+
+
 @dataclass
 class Sent:
     """What is at all stores, what is not and why, by the archives' names."""
@@ -102,13 +106,16 @@ def pull(project: Project, name: str) -> Path:
     if not is_legal_name(f"{name}{SUFFIX}"):
         raise UserError(f"{name!r}: is no name of an archive")
     listable([name])
-    problems = []
+    problems: list[RemoteError] = []
     for remote in remotes(project):
         try:
             return _pull(project, remote, name)
         except RemoteError as problem:
-            problems.append(str(problem))
-    raise RemoteError("; ".join(problems))
+            problems.append(problem)
+    told = "; ".join(map(str, problems))
+    if all(isinstance(problem, _Absent) for problem in problems):
+        raise UserError(f"{told}; just pull fetches the manifests of what is, just status lists it")
+    raise RemoteError(told)
 
 
 def _pull(project: Project, remote: Remote, name: str) -> Path:
@@ -116,7 +123,8 @@ def _pull(project: Project, remote: Remote, name: str) -> Path:
     missing = [s for s in (SUFFIX, *PAPERS) if not os.path.lexists(home / f"{name}{s}")]
     files = [f"{name}{suffix}" for suffix in missing]
     if gone := [file for file in files if file not in sizes]:
-        raise RemoteError(f"{gone[0]}: is not there ({remote.shown})")
+        known = len(gone) < len((SUFFIX, *PAPERS))  # here, or there: then it is not a wrong name
+        raise (RemoteError if known else _Absent)(f"{gone[0]}: is not there ({remote.shown})")
     needed = sum(sizes[file] for file in files)
     refuse_full_disk([Space(home, needed, disk.free_bytes(disk.existing(home)))])
     with _fetched(project, remote, files) as folder:

@@ -14,7 +14,7 @@ from engine.archives.lives import QUARANTINED, Life, below, called, lives, named
 from engine.archives.manifest import manifest_of
 from engine.project import Project
 
-GONE = "gone, or to be"
+GONE, SINCE = "gone, or to be", "has gone since"
 Answer = dict[str, Any]  # {"path", "found": [...], "why"?, "candidates"?}
 
 
@@ -22,7 +22,7 @@ def where(project: Project, argument: str, when: datetime) -> Answer:
     """Return what is known of the path that was typed; `found` is empty if nothing is.
 
     Each of `found` says where the file is now, the `command` that gets it back (None if it is in
-    its place, or lost), and as far as known the steps, the checkpoint, its evidence, the `rule`
+    its place, or `lost`), and as far as known the steps, the checkpoint, its evidence, the `rule`
     that a clean-up would follow and what `changes` that.
     """
     known = lives(project)
@@ -39,13 +39,22 @@ def where(project: Project, argument: str, when: datetime) -> Answer:
     if packed := next((p for p in catalog.archives(project) if p.name == name), None):
         return {"path": packed.path, "found": [_packed(packed)]}
     fitting = named(known, argument)
-    if len(fitting) == 1:
-        ((path, life),) = fitting.items()
-        return {"path": path, "found": _file(project, path, (life,), when)}
+    candidates = sorted(fitting) or _called(project, argument)
+    if len(candidates) == 1:
+        (path,) = candidates
+        return {"path": path, "found": _file(project, path, tuple(fitting.values()), when)}
     why = "not there, and no recipe moved it; give the old path, or its name"
-    if fitting:
-        why = f"{len(fitting):,} files had that name"
-    return {"path": argument, "found": [], "why": why, "candidates": sorted(fitting)}
+    if candidates:
+        why = f"{len(candidates):,} files {'had' if fitting else 'have'} that name"
+    return {"path": argument, "found": [], "why": why, "candidates": candidates}
+
+
+def _called(project: Project, name: str) -> list[str]:
+    """Return the files of this name that lie in the project and that no run took, sorted."""
+    from engine.recognition.scan import scan  # who asks by a path need not wait for it
+
+    entries = scan(project).entries.values()
+    return sorted(e.path for e in entries if e.kind != "folder" and e.path.endswith(f"/{name}"))
 
 
 def _file(project: Project, path: str, found: Sequence[Life], when: datetime) -> list[Answer]:
@@ -65,18 +74,21 @@ def _file(project: Project, path: str, found: Sequence[Life], when: datetime) ->
 def _packed(packed: catalog.Packed) -> Answer:
     where = "here" if packed.here else f"at {packed.remote}" if packed.remote else "gone"
     if packed.problem:  # then no recipe unpacks it
-        return _told(f"{where}, but nothing tells what it holds: {packed.problem}")
+        told = f"{where}, but nothing tells what it holds: {packed.problem}"
+        return _told(told, is_lost=where == "gone")
     told = f"{where}: the archive of {len(packed.members):,} files"
     return _told(told, shlex.join(["just", "restore", packed.name]))
 
 
-def _told(now: str, command: str | None = None) -> Answer:
-    return {"now": now, "command": command, "steps": [], "evidence": []}
+def _told(now: str, command: str | None = None, is_lost: bool = False) -> Answer:
+    return {"now": now, "command": command, "lost": is_lost, "steps": [], "evidence": []}
 
 
 def _life(project: Project, life: Life) -> Answer:
+    command, place = way_back(project, life), life.kept.place
+    is_lost = command is None and not (place and _is_there(project, place))
     return {
-        **_told(now(project, life), way_back(project, life)),
+        **_told(now(project, life), command, is_lost),
         "origin": life.origin,
         "checkpoint": life.checkpoint,
         "evidence": (life.checkpoint or {}).get("evidence", []),
@@ -99,9 +111,13 @@ def _folder(project: Project, inside: Sequence[Life], is_folder: bool) -> list[A
             counts[f"in {archive}{_trouble(project, archive)}", _all_of(project, life)] += 1
     remains = [_told("here, with what no run took")] if is_folder else []
     return remains + [
-        _told(f"{count:,} of its files: {where}", command)
+        _told(f"{count:,} of its files: {where}", command, not command and _is_gone(where))
         for (where, command), count in counts.most_common()
     ]
+
+
+def _is_gone(where: str) -> bool:
+    return where == GONE or SINCE in where
 
 
 def now(project: Project, life: Life) -> str:
@@ -155,7 +171,7 @@ def _unpacking(project: Project, life: Life, members: Sequence[str]) -> str | No
 def _trouble(project: Project, archive: str) -> str:
     """Return what is wrong with an archive if it, or the manifest that makes it useful, is gone."""
     if not (_is_there(project, archive) or catalog.mark(project.root, archive)):
-        return ", which has gone since, by no recipe"
+        return f", which {SINCE}, by no recipe"
     return "" if _is_there(project, manifest_of(archive)) else ", whose manifest has gone"
 
 

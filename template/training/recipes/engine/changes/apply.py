@@ -36,6 +36,7 @@ from engine.recognition import content
 from engine.reports import documents
 
 Progress = Callable[[int], None]
+PURGE_AS_THEY_GO = ("cleanup", "archive")  # the recipes with that option
 
 
 @dataclass
@@ -63,7 +64,8 @@ def apply(
     states = preflight.folder_states(project, wanted)
     preflight.refuse_merge(project.root)
     preflight.refuse_unwritable(project, wanted)
-    preflight.refuse_full_disk(preflight.space(project, wanted, purge_as_you_go))
+    or_else = ", or pack with --purge-as-you-go" if wanted.recipe in PURGE_AS_THEY_GO else ""
+    preflight.refuse_full_disk(preflight.space(project, wanted, purge_as_you_go), or_else)
     home = project.root / project.folders.history
     with project_lock(home):
         history.refuse_unfinished(project)

@@ -137,13 +137,13 @@ def _volume(project: Project, action: Action) -> tuple[int, str]:
     return disk.volume((project.root / str(action.src)).parent)
 
 
-def refuse_full_disk(spaces: Iterable[Space]) -> None:
-    """Raise UserError if a file system has less than is needed."""
+def refuse_full_disk(spaces: Iterable[Space], or_else: str = "") -> None:
+    """Raise UserError if a file system has less than is needed; with what helps `or_else`."""
     for there in spaces:
         if there.needed > there.free:
             raise UserError(
                 f"{there.place}: {size(there.needed)} are needed and {size(there.free)} are free; "
-                "free some space, or pack with --purge-as-you-go"
+                f"free some space{or_else}"
             )
 
 

@@ -74,14 +74,24 @@ def still_waiting(records: Sequence[Record]) -> tuple[Record, ...]:
 
 def actions(project: Project, past: PastRun) -> Iterator[Action]:
     """Yield what a purge of the run would do, for showing."""
-    runs = _since(project, past)
+    runs, is_there = _since(project, past), cache(os.path.lexists)
     for record in waiting(past):
         how = dict(record.kept or {})
-        kept = Place(how["copy"]) if "copy" in how else None
+        kept = _kept_at(how)
         now = kept and (follow(runs, kept) or kept)  # it may have been moved in the same run
-        where = now.path if now else how.get("archive") or how.get("remote")
+        where = now.path if now else how.get("remote")
         reason = f"bytes are in {where}" if where else f"asked for: {how.get('delete')}"
-        yield Action("delete", record.src, where, record.size or 0, reason, past.id)
+        if now and not is_there(project.root / now.path):
+            yield Action("skip", record.src, None, 0, f"{now.path} has gone", past.id)
+        else:
+            yield Action("delete", record.src, where, record.size or 0, reason, past.id)
+
+
+def _kept_at(how: Mapping[str, str]) -> Place | None:
+    """Return where the bytes were put, by what the journal says of how they are kept."""
+    if "archive" in how:
+        return Place(how["archive"], how["member"])
+    return Place(how["copy"]) if "copy" in how else None
 
 
 def purge(project: Project, past: PastRun) -> Purged:
@@ -252,8 +262,8 @@ def _evidence(
         raise _Unproven("was written to since")
     if "delete" in how or "remote" in how:  # of the latter `_proofs` asked the stores
         return
-    start = Place(how["archive"], how["member"]) if "archive" in how else Place(how["copy"])
-    place = follow(runs, start)
+    start = _kept_at(how)
+    place = follow(runs, start) if start else None
     if place is None:
         raise _Unproven("the copy that was kept of it was deleted on request")
     kept = root / place.path

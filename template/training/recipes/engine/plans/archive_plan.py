@@ -51,7 +51,10 @@ class _Planner:
         name, folder = decision.experiment.name, found.run.folder
         target = self.to.packed(name) if decision.pack else None
         if target is None:
-            taken = f"{self.project.folders.archived} has something of that name already"
+            taken = (
+                f"{self.project.folders.archived} has something of that name already; if that was "
+                "restored, just undo takes it back"
+            )
             self._stay(name, folder, taken if decision.pack else decision.rule)
             return
         about = _about(decision, found)

@@ -33,6 +33,7 @@ from engine.reports.descriptions import describe, epochs, for_papers
 from log_paths import metric_text
 
 MANY = 3  # files of one problem that are still told of one by one, as checkpoints always are
+UNSEEN = ("another repository", "another project")  # are not looked into, and may hold outputs
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class _Planner:
         self.told_of_left = {path for c in mess.left if c.run for path in c.run.records}
         self.run_of = {path: run for run in reversed(mess.runs) for path in run.files}
         self.folder_of = {f: folder for folder, files in mess.folders.items() for f in files}
-        self.picks = (*project.conventions.production.pick, *options.picks)
+        self.picks = (*options.picks, *project.conventions.production.pick)
         self.of_programs = {run for run in mess.runs if self._is_loaded_by_a_program(run)}
         self.origins = origins.find(mess.readings, project.conventions.pretrained.patterns)
         self.roles = {c.path: self._role(c) for c in mess.checkpoints}
@@ -324,7 +325,7 @@ class _Planner:
             if group.winner and group.winner.path not in self.busy
             if (best := group.winner.value) is not None and group.direction
             for c in group.members
-            if c.value is not None and c.path in self.by_path
+            if c.value is not None and c.path in self.by_path and c.path not in self.picks
             if _data_of(c) == _data_of(group.winner)
             if (c.value < best if group.direction == "max" else c.value > best)
         }
@@ -347,6 +348,8 @@ class _Planner:
 
     def _remark(self) -> None:
         self.notes += self._unread()
+        self.notes += self._unseen()
+        self.notes += self._beaten()
         self.notes += self._undecided()
         self.notes += [
             f"{entry.path}: is no file, folder or link; it stays where it is"
@@ -376,6 +379,23 @@ class _Planner:
             fix = " (`git lfs pull` brings it)" if is_away else ""
             for path in paths[:1] if more else paths:
                 yield f"{path}{f' and {more} more' if more else ''}: {problem}{fix}"
+
+    def _unseen(self) -> Iterator[str]:
+        """Yield a line for each reason why folders were not looked into that may hold outputs."""
+        alike: dict[str, list[str]] = {}
+        for path, why in sorted(self.mess.inventory.closed.items()):
+            if why in UNSEEN or "cannot" in why:
+                alike.setdefault(why, []).append(path)
+        for why, paths in alike.items():
+            more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+            yield f"{paths[0]}{more}: {why}; what it holds was not looked at, and stays"
+
+    def _beaten(self) -> Iterator[str]:
+        """Yield a line for each pick that another has the place of: one of a group wins."""
+        for group in self.groups:
+            for path in (c.path for c in group.members if c is not group.winner):
+                if path in self.picks and path in self.by_path and group.winner:
+                    yield f"{path}: was picked as well as {group.winner.path}, which comes first"
 
     def _undecided(self) -> Iterator[str]:
         """Yield a line for each reason why of models it is not told which epoch they are of.

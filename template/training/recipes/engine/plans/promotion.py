@@ -91,15 +91,7 @@ def _home(project: Project, inventory: Inventory, argument: str) -> str:
     meant = (f"{active}/{typed}", str(typed), *catalog.paths_meant(project, argument))
     if found := [path for path in meant if path in homes]:
         return found[0]
-    name = PurePosixPath(argument).name
-    if f"{project.folders.archived}/{name}{catalog.SUFFIX}" in inventory.entries:
-        raise UserError(f"{argument}: is archived; bring it back first: just restore {name}")
-
-    import difflib  # a mistake may wait for it
-
-    close = difflib.get_close_matches(name, [PurePosixPath(path).name for path in homes], 1)
-    fix = f"did you mean {close[0]}?" if close else "just status lists them"
-    raise UserError(f"{argument}: is no experiment in {active}; {fix}")
+    raise experiments.no_experiment(project, inventory, argument, homes)
 
 
 def _choose(

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from engine import names
 from engine.changes import disk
 from engine.conventions import Conventions
-from engine.errors import UserError
+from engine.errors import UserError, meant
 from engine.plans.retention import Experiment
 from engine.project import Project
 from engine.readers import WEIGHTS, config_file, dates
@@ -43,6 +43,17 @@ class Found(NamedTuple):
     curves: Mapping[str, Sequence[float]]
 
 
+def no_experiment(
+    project: Project, inventory: Inventory, argument: str, homes: Iterable[str]
+) -> UserError:
+    """Return what is wrong with the name of an experiment, of which there are those in `homes`."""
+    name = PurePosixPath(argument).name
+    if f"{project.folders.archived}/{name}.tar.gz" in inventory.entries:
+        return UserError(f"{argument}: is archived; just restore {name} brings it back")
+    fix = meant(name, (PurePosixPath(path).name for path in homes), "just status lists them")
+    return UserError(f"{argument}: is no experiment in {project.folders.active}; {fix}")
+
+
 def active(
     project: Project, inventory: Inventory, only: Sequence[str] = ()
 ) -> dict[Experiment, Found]:
@@ -57,7 +68,7 @@ def active(
     parts = _by_home(inventory, folder)
     for name in only:
         if f"{folder}/{name}" not in parts:
-            raise UserError(f"{name}: is no experiment in {folder}")
+            raise no_experiment(project, inventory, name, parts)
     if only:
         parts = {f"{folder}/{name}": parts[f"{folder}/{name}"] for name in only}
     said = _readings(project, chain.from_iterable(part.entries.values() for part in parts.values()))
@@ -211,7 +222,7 @@ def _end(project: Project, inventory: Inventory, home: str) -> tuple[str | None,
         return None, None  # made by hand, or older than the record
     ended = dates.of_value(read_metadata(project.root / path).get("ended"))
     if ended is None:
-        return f"unfinished: {path} tells of no end", None
+        return f'unfinished: {path} tells of no end; if it was killed, write "ended" there', None
     return None, date.fromisoformat(ended[:10])
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple, TypeVar
 
 from engine.recognition import identity
@@ -30,12 +30,13 @@ def groups(
 
     Besides metric and direction, the facts in `by` tell groups apart.
 
-    A path in `picks` wins its group whatever the numbers say; one of unknown metric belongs to the
-    only group there is. Equal values: what is in production already wins, then the checkpoint with
-    more evidence, then one named best, then the shorter path, then the path that sorts first. Where
-    no direction is known nothing wins.
+    A path in `picks` wins its group whatever the numbers say, of several the first; one of unknown
+    metric belongs to the only group there is. Equal values: what is in production already wins,
+    then the checkpoint with more evidence, then one named best, then the shorter path, then the
+    path that sorts first. Where no direction is known nothing wins.
     """
-    picked, by_metric = frozenset(picks), defaultdict(list)
+    picked = {path: number for number, path in enumerate(dict.fromkeys(picks))}
+    by_metric = defaultdict(list)
     for checkpoint in checkpoints:
         if (checkpoint.value is not None and math.isfinite(checkpoint.value)) or (
             checkpoint.path in picked
@@ -72,14 +73,14 @@ def _group(
     direction: str | None,
     task: Task,
     members: list[Checkpoint],
-    picks: frozenset[str],
+    picks: Mapping[str, int],
 ) -> Group:
     sign = -1 if direction == "max" else 1
     ordered = tuple(
         sorted(
             members,
             key=lambda c: (
-                c.path not in picks,
+                picks.get(c.path, len(picks)),
                 c.of_test,  # test figures pick no model where there are validation figures
                 math.inf if c.value is None else sign * c.value,
                 c.run is not None,  # what is in production has none

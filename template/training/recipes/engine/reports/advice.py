@@ -5,11 +5,13 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 
+from engine import layouts
 from engine.changes.lock import Held, refuse_held
 from engine.errors import UserError
 from engine.project import Project
 from engine.recognition.attribution import Checkpoint
 from engine.recognition.runs import Run
+from engine.recognition.scan import Inventory
 from engine.recognition.selection import groups
 from engine.reports.curves import Curve
 from engine.reports.overview import Experiment, Overview
@@ -38,12 +40,32 @@ def next_step(project: Project, seen: Overview, now: datetime) -> tuple[str, str
         return "just purge", f"originals wait in quarantine since {since}"
     if any(a.verified is None and a.remote is None for a in seen.archives):
         return "just verify", "an archive was never read, or was changed since"
+    return _nothing_urgent(project, seen, now)
+
+
+def _nothing_urgent(project: Project, seen: Overview, now: datetime) -> tuple[str, str]:
+    if layouts.is_new(project) or _is_misnamed(project, seen, now):
+        return "just check", "the conventions have changed; it lists what no longer follows them"
     if not (seen.experiments or seen.models or seen.archives):
         return "just cleanup", "the layout is empty; outputs elsewhere can be brought into it"
     silent = next((m.checkpoint.path for m in seen.models if not m.papers.log), None)
     lacking = f"{silent} has no training log, all else in the layout is in order"
     said = lacking if silent else "the layout is in order; just check also reads the code"
     return "just train MODEL_TYPE -- COMMAND", said
+
+
+def _is_misnamed(project: Project, seen: Overview, now: datetime) -> bool:
+    """Return whether a model or a paper of it is called by other conventions, such as decimals.
+
+    Experiments and archives may be thousands, and what they are called is part of the layout.
+    """
+    from engine.plans.cleanup_plan import Mess
+    from engine.plans.realign import realign
+
+    named = (project.folders.production, project.folders.results)
+    entries = {entry.path: entry for folder in named for entry in seen.inventory.below(folder)}
+    few = Inventory(entries, frozenset(), {})
+    return bool(realign(project, Mess(few, {}, (), (), (), ()), now).actions)
 
 
 def _on_its_way(project: Project, run: str) -> tuple[str, str]:
