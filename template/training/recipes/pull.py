@@ -45,6 +45,8 @@ def main(argv: Sequence[str]) -> int:
         what = ", ".join(missing) if names else "manifests that are not here yet"
         show.say(f"From {stores}: {what or 'nothing'}", arguments.json, names=missing)
         return command_line.DONE
+    if missing:
+        transfer.refuse_unknown(project, missing)
     problems = []
     for name in missing:
         try:

@@ -8,7 +8,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -27,10 +27,6 @@ from log_paths import is_legal_name
 
 FETCHED = ".fetched"  # a folder beside the archives: what is not verified yet
 PAPERS = (".json", ".sha256")
-
-
-class _Absent(RemoteError):
-    """Nothing of an archive of that name is here or at the store."""
 
 
 @dataclass
@@ -106,16 +102,32 @@ def pull(project: Project, name: str) -> Path:
     if not is_legal_name(f"{name}{SUFFIX}"):
         raise UserError(f"{name!r}: is no name of an archive")
     listable([name])
-    problems: list[RemoteError] = []
+    problems = []
     for remote in remotes(project):
         try:
             return _pull(project, remote, name)
         except RemoteError as problem:
-            problems.append(problem)
-    told = "; ".join(map(str, problems))
-    if all(isinstance(problem, _Absent) for problem in problems):
-        raise UserError(f"{told}; just pull fetches the manifests of what is, just status lists it")
-    raise RemoteError(told)
+            problems.append(str(problem))
+    raise RemoteError("; ".join(problems))
+
+
+def refuse_unknown(project: Project, names: Iterable[str]) -> None:
+    """Raise UserError if nothing of one of the archives is here or at any store.
+
+    Where a store does not answer nobody knows.
+    """
+    stores, known = remotes(project), {path.name for path in _folder(project).glob("*")}
+    try:
+        known |= {file for store in stores for file in store.sizes()}
+    except RemoteError:
+        return
+    for name in names:
+        if known.isdisjoint(f"{name}{suffix}" for suffix in (SUFFIX, *PAPERS)):
+            shown = "; ".join(store.shown for store in stores)
+            raise UserError(
+                f"{name}{SUFFIX}: is not there ({shown}); just pull fetches the manifests of what "
+                "is, just status lists it"
+            )
 
 
 def _pull(project: Project, remote: Remote, name: str) -> Path:
@@ -123,8 +135,7 @@ def _pull(project: Project, remote: Remote, name: str) -> Path:
     missing = [s for s in (SUFFIX, *PAPERS) if not os.path.lexists(home / f"{name}{s}")]
     files = [f"{name}{suffix}" for suffix in missing]
     if gone := [file for file in files if file not in sizes]:
-        known = len(gone) < len((SUFFIX, *PAPERS))  # here, or there: then it is not a wrong name
-        raise (RemoteError if known else _Absent)(f"{gone[0]}: is not there ({remote.shown})")
+        raise RemoteError(f"{gone[0]}: is not there ({remote.shown})")
     needed = sum(sizes[file] for file in files)
     refuse_full_disk([Space(home, needed, disk.free_bytes(disk.existing(home)))])
     with _fetched(project, remote, files) as folder:
