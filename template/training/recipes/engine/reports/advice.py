@@ -59,7 +59,9 @@ def _is_misnamed(project: Project, seen: Overview, now: datetime) -> bool:
 
     Experiments and archives may be thousands, and what they are called is part of the layout.
     """
-    from engine.plans.cleanup_plan import Mess
+    if not seen.models:
+        return False
+    from engine.plans.cleanup_plan import Mess  # who has no model can spare it
     from engine.plans.realign import realign
 
     named = (project.folders.production, project.folders.results)
