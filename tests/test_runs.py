@@ -295,3 +295,14 @@ def test_order_of_readings_does_not_matter() -> None:
         "z/best.pt": model(),
     }
     assert grouped(files) == grouped(dict(reversed(files.items())))
+
+
+def test_what_hydra_wrote_stays_with_its_run_although_git_tracks_it() -> None:
+    """The folder is no less the run's own; a file that somebody put there is another matter."""
+    kept = {f"multirun/0/.hydra/{name}.yaml": None for name in ("config", "hydra", "overrides")}
+    files = {"multirun/0/best.pt": model(), "multirun/0/train.log": log(), **kept}
+    (run,) = grouped(files, tracked=kept)
+    assert run.whole
+    assert {*kept} <= {*run.others}
+    files["multirun/0/plot.py"] = None
+    assert not any(run.whole for run in grouped(files, tracked=[*kept, "multirun/0/plot.py"]))

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import time
 from collections import Counter
 from datetime import datetime, timedelta
@@ -272,6 +273,16 @@ def test_a_missing_log_is_not_in_order(project: Path) -> None:
     shown = recipe(project, "status", *NOW).stdout
     model = "model_weights/production/net_v0.5929.pth"
     assert f"\n{model} has no training log, all else in the layout is in order\n" in shown
+
+
+def test_metadata_without_its_model_is_not_in_order(project: Path) -> None:
+    """The layout of a clone that has the papers of a model alone is not empty, either."""
+    train(project, FIRST, [0.5929])
+    recipe(project, "promote", FIRST, *NOW)
+    (project / "model_weights/production/net_v0.5929.pth").unlink()
+    told = "\nthe weights that model_weights/production/net_v0.5929.json tells of are not here, all"
+    shutil.rmtree(project / ACTIVE / FIRST)
+    assert told in recipe(project, "status", *NOW).stdout
 
 
 def test_changed_conventions_are_not_in_order(project: Path) -> None:

@@ -66,7 +66,7 @@ from engine import command_line, show
 from engine.archives import catalog
 from engine.changes.history import refuse_unfinished
 from engine.errors import UserError
-from engine.plans.cleanup_plan import Options, cleanup
+from engine.plans.cleanup_plan import Options, cleanup, refuse_beaten
 from engine.plans.plan import Plan
 from engine.plans.realign import realign
 from engine.project import Project
@@ -106,22 +106,10 @@ def _plan(project: Project, arguments: argparse.Namespace) -> Plan:
     if aligned.changes:
         return aligned
     plan = cleanup(project, mess, options)
-    _refuse_beaten(picks, plan)
+    refuse_beaten(picks, plan)
     stays = (f"{action.src} stays: {action.reason}" for action in aligned.actions)
     again = catalog.packed_already(project, plan)
     return replace(plan, notes=(*unmatched, *stays, *aligned.notes, *again, *plan.notes))
-
-
-def _refuse_beaten(picks: tuple[str, ...], plan: Plan) -> None:
-    """Raise UserError if of two `--pick` that compete one would not go to production."""
-    stays = {action.src for action in plan.actions if action.verb == "skip"}
-    for checkpoint in plan.checkpoints:
-        path = checkpoint["path"]
-        if path in picks and checkpoint["role"] == "candidate" and path not in stays:
-            raise UserError(
-                f"--pick {path}: another --pick takes its place, as only one of each task goes to "
-                "production; name one, or tell tasks apart by [production] group_by"
-            )
 
 
 if __name__ == "__main__":

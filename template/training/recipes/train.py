@@ -28,8 +28,7 @@ def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, tuple[str, ...]]:
     options.add_experiment(parser)
     end = argv.index("--") if "--" in argv else len(argv)
     command = tuple(argv[end + 1 :])
-    if not command:
-        parser.parse_known_args(argv[:end])  # --help; what follows may be the command, without --
+    if argv and not command and not {"-h", "--help"} & {*argv}:
         parser.error("say what to run, after --")
     return parser.parse_args(argv[:end]), command
 

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from engine import names
+from engine.errors import UserError
 from engine.plans.destinations import UNKNOWN, Destinations
 from engine.plans.new_papers import written
 from engine.plans.plan import Action, Plan, Verb, emptied, writing
@@ -70,6 +71,18 @@ class Mess:
 def cleanup(project: Project, mess: Mess, options: Options) -> Plan:
     """Return the plan that brings the mess into the layout."""
     return _Planner(project, mess, options).plan()
+
+
+def refuse_beaten(picks: tuple[str, ...], plan: Plan) -> None:
+    """Raise UserError if of two `--pick` that compete one would not go to production."""
+    stays = {action.src for action in plan.actions if action.verb == "skip"}
+    for checkpoint in plan.checkpoints:
+        path = checkpoint["path"]
+        if path in picks and checkpoint["role"] == "candidate" and path not in stays:
+            raise UserError(
+                f"--pick {path}: another --pick takes its place, as only one of each task goes to "
+                "production; name one, or tell tasks apart by [production] group_by"
+            )
 
 
 class _Planner:

@@ -221,10 +221,15 @@ def _is_written_by_hand(chosen: Collection[str], entry: Entry, home: str) -> boo
     Python, as mmengine does, is called like the run or the moment.
     """
     if chosen:
-        return entry.path in chosen and entry.zone != "hidden"
+        return entry.path in chosen and entry.zone != "hidden" and not _is_of_hydra(entry.path)
     path = PurePosixPath(entry.path)
     is_config = path.stem in ("config", PurePosixPath(home).name) or MOMENT.fullmatch(path.stem)
     return path.suffix in SOURCE and not is_config
+
+
+def _is_of_hydra(path: str) -> bool:
+    """Return whether Hydra wrote it for a run: many have git track that, and no checkpoints."""
+    return "/.hydra/" in path
 
 
 def _folder_runs(
@@ -245,7 +250,7 @@ def _folder_runs(
             for entry in inventory.below(home)
             if entry.kind in ("file", "link")
             and entry.zone in (None, *MOVES_ALONG)
-            and (entry.path not in staying or entry.zone == "hidden")
+            and (entry.path not in staying or entry.zone == "hidden" or _is_of_hydra(entry.path))
             and not any(entry.path.startswith(prefix) for prefix in inner)
         ]
         checkpoints = tuple(sorted(path for path in weights if own.get(path) == home))

@@ -5,7 +5,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 
-from engine import layouts
+from engine import layouts, names
 from engine.changes.lock import Held, refuse_held
 from engine.errors import UserError
 from engine.project import Project
@@ -46,12 +46,30 @@ def next_step(project: Project, seen: Overview, now: datetime) -> tuple[str, str
 def _nothing_urgent(project: Project, seen: Overview, now: datetime) -> tuple[str, str]:
     if layouts.is_new(project) or _is_misnamed(project, seen, now):
         return "just check", "the conventions have changed; it lists what no longer follows them"
-    if not (seen.experiments or seen.models or seen.archives):
+    absent = _without_weights(project, seen)
+    if not (seen.experiments or seen.models or seen.archives or absent):
         return "just cleanup", "the layout is empty; outputs elsewhere can be brought into it"
     silent = next((m.checkpoint.path for m in seen.models if not m.papers.log), None)
-    lacking = f"{silent} has no training log, all else in the layout is in order"
-    said = lacking if silent else "the layout is in order; just check also reads the code"
+    lacking = f"{silent} has no training log" if silent else ""
+    if absent:  # as in a clone, where git has the papers alone
+        lacking = f"the weights that {absent} tells of are not here"
+    said = f"{lacking}, all else in the layout is in order"
+    if not lacking:
+        said = "the layout is in order; just check also reads the code"
     return "just train MODEL_TYPE -- COMMAND", said
+
+
+def _without_weights(project: Project, seen: Overview) -> str | None:
+    """Return the metadata of a model that is not there, if there is any."""
+    templates, home = project.conventions.names, project.folders.production
+    models = [model.checkpoint.path for model in seen.models]
+    for path in (entry.path for entry in seen.inventory.below(home)):
+        name, stem = path.removeprefix(f"{home}/"), path.removesuffix(".json")
+        fields = names.parse(templates.production, name) or names.parse(templates.model, name) or {}
+        is_there = any(model == stem or model.startswith(f"{stem}.") for model in models)
+        if fields.get("ext") == "json" and not is_there:
+            return path
+    return None
 
 
 def _is_misnamed(project: Project, seen: Overview, now: datetime) -> bool:
