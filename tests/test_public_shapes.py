@@ -102,6 +102,16 @@ def test_a_log_beneath_a_model_that_stays_stays_with_it(write: Write, tmp_path: 
     assert touched(planned(tmp_path, tracked=True)) == {"logs/boosting.log"}
 
 
+def test_what_tells_of_a_model_that_stays_stays_with_it(write: Write, tmp_path: Path) -> None:
+    """A log elsewhere that is called like it, and tables beside it, whoever else lies there."""
+    write("app.py", "from flask import Flask\nnet = load('saved/wide_net.pth')\n")
+    write("saved/wide_net.pth", BARE)
+    write("saved/yolov8n.pt", {"layer.weight": Tensor((2, 2), seed=2)})
+    write("saved/training_log_deep.csv", "epoch,val_auc\n1,0.5\n2,0.7\n")
+    write("out/wide_net_training.log", EPOCHS + "Epoch 6: val_auc: 0.5\n")  # best, or last?
+    assert touched(planned(tmp_path, tracked=True)) == {"saved/yolov8n.pt"}
+
+
 def test_a_tracked_model_that_a_program_names_stays(write: Write, tmp_path: Path) -> None:
     """Nothing tells how good it is, so an archive would only break the program."""
     write("app.py", "model = load('weights/net.pth')\n")
@@ -436,6 +446,16 @@ def test_a_log_beside_the_folder_of_checkpoints_is_theirs(write: Write, tmp_path
     assert said(planned(tmp_path), "value") == {"exp/checkpoints/best_model.pth": 0.55}
 
 
+@pytest.mark.parametrize("name", ["loss_history.json", "losses.json", "accuracy_log.json"])
+def test_a_record_that_is_called_after_a_metric_is_of_what_lies_beside_it(
+    name: str, write: Write, tmp_path: Path
+) -> None:
+    """The metric is no name of a model."""
+    write("checkpoints/best_model.pth", BARE)
+    write(f"checkpoints/{name}", json.dumps({"train_loss": [0.5, 0.3], "val_loss": [0.6, 0.4]}))
+    assert said(planned(tmp_path), "value") == {"checkpoints/best_model.pth": 0.4}
+
+
 def test_a_log_beside_two_folders_of_checkpoints_is_nobodys(write: Write, tmp_path: Path) -> None:
     """Nothing tells which of two trainings wrote it."""
     for seed, name in enumerate(("checkpoints", "weights")):
@@ -584,6 +604,9 @@ def test_folders_of_the_best_and_the_last_have_each_their_results(
         "experiments/base/last_weights/after-epoch-9": None,
         "experiments/base/last_weights/after-epoch-10": None,
     }
+    write("experiments/base/train.log", "Epoch 9: val_accuracy: 0.3\nEpoch 10: val_accuracy: 0.1\n")
+    values = said(planned(tmp_path, tracked=True), "value")
+    assert values["experiments/base/last_weights/after-epoch-10"] == 0.1
     assert said(plan)["experiments/base/best_weights/after-epoch-9"] == "production"
     assert "experiments/base/model_fn.py" not in touched(plan)
 
