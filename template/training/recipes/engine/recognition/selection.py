@@ -31,9 +31,9 @@ def groups(
     Besides metric and direction, the facts in `by` tell groups apart.
 
     A path in `picks` wins its group whatever the numbers say; one of unknown metric belongs to the
-    only group there is. Equal values, as are those that one line tells, rounded or not: what is in production already wins, then the checkpoint with
-    more evidence, then one named best, then the shorter path, then the path that sorts first. Where
-    no direction is known nothing wins.
+    only group there is. Equal values, as are those that one line tells, rounded or not: what is in
+    production already wins, then the checkpoint with more evidence, then one named best, then the
+    shorter path, then the path that sorts first. Where no direction is known nothing wins.
     """
     picked, by_metric = frozenset(picks), defaultdict(list)
     for checkpoint in checkpoints:
