@@ -476,7 +476,7 @@ class _Planner:
 
     def _is_of_what_stays(self, path: str) -> bool:
         """Return whether a record, of none that goes, tells of a model that stays or is by it."""
-        return path in self.told_of_left or under(path, self.left_at)
+        return path in self.told_of_left or under(path, self.left_at | self.waiting)
 
     def _waits(self, path: str) -> bool:
         return _parent(path) in self.waiting
