@@ -207,6 +207,23 @@ def test_a_named_model_of_a_training_that_tells_is_dealt_with(write: Write, tmp_
     }
 
 
+def test_a_named_model_that_nothing_tells_of_stays_beside_one_that_is_told(
+    write: Write, tmp_path: Path
+) -> None:
+    """Of another training; the last of the same one goes with its best."""
+    write("app.py", "load('weights/faces.pth'); load('weights/net_last.pth')\n")
+    write("weights/net_best.pth", BARE | {"val_auc": 0.9})
+    for seed, name in enumerate(("net_last", "faces"), start=2):
+        write(f"weights/{name}.pth", {"layer.weight": Tensor((2, 2), seed=seed)})
+    assert said(planned(tmp_path, tracked=True)) == {
+        "weights/net_best.pth": "production",
+        "weights/net_last.pth": "candidate",
+        "weights/faces.pth": "ignored",
+    }
+    write("weights/adam_optimizer.pth", {"state": {}, "param_groups": [{"lr": 0.1}]})
+    assert "weights/adam_optimizer.pth" in touched(planned(tmp_path, tracked=True))
+
+
 def test_a_tracked_mlflow_model_is_not_split(write: Write, tmp_path: Path) -> None:
     """Its pickle stays with the program, and so does what describes it."""
     for name, content in MLFLOW.items():
