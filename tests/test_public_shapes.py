@@ -473,6 +473,15 @@ def test_a_record_that_is_called_after_a_metric_is_of_what_lies_beside_it(
     assert said(planned(tmp_path), "value") == {"checkpoints/best_model.pth": 0.4}
 
 
+def test_a_quantised_export_is_of_the_training_beside_it(write: Write, tmp_path: Path) -> None:
+    """It is no training of its own, so the table there is that of the best; its value is not."""
+    write("models/best.pth", BARE)
+    write("models/model_int8.tflite", b"\x1c\0\0\0TFL3" + bytes(40))
+    write("models/training_log.csv", "epoch,val_auc\n0,0.5\n1,0.7\n2,0.6\n")
+    values = said(planned(tmp_path), "value")
+    assert values == {"models/best.pth": 0.7, "models/model_int8.tflite": None}
+
+
 def test_a_log_beside_two_folders_of_checkpoints_is_nobodys(write: Write, tmp_path: Path) -> None:
     """Nothing tells which of two trainings wrote it."""
     for seed, name in enumerate(("checkpoints", "weights")):
