@@ -482,6 +482,20 @@ def test_a_quantised_export_is_of_the_training_beside_it(write: Write, tmp_path:
     assert values == {"models/best.pth": 0.7, "models/model_int8.tflite": None}
 
 
+def test_a_model_of_paddlex_is_one_with_what_builds_it(write: Write, tmp_path: Path) -> None:
+    """Without `model.yml` its weights are of no use; weights alone are those of other tools."""
+    files = {"model.pdparams", "model.pdopt", "model.yml"}
+    for seed, folder in enumerate(("best_model", "epoch_20")):
+        write(f"output/{folder}/model.pdparams", pickle.dumps({"w": [seed]}, protocol=2))
+        write(f"output/{folder}/model.pdopt", pickle.dumps({"m": [seed]}, protocol=2))
+        write(f"output/{folder}/model.yml", "Model: PPYOLOTiny\ncompleted_epochs: 20\n")
+    plan = planned(tmp_path)
+    assert said(plan).keys() == {"output/best_model", "output/epoch_20"} | {
+        f"output/{folder}/model.pdopt" for folder in ("best_model", "epoch_20")
+    }
+    assert {f"output/best_model/{name}" for name in files} <= touched(plan)
+
+
 def test_a_log_beside_two_folders_of_checkpoints_is_nobodys(write: Write, tmp_path: Path) -> None:
     """Nothing tells which of two trainings wrote it."""
     for seed, name in enumerate(("checkpoints", "weights")):
