@@ -239,6 +239,29 @@ def test_a_name_may_count_from_one_what_the_file_counts_from_zero(
     assert found.value == value
 
 
+@pytest.mark.parametrize(
+    ("name", "epoch", "value"),
+    [
+        ("u_epoch_3.pt", 3, 0.6),
+        ("u_epoch_3.pt", 2, 0.6),
+        ("u_epoch_3.pt", 1, None),  # it was written later, and nothing tells from where it counts
+        ("last.pt", None, 0.6),
+        ("best.pt", 2, 0.7),
+        ("best.pt", 3, 0.6),
+    ],
+)
+def test_the_history_in_a_checkpoint_ends_when_it_was_saved(
+    name: str, epoch: int | None, value: float | None
+) -> None:
+    """The best may hold that of the whole training, and the number of its own epoch."""
+    rows = [
+        measured("val_auc", auc, "epoch", epoch=number, is_counted=True)
+        for number, auc in enumerate((0.5, 0.7, 0.6))
+    ]
+    said = () if epoch is None else (noted("epoch", str(epoch)),)
+    assert only({f"w/{name}": model(*rows, *said)}).value == value
+
+
 def test_a_column_of_percentages_is_one_to_its_small_numbers() -> None:
     """An accuracy of 1.4 % in the first epoch is not the best; an error of 0.8 % in the last is."""
     files = {"x_run/best.pt": model(), "x_run/last.pt": model()}

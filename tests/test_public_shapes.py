@@ -102,6 +102,16 @@ def test_a_log_beneath_a_model_that_stays_stays_with_it(write: Write, tmp_path: 
     assert touched(planned(tmp_path, tracked=True)) == {"logs/boosting.log"}
 
 
+def test_what_tells_of_a_model_that_stays_stays_with_it(write: Write, tmp_path: Path) -> None:
+    """A log elsewhere that is called like it, and tables beside it, whoever else lies there."""
+    write("app.py", "from flask import Flask\nnet = load('saved/wide_net.pth')\n")
+    write("saved/wide_net.pth", BARE)
+    write("saved/yolov8n.pt", {"layer.weight": Tensor((2, 2), seed=2)})
+    write("saved/training_log_deep.csv", "epoch,val_auc\n1,0.5\n2,0.7\n")
+    write("out/wide_net_training.log", EPOCHS + "Epoch 6: val_auc: 0.5\n")  # best, or last?
+    assert touched(planned(tmp_path, tracked=True)) == {"saved/yolov8n.pt"}
+
+
 def test_a_tracked_model_that_a_program_names_stays(write: Write, tmp_path: Path) -> None:
     """Nothing tells how good it is, so an archive would only break the program."""
     write("app.py", "model = load('weights/net.pth')\n")
@@ -195,6 +205,23 @@ def test_a_named_model_of_a_training_that_tells_is_dealt_with(write: Write, tmp_
         "weights/net_best.pth": "production",
         "weights/net_last.pth": "candidate",
     }
+
+
+def test_a_named_model_that_nothing_tells_of_stays_beside_one_that_is_told(
+    write: Write, tmp_path: Path
+) -> None:
+    """Of another training; the last of the same one goes with its best."""
+    write("app.py", "load('weights/faces.pth'); load('weights/net_last.pth')\n")
+    write("weights/net_best.pth", BARE | {"val_auc": 0.9})
+    for seed, name in enumerate(("net_last", "faces"), start=2):
+        write(f"weights/{name}.pth", {"layer.weight": Tensor((2, 2), seed=seed)})
+    assert said(planned(tmp_path, tracked=True)) == {
+        "weights/net_best.pth": "production",
+        "weights/net_last.pth": "candidate",
+        "weights/faces.pth": "ignored",
+    }
+    write("weights/adam_optimizer.pth", {"state": {}, "param_groups": [{"lr": 0.1}]})
+    assert "weights/adam_optimizer.pth" in touched(planned(tmp_path, tracked=True))
 
 
 def test_a_tracked_mlflow_model_is_not_split(write: Write, tmp_path: Path) -> None:
@@ -436,6 +463,39 @@ def test_a_log_beside_the_folder_of_checkpoints_is_theirs(write: Write, tmp_path
     assert said(planned(tmp_path), "value") == {"exp/checkpoints/best_model.pth": 0.55}
 
 
+@pytest.mark.parametrize("name", ["loss_history.json", "losses.json", "accuracy_log.json"])
+def test_a_record_that_is_called_after_a_metric_is_of_what_lies_beside_it(
+    name: str, write: Write, tmp_path: Path
+) -> None:
+    """The metric is no name of a model."""
+    write("checkpoints/best_model.pth", BARE)
+    write(f"checkpoints/{name}", json.dumps({"train_loss": [0.5, 0.3], "val_loss": [0.6, 0.4]}))
+    assert said(planned(tmp_path), "value") == {"checkpoints/best_model.pth": 0.4}
+
+
+def test_a_quantised_export_is_of_the_training_beside_it(write: Write, tmp_path: Path) -> None:
+    """It is no training of its own, so the table there is that of the best; its value is not."""
+    write("models/best.pth", BARE)
+    write("models/model_int8.tflite", b"\x1c\0\0\0TFL3" + bytes(40))
+    write("models/training_log.csv", "epoch,val_auc\n0,0.5\n1,0.7\n2,0.6\n")
+    values = said(planned(tmp_path), "value")
+    assert values == {"models/best.pth": 0.7, "models/model_int8.tflite": None}
+
+
+def test_a_model_of_paddlex_is_one_with_what_builds_it(write: Write, tmp_path: Path) -> None:
+    """Without `model.yml` its weights are of no use; weights alone are those of other tools."""
+    files = {"model.pdparams", "model.pdopt", "model.yml"}
+    for seed, folder in enumerate(("best_model", "epoch_20")):
+        write(f"output/{folder}/model.pdparams", pickle.dumps({"w": [seed]}, protocol=2))
+        write(f"output/{folder}/model.pdopt", pickle.dumps({"m": [seed]}, protocol=2))
+        write(f"output/{folder}/model.yml", "Model: PPYOLOTiny\ncompleted_epochs: 20\n")
+    plan = planned(tmp_path)
+    assert said(plan).keys() == {"output/best_model", "output/epoch_20"} | {
+        f"output/{folder}/model.pdopt" for folder in ("best_model", "epoch_20")
+    }
+    assert {f"output/best_model/{name}" for name in files} <= touched(plan)
+
+
 def test_a_log_beside_two_folders_of_checkpoints_is_nobodys(write: Write, tmp_path: Path) -> None:
     """Nothing tells which of two trainings wrote it."""
     for seed, name in enumerate(("checkpoints", "weights")):
@@ -584,6 +644,9 @@ def test_folders_of_the_best_and_the_last_have_each_their_results(
         "experiments/base/last_weights/after-epoch-9": None,
         "experiments/base/last_weights/after-epoch-10": None,
     }
+    write("experiments/base/train.log", "Epoch 9: val_accuracy: 0.3\nEpoch 10: val_accuracy: 0.1\n")
+    values = said(planned(tmp_path, tracked=True), "value")
+    assert values["experiments/base/last_weights/after-epoch-10"] == 0.1
     assert said(plan)["experiments/base/best_weights/after-epoch-9"] == "production"
     assert "experiments/base/model_fn.py" not in touched(plan)
 

@@ -63,6 +63,8 @@ def test_hdf5_is_recognised_by_its_signature(tmp_path: Path) -> None:
     plain = given_file(tmp_path, "a_weights.h5", hdf5(500, 500))
     keras = given_file(tmp_path, "b.h5", hdf5(500, 500, b"keras_version"))
     short = given_file(tmp_path, "c.h5", hdf5(501, 500))
+    older = given_file(tmp_path, "d.keras", hdf5(500, 500, b"keras_version"))  # before Keras 3
+    assert older and (older.role, older.format) == ("model", "HDF5 (Keras)")
     assert plain and (plain.role, plain.format) == ("model", "HDF5")
     assert keras and (keras.role, keras.format) == ("model", "HDF5 (Keras)")
     assert short and short.role == "unreadable" and "truncated" in (short.problem or "")

@@ -81,6 +81,7 @@ def test_a_run_whose_checkpoints_git_lfs_has_yet_to_bring_is_not_torn(
             write(f"nets/unet/{moment}/{name}", pointer)
         write(f"nets/unet/{moment}/training_log.csv", "epoch,val_loss\n1,0.7\n2,0.6\n")
         write(f"nets/unet/{moment}/train.log", EPOCHS)
+        write(f"nets/unet/{moment}/logs/validation/epochs.csv", "epoch,val_loss\n1,0.7\n2,0.6\n")
     plan = planned(tmp_path)
     assert touched(plan) == set()
     assert [note for note in plan.notes if "git-lfs" in note] == [

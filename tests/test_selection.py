@@ -86,6 +86,15 @@ def test_ties_are_settled_by_rule() -> None:
     assert "2 with this value" in only(candidate("b", 0.5), candidate("a", 0.5)).reason
 
 
+def test_a_rounded_value_does_not_beat_the_full_one() -> None:
+    """One line tells both; of the best a file of results tells the other digits as well."""
+    line, results = Evidence("metric", "x", "log", "line 9"), Evidence("metric", "x", "json", "key")
+    best = replace(candidate("best", 0.7676), evidence=(results, line))
+    last = replace(candidate("z", 0.768), evidence=(line,))
+    assert winner(best, last) == "best"
+    assert winner(best, replace(last, evidence=(results._replace(path="other"),))) == "z"
+
+
 def test_the_order_in_which_checkpoints_are_found_does_not_matter() -> None:
     """Members stand best first."""
     found = [candidate(p, v) for p, v in (("a", 0.1), ("b", 0.3), ("c", 0.2), ("d", 0.3))]

@@ -272,7 +272,7 @@ class _Planner:
                 continue
             if _parent(path) in tracked:  # Sacred shows it with what lies beside it
                 continue
-            if run is None and under(path, self.left_at):  # of the model that stays there
+            if run is None and self._is_of_what_stays(path):
                 continue
             written = last_written(reading, path)
             if written is None or written.date() < cutoff:
@@ -501,11 +501,15 @@ class _Planner:
             return False
         if path in run.checkpoints or path in self.folder_of or (run.whole and run.holds(path)):
             return True
-        if not run.checkpoints and path in self.told_of_left:
+        if not run.checkpoints and self._is_of_what_stays(path):
             return False  # a table of CatBoost, whose model stays, among other checkpoints
         if reading and reading.role == "results":
             return run.is_beside(path) or under(path, self.outputs)
         return self._is_log(path) or bool(reading and points_to(path, reading))
+
+    def _is_of_what_stays(self, path: str) -> bool:
+        """Return whether a record, of none that goes, tells of a model that stays or is by it."""
+        return path in self.told_of_left or under(path, self.left_at | self.waiting)
 
     def _waits(self, path: str) -> bool:
         return _parent(path) in self.waiting

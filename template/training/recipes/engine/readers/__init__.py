@@ -143,7 +143,7 @@ TABLE = (
         _is_booster,
     ),
     Row("onnx_model", "ONNX", (".onnx",), lambda name, head: head[:1] == b"\x08"),
-    Row("hdf5", "HDF5", (".h5", ".hdf5"), lambda name, head: head.startswith(_HDF5)),
+    Row("hdf5", "HDF5", (".h5", ".hdf5", ".keras"), lambda name, head: head.startswith(_HDF5)),
     Row(
         "safetensors",
         "safetensors",

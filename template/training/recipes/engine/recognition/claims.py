@@ -53,7 +53,8 @@ def claims_of(path: str, training: Training, aim: Aim) -> Iterator[Claim]:
         yield from (Claim("inside", path, m) for m in best)
     if rivals[aim.kept_by]:
         which = None
-    for record, table in training.tables.items():
+    own = {path: Table(rows)} if (rows := _own_history(inside, which, moment)) else {}
+    for record, table in {**own, **training.tables}.items():
         is_inside = has_own and record.startswith(f"{path}/")  # its own figures are those
         is_told = is_inside or training.is_of_another(record, path)
         told = list(_of_checkpoint(table, path, which, moment, aim))
@@ -66,9 +67,28 @@ def claims_of(path: str, training: Training, aim: Aim) -> Iterator[Claim]:
             if is_other or (is_told and measurement.kind == "final"):
                 continue
             if training.is_tested_in(record) or not _is_after_training(measurement):
-                yield Claim(training.readings[record].role, record, measurement)
+                source = "inside" if record == path else training.readings[record].role
+                yield Claim(source, record, measurement)
     for measurement in read_name(path).measurements:
         yield Claim("name", path, on_its_scale(measurement))
+
+
+def _own_history(
+    inside: Iterable[Measurement], which: str | None, moment: Moment
+) -> list[Measurement]:
+    """Return the history in a checkpoint. The last row is of the epoch at which it was saved.
+
+    So it is if that is the number of rows, which are counted from 1, then; or one less, but for a
+    best, which may have been saved at the end with the number of an epoch before the last.
+    """
+    rows = [m for m in inside if m.kind == "epoch"]
+    last = max((m.epoch for m in rows if m.epoch is not None), default=0)
+    if not all(m.is_counted for m in rows) or moment.epoch not in (last, last + 1):
+        return rows
+    if moment.epoch == last and which in _BEST:
+        return rows
+    first = moment.epoch - last
+    return [m._replace(epoch=(m.epoch or 0) + first, is_counted=False) for m in rows]
 
 
 def _denies(own: Measurement, row: Measurement) -> bool:

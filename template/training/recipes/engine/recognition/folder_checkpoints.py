@@ -32,6 +32,7 @@ _WHOLE = {
     "_CHECKPOINT_METADATA": "Orbax checkpoint",
     "meta.json": "spaCy pipeline",
     "zero_to_fp32.py": "DeepSpeed checkpoint",
+    "model.yml": "PaddleX model",
 }
 _MARKS = _BESIDE | _WHOLE.keys()
 _ONE_NAME = (".ckpt", ".pt", ".pth")  # of folders that sharded trainings write
@@ -91,7 +92,11 @@ def _kind(folder: str, names: set[str]) -> str | None:
         return "sharded checkpoint" if folder.endswith(_ONE_NAME) else None
     found = next((kind for mark, kind in _WHOLE.items() if mark in names), None)
     is_sharded = any(name.endswith(".distcp") for name in names)
-    needed = {"sharded torch checkpoint": is_sharded, "spaCy pipeline": "config.cfg" in names}
+    needed = {
+        "sharded torch checkpoint": is_sharded,
+        "spaCy pipeline": "config.cfg" in names,
+        "PaddleX model": "model.pdparams" in names,
+    }
     found = found if found and needed.get(found, True) else None
     if found is None and (has_index or names & _BESIDE) and any(map(_WEIGHTS.match, names)):
         found = "adapter" if "adapter_config.json" in names else "Hugging Face model"

@@ -15,10 +15,11 @@ Tokens = tuple[str, ...]
 LAST = frozenset({"last", "latest", "final"})
 AVERAGED = frozenset({"swa", "ema", "ave"})
 SELECTORS = LAST | AVERAGED | {"best", "init", "initial"}
+# "int8" and its like are of what was exported after the training.
 NOUNS = frozenset(
     "checkpoint checkpoints ckpt ckpts cp model models weights weight state dict snapshot copy "
     "epoch epochs step steps iter iteration pth tar optimizer optim scheduler scaler rng saved "
-    "params criterion trained save after rl".split()
+    "params criterion trained save after rl int8 quantized quantised".split()
 )
 # Folders of Spinning Up; what they hold is written anew each time, at the end as well.
 OVERWRITTEN = frozenset({"pyt_save", "tf1_save", "simple_save"})

@@ -11,7 +11,7 @@ from engine.readers import config_file
 from engine.recognition import identity
 from engine.recognition.attribution import Checkpoint
 from engine.recognition.evidence import Reading
-from engine.recognition.runs import SOURCE
+from engine.recognition.runs import SOURCE, Run
 from engine.recognition.scan import DVC, PROGRAM, Entry, Inventory
 
 # What training scripts resume from is neural; these are loaded by the program that ships them.
@@ -108,19 +108,16 @@ def loaded(
 
     In an archive they would be of no use, and the program broken. What git tracks is loaded by
     whatever program names it, or by the package that it is part of; what it does not, by one that
-    serves. Such a folder stays whole. So does what git tracks of a training's state, with no model
-    beside it. A part of a folder that is one checkpoint goes where that goes.
+    serves. Such a folder stays whole; where something tells of one model in it, each other run
+    does. So does what git tracks of a training's state, with no model beside it. A part of a folder
+    that is one checkpoint goes where that goes.
     """
     by_folder: dict[str, list[Checkpoint]] = defaultdict(list)
     parts = {path for files in folders.values() for path in files}
     for checkpoint in checkpoints:
         if checkpoint.path not in parts:
             by_folder[str(PurePosixPath(checkpoint.path).parent)].append(checkpoint)
-    untold = [
-        found
-        for found in by_folder.values()
-        if all(c.value is None and not c.problem and c.path in inventory.entries for c in found)
-    ]
+    untold = [each for found in by_folder.values() for each in _untold(found, inventory)]
     named = _named(root, inventory, {c.path for found in untold for c in found})
     why: dict[str, str] = {}
     for found in untold:
@@ -134,6 +131,21 @@ def loaded(
                 reason = f"part of the package {package}, and nothing tells how good it is"
                 why.setdefault(checkpoint.path, reason)
     return why
+
+
+def _untold(found: list[Checkpoint], inventory: Inventory) -> list[list[Checkpoint]]:
+    """Return the checkpoints of a folder, if nothing tells of any, else those of each such run."""
+    if _is_untold(found, inventory):
+        return [found]
+    by_run: dict[Run | None, list[Checkpoint]] = defaultdict(list)
+    for checkpoint in found:
+        by_run[checkpoint.run].append(checkpoint)
+    models = (each for each in by_run.values() if any(c.role == "model" for c in each))
+    return [each for each in models if _is_untold(each, inventory)]
+
+
+def _is_untold(found: list[Checkpoint], inventory: Inventory) -> bool:
+    return all(c.value is None and not c.problem and c.path in inventory.entries for c in found)
 
 
 def _package(path: str, inventory: Inventory) -> str | None:

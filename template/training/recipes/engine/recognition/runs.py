@@ -319,9 +319,20 @@ def _owners(path: str, reading: Reading, runs: list[Run]) -> frozenset[tuple[str
     scored = [(score, run) for run in runs if (score := _distance(path, reading, run)) is not None]
     best = min((score for score, _ in scored), default=None)
     closest = [run for score, run in scored if score == best]
-    if best is not None and best[0] >= _LOOSE and len(closest) > 1:
+    is_told = best is not None and best[0] >= _LOOSE
+    if is_told and len(closest) > 1 and not _are_best_and_last(closest):
         return frozenset()
     return frozenset((run.folder, run.key) for run in closest)
+
+
+def _are_best_and_last(runs: list[Run]) -> bool:
+    """Return whether these are one training's: in `best_weights` and `last_weights`, side by side.
+
+    Folders that do not say which of its checkpoints they hold may be of two.
+    """
+    folders = [PurePosixPath(run.folder) for run in runs]
+    held = {identity.selector(folder.name) for folder in folders} - {None}
+    return len({folder.parent for folder in folders}) == 1 and len(held) == len(folders)
 
 
 def _of_others(logs: Owners) -> Owners:
@@ -381,6 +392,7 @@ def _distance(path: str, reading: Reading, run: Run) -> tuple[int, int, bool] | 
     words = identity.RECORDS | identity.NOUNS | identity.LAST
     generic = not identity.without_values(core) or core[-1] in words
     generic = generic or (len(core) == 1 and metrics.split(core[0]) is not None)  # test_results
+    generic = generic or metrics.canonical("_".join(core)) is not None  # loss_history
     generic = generic or "event" in reading.format
     steps_away = _steps_away(PurePosixPath(path).parent, PurePosixPath(run.folder), reading)
     steps_away += steps_away and _tells_of_another(path, run.folder)

@@ -31,9 +31,10 @@ def groups(
     Besides metric and direction, the facts in `by` tell groups apart.
 
     A path in `picks` wins its group whatever the numbers say, of several the first; one of unknown
-    metric belongs to the only group there is. Equal values: what is in production already wins,
-    then the checkpoint with more evidence, then one named best, then the shorter path, then the
-    path that sorts first. Where no direction is known nothing wins.
+    metric belongs to the only group there is. Equal values, as are those that one line tells,
+    rounded or not: what is in production already wins, then the checkpoint with more evidence, then
+    one named best, then the shorter path, then the path that sorts first. Where no direction is
+    known nothing wins.
     """
     picked = {path: number for number, path in enumerate(dict.fromkeys(picks))}
     by_metric = defaultdict(list)
@@ -68,6 +69,26 @@ def by_task(items: Iterable[Item], task: Callable[[Item], Task]) -> dict[Task, l
     return dict(split)
 
 
+def _tie(c: Checkpoint) -> tuple[object, ...]:
+    """Sort first which of those with one value wins."""
+    return (
+        c.run is not None,  # what is in production has none
+        -sum(evidence.used for evidence in c.evidence),
+        identity.selector(identity.stem(c.path)) != "best",
+        len(c.path),
+        c.path,
+    )
+
+
+def _is_one(one: Checkpoint, other: Checkpoint) -> bool:
+    """Return whether the same line tells both values: one is only rounded, then."""
+    told, of_other = (
+        {(e.path, e.where) for e in c.evidence if e.used and e.fact == "metric"}
+        for c in (one, other)
+    )
+    return one.of_test == other.of_test and not told.isdisjoint(of_other)
+
+
 def _group(
     metric: str | None,
     direction: str | None,
@@ -83,15 +104,14 @@ def _group(
                 picks.get(c.path, len(picks)),
                 c.of_test,  # test figures pick no model where there are validation figures
                 math.inf if c.value is None else sign * c.value,
-                c.run is not None,  # what is in production has none
-                -sum(evidence.used for evidence in c.evidence),
-                identity.selector(identity.stem(c.path)) != "best",
-                len(c.path),
-                c.path,
+                _tie(c),
             ),
         )
     )
-    best = ordered[0]
+    first = ordered[0]
+    alike = [c for c in ordered if first.path not in picks and _is_one(c, first)]
+    best = min((first, *alike), key=_tie)
+    ordered = (best, *(c for c in ordered if c is not best))
     if best.path in picks:
         return Group(metric, direction, task, ordered, best, "picked by you")
     if direction is None:

@@ -122,7 +122,7 @@ class Training:
         """Return whether a record lies in a folder that is another checkpoint, beside this one."""
         return any(
             not f"{path}/".startswith(f"{other}/") and not other.startswith(f"{path}/")
-            for other in self._holders[record]
+            for other in self._holders.get(record, ())
         )
 
     @cached_property
