@@ -478,6 +478,45 @@ def test_a_last_with_the_weights_of_the_best_has_its_value(
     assert attributed(elsewhere)["x_run/final.pt"].value == 0.6
 
 
+def test_a_last_that_tells_another_epoch_is_not_of_the_last_row() -> None:
+    """What was loaded again at the end tells of which epoch that is."""
+    rows = curve("val_auc", 0.5, 0.7, 0.6, 0.65)
+    unnumbered = [m._replace(epoch=n, is_counted=True) for n, m in enumerate(rows)]
+    for epoch, value in (("3", 0.65), ("1", None)):
+        files = {"w/u_final.pt": model(noted("epoch", epoch)), "w/u.csv": results(*unnumbered)}
+        assert only(files).value == value
+
+
+def test_a_figure_inside_tells_how_the_rows_are_counted() -> None:
+    """The best of epoch 1 has the figure of the second row, so that epochs count from 0."""
+    rows = curve("val_auc", 0.5, 0.7, 0.6, 0.65)
+    unnumbered = [m._replace(epoch=n, is_counted=True) for n, m in enumerate(rows)]
+    for value, told in ((0.7, 0.6), (0.5, 0.7), (0.9, None)):
+        best = model(measured("val_auc", value, epoch=1), noted("epoch", "1"))
+        files = {"w/u_best.pt": best, "w/u_final.pt": model(noted("epoch", "2"))}
+        files["w/u.csv"] = results(*unnumbered)
+        assert attributed(files)["w/u_final.pt"].value == told
+
+
+@pytest.mark.parametrize(
+    ("path", "epoch", "told"),
+    [
+        ("w/u_epoch_2.pt", 2, 0.6),
+        ("w/u_epoch_3.pt", 3, None),
+        ("w/u_best.pt", 2, 0.7),
+        ("w/u_best.pt", 3, None),
+        ("w/u.pt", 2, None),
+    ],
+)
+def test_curves_inside_a_checkpoint_tell_of_its_epoch(
+    path: str, epoch: int, told: float | None
+) -> None:
+    """They do where they are one longer than the number of it, which then counts from 0."""
+    rows = curve("val_auc", 0.5, 0.7, 0.6)
+    inside = [m._replace(epoch=n, is_counted=True) for n, m in enumerate(rows)]
+    assert only({path: model(*inside, noted("epoch", str(epoch)))}).value == told
+
+
 @pytest.mark.parametrize(
     ("other", "told"),
     [

@@ -387,3 +387,14 @@ def test_arbitrary_pickles_never_raise(tmp_path: Path, body: bytes) -> None:
         archive.writestr("archive/data.pkl", b"\x80\x02" + body)
     reading = read(tmp_path / "m.pt", "m.pt")
     assert reading is None or (reading.role == "unreadable") == bool(reading.problem)
+
+
+def test_curves_among_the_keys_of_a_checkpoint_are_its_own(tmp_path: Path) -> None:
+    """Lists of training and of validation, alike long; others are none."""
+    weights = {"layer.weight": Tensor((2, 2), seed=1)}
+    curves = {"train_losses": [0.5, 0.4], "val_losses": [0.6, 0.5], "milestones": [3, 6, 9]}
+    reading = saved(tmp_path, {"epoch": 1, "model_state_dict": weights, **curves})
+    assert reading
+    rows = [(m.name, m.value, m.epoch, m.kind) for m in reading.measurements]
+    assert rows[2:] == [("val_losses", 0.6, 0, "epoch"), ("val_losses", 0.5, 1, "epoch")]
+    assert {name for name, *_ in rows} == {"train_losses", "val_losses"}

@@ -353,6 +353,26 @@ def is_columns(value: object) -> TypeGuard[dict[str, list[object]]]:
     )
 
 
+def curves_among(mapping: Mapping[Any, object]) -> dict[str, list[object]]:
+    """Return the curves that stand among other things: of training and of validation, alike long.
+
+    Lists of other lengths are none, nor is what a cross-validation gave for each fold.
+    """
+    lists = {k: v for k, v in mapping.items() if isinstance(k, str) and isinstance(v, list)}
+    trained = {(metrics.canonical(k), len(v)) for k, v in lists.items() if _may_be_trained(k)}
+    validated = {(metrics.canonical(k), len(v)) for k, v in lists.items() if _is_validated(k)}
+    lengths = {length for metric, length in trained & validated if metric}
+    return {k: v for k, v in lists.items() if len(v) in lengths}
+
+
+def _may_be_trained(key: str) -> bool:
+    return metrics.split(key) in (None, "train") and "fold" not in key.lower()
+
+
+def _is_validated(key: str) -> bool:
+    return metrics.split(key) == "val" and "fold" not in key.lower()
+
+
 def epoch_rows(
     rows: Iterable[tuple[str, Mapping[Any, object]]], resolve: Resolve = lambda value: value
 ) -> list[Measurement]:

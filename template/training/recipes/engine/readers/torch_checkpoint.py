@@ -182,6 +182,8 @@ def _reading(path: Path, kind: str, value: object, fetch: Fetch, order: str) -> 
     role = _role(value, entries, weights, bool(facts.measurements))
     if role is None:
         return None
+    if role == "model":
+        facts.measurements += keys.history(keys.curves_among(described), "", resolve)
     count = sum(
         math.prod(t.shape) for part in _counted(weights, entries) for t in walk.tensors(part)
     )

@@ -53,6 +53,7 @@ def claims_of(path: str, training: Training, aim: Aim) -> Iterator[Claim]:
         yield from (Claim("inside", path, m) for m in best)
     if rivals[aim.kept_by]:
         which = None
+    yield from (Claim("inside", path, m) for m in _of_curves(inside, which, moment.epoch, aim))
     for record, table in training.tables.items():
         is_inside = has_own and record.startswith(f"{path}/")  # its own figures are those
         is_told = is_inside or training.is_of_another(record, path)
@@ -69,6 +70,21 @@ def claims_of(path: str, training: Training, aim: Aim) -> Iterator[Claim]:
                 yield Claim(training.readings[record].role, record, measurement)
     for measurement in read_name(path).measurements:
         yield Claim("name", path, on_its_scale(measurement))
+
+
+def _of_curves(
+    inside: Iterable[Measurement], which: str | None, epoch: int | None, aim: Aim
+) -> Iterator[Measurement]:
+    """Yield what curves inside a checkpoint say of it: of a best the best row, else the last.
+
+    They reach its own epoch for certain if there are more values than the number of that.
+    """
+    rows = [m for m in inside if m.kind == "epoch" and m.is_counted and epoch is not None]
+    last = max((m.epoch or 0 for m in rows), default=-1)
+    if which in _BEST and epoch is not None and last >= epoch:
+        yield from best_rows(rows, aim, is_best=which == "best")
+    elif last == epoch:
+        yield from (m for m in rows if m.epoch == epoch)
 
 
 def _denies(own: Measurement, row: Measurement) -> bool:
@@ -122,7 +138,16 @@ def _of_checkpoint(
     if which == "last":
         yield from (m for m in ours if m.kind == "final")
         rows = [m for m in ours if m.kind == "epoch"]
-        yield from (m for m in rows if row_of(m) == row_of(rows[-1]))
+        yield from (
+            m for m in rows if row_of(m) == row_of(rows[-1]) and _may_be_at(m, moment.epoch)
+        )
+
+
+def _may_be_at(row: Measurement, epoch: int | None) -> bool:
+    """Return whether a checkpoint of this epoch may be of a row, however the epochs are counted."""
+    if epoch is None or row.epoch is None:
+        return True
+    return epoch - row.epoch in ((0, 1) if row.is_counted else (-1, 0, 1))
 
 
 def _is_after_training(m: Measurement) -> bool:
