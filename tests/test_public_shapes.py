@@ -293,12 +293,12 @@ def zipped(members: dict[str, bytes | str]) -> bytes:
     return file.getvalue()
 
 
-def agent(step: int, policy: str = "sac") -> bytes:
+def agent(step: int, policy: str = "sac", began: int = 1_766_735_388_588_006_000) -> bytes:
     """Return what Stable-Baselines3 saves."""
     data = {
         "policy_class": {"__module__": f"stable_baselines3.{policy}.policies"},
         "num_timesteps": step,
-        "start_time": 1_766_735_388_588_006_000,
+        "start_time": began,
         "gamma": 0.99,
     }
     return zipped({"data": json.dumps(data), "policy.pth": b"", "pytorch_variables.pth": b""})
@@ -343,6 +343,28 @@ def test_evaluations_lie_where_the_callback_was_told(
     write("logs/best_model/best_model.zip", agent(2000))
     write(f"{place}/evaluations.npz", EVALUATIONS)
     assert said(planned(tmp_path), "value") == {"logs/best_model/best_model.zip": 22}
+
+
+def test_evaluations_are_of_all_agents_of_their_training(write: Write, tmp_path: Path) -> None:
+    """The best is of the step at which they were highest, and others began with it.
+
+    A last one of another step is not of the last of them.
+    """
+    write("walk/models/best_walker/best_model.zip", agent(2000))
+    write("walk/models/walker_1000_steps.zip", agent(1000))
+    write("walk/walker_final.zip", agent(3000))
+    write("walk/walker_last.zip", agent(3500))
+    write("walk/models/other_1000_steps.zip", agent(1000, began=1_766_000_000_000_000_000))
+    write("walk/logs/evaluations.npz", EVALUATIONS)
+    assert said(planned(tmp_path), "value") == {
+        "walk/models/best_walker/best_model.zip": 22,
+        "walk/models/walker_1000_steps.zip": -8,
+        "walk/walker_final.zip": 5,
+        "walk/walker_last.zip": None,
+        "walk/models/other_1000_steps.zip": None,
+    }
+    write("walk/models/best_walker/best_model.zip", agent(1000))
+    assert set(said(planned(tmp_path), "value").values()) == {None}
 
 
 ZOO = """\

@@ -138,16 +138,16 @@ def _of_checkpoint(
     if which == "last":
         yield from (m for m in ours if m.kind == "final")
         rows = [m for m in ours if m.kind == "epoch"]
-        yield from (
-            m for m in rows if row_of(m) == row_of(rows[-1]) and _may_be_at(m, moment.epoch)
-        )
+        yield from (m for m in rows if row_of(m) == row_of(rows[-1]) and _may_be_at(m, moment))
 
 
-def _may_be_at(row: Measurement, epoch: int | None) -> bool:
-    """Return whether a checkpoint of this epoch may be of a row, however the epochs are counted."""
-    if epoch is None or row.epoch is None:
-        return True
-    return epoch - row.epoch in ((0, 1) if row.is_counted else (-1, 0, 1))
+def _may_be_at(row: Measurement, moment: Moment) -> bool:
+    """Return whether a checkpoint may be of a row, however the epochs or the steps are counted."""
+    if moment.epoch is not None and row.epoch is not None:
+        return moment.epoch - row.epoch in ((0, 1) if row.is_counted else (-1, 0, 1))
+    if moment.step is not None and row.step is not None:
+        return abs(moment.step - row.step) <= 1
+    return True
 
 
 def _is_after_training(m: Measurement) -> bool:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from engine.readers import WEIGHTS
 from engine.recognition import identity, metrics
 from engine.recognition.agreement import has_row_of, rows_by_epoch
+from engine.recognition.evaluations import evaluated
 from engine.recognition.evidence import Reading
 from engine.recognition.scan import Entry, Inventory
 
@@ -100,6 +101,12 @@ def group(
     trained = [run for run in runs if not run.checkpoints or {*run.checkpoints} - {*origins}]
     owners = {path: _owners(path, readings, trained) for path in records}
     owners |= _of_the_unnamed(owners, trained)
+    agents = {(run.folder, run.key): run.checkpoints for run in trained if run.checkpoints}
+    owners |= {
+        path: frozenset(evaluated(path, agents, readings))
+        for path, keys in owners.items()
+        if not keys and readings[path].format == "evaluations"
+    }
     owners |= _of_others({p: keys for p, keys in owners.items() if readings[p].role == "log"})
     joined = tuple(_with_records(run, owners, readings) for run in runs)
     outputs = output_folders(weights)
