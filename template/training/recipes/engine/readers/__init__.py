@@ -167,7 +167,10 @@ TABLE = (
         "result_lines",
         "result lines",
         (".txt",),
-        lambda name, head: name.endswith("results.txt") and re.search(rb" = |: ", head) is not None,
+        lambda name, head: (
+            name.endswith(("results.txt", "metrics.txt"))
+            and re.search(rb" = |: ", head) is not None
+        ),
     ),
     Row(
         "yolo_results", "YOLO results", (".txt",), lambda name, head: _YOLO.match(head) is not None

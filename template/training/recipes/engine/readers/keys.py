@@ -122,14 +122,14 @@ def _walk(
             facts.measurements += rows
         elif (
             nested is not None
-            and _is_group(name)
+            and is_group(name)
             and (part := metrics.split(name))
             and is_columns(nested)
         ):
             facts.measurements += history(nested, path, resolve, part)
         elif name in CONFIGS and nested is not None:
             _add_config(facts, nested, path)
-        elif nested is not None and depth < MAX_DEPTH and _is_group(name):
+        elif nested is not None and depth < MAX_DEPTH and is_group(name):
             inner = place._replace(
                 path=f"{path}.",
                 kind=_kind(name, place.kind),
@@ -165,7 +165,8 @@ def _whole(value: object) -> int | None:
     return int(value) if value == int(value) else None
 
 
-def _is_group(key: str) -> bool:
+def is_group(key: str) -> bool:
+    """Return whether this names a group of metrics: `best_metrics`, `val`, `test/scores`."""
     words = key.replace("-", "_").replace("/", "_").split("_")
     return all(word in _GROUP_WORDS for word in words) and words not in (["model"], ["info"])
 
