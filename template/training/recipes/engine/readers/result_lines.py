@@ -1,4 +1,4 @@
-"""`results.txt` of scripts that test, or `metrics.txt`: `mcc = 0.91` or `Test AUC: 0.71` on each line.
+"""`results.txt` or `metrics.txt` of a test, each figure on its line: `mcc = 0.91`, `Test AUC: 0.71`.
 
 A line may be the heading of those below it, `Validation set:`, and tell which data they are of.
 
