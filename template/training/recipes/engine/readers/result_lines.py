@@ -1,4 +1,4 @@
-"""`results.txt` or `metrics.txt` of a test, each figure on its line: `mcc = 0.91`, `Test AUC: 0.71`.
+"""`results.txt` or `metrics.txt` of tests, a figure on each line: `mcc = 0.91`, `Test AUC: 0.71`.
 
 A line may be the heading of those below it, `Validation set:`, and tell which data they are of.
 
