@@ -135,10 +135,22 @@ def _of_checkpoint(
         yield from filter(_is_after_training, ours)
     if which == "only" and all(m.kind == "final" for m in ours):
         yield from ours
+    if which == "epoch" and _is_at_end(table, moment):
+        yield from filter(_is_after_training, ours)
     if which == "last":
         yield from (m for m in ours if m.kind == "final")
         rows = [m for m in ours if m.kind == "epoch"]
         yield from (m for m in rows if row_of(m) == row_of(rows[-1]) and _may_be_at(m, moment))
+
+
+def _is_at_end(table: Table, moment: Moment) -> bool:
+    """Return whether a checkpoint is of the last row, or of its step where both tell one."""
+    last = next((m for m in reversed(table.last) if m.kind == "epoch"), None)
+    if last is None:
+        return False
+    if moment.step is not None and last.step is not None:
+        return abs(moment.step - last.step) <= 1
+    return row_of(last) in map(row_of, moment.rows(table))
 
 
 def _may_be_at(row: Measurement, moment: Moment) -> bool:
