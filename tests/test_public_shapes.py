@@ -918,6 +918,19 @@ def test_what_chainer_writes_is_known_by_the_arrays_in_it(write: Write, tmp_path
     assert "data/points.npz" not in touched(plan)
 
 
+def test_a_network_of_numpy_has_weights_and_a_bias_for_each_layer(
+    write: Write, tmp_path: Path
+) -> None:
+    """Its log is called like it; a single pair, and arrays of anything else, are no model."""
+    arrays("models/policy_ep1.npz", tmp_path, "W1", "b1", "W_out", "b_out", "log_std")
+    arrays("models/policy_ep2.npz", tmp_path, "weight_0", "bias_0", "weight_1", "bias_1")
+    for number, names in enumerate((("W1", "W2"), ("w", "b"), ("W1", "b1"), ("w1", "b2"))):
+        arrays(f"models/features_{number}.npz", tmp_path, *names)
+    write("models/policy.log", EPOCHS)
+    expected = {"models/policy_ep1.npz": 0.15, "models/policy_ep2.npz": 0.25}
+    assert said(planned(tmp_path), "value") == expected
+
+
 def arrays(path: str, root: Path, *names: str) -> None:
     """Write a zip of arrays as `numpy.savez` does; the numbers in them do not matter."""
     (root / path).parent.mkdir(parents=True, exist_ok=True)

@@ -135,6 +135,7 @@ TABLE = (
         lambda name, head: head[:4] == b"PK\3\4",
         part=_SNAPSHOT,
     ),
+    Row("numpy_arrays", "arrays", (".npz",), lambda name, head: head[:4] == b"PK\3\4"),
     Row("keras_archive", "Keras", (".keras",), lambda name, head: head[:4] == b"PK\3\4"),
     Row(
         "boosted_trees",
