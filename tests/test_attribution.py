@@ -479,13 +479,19 @@ def test_a_last_with_the_weights_of_the_best_has_its_value(
 
 
 def test_a_test_after_the_training_is_of_the_only_checkpoint_if_that_is_of_its_end() -> None:
-    """Lightning keeps the last epoch, unless it is told of a monitor; then nobody knows."""
+    """Lightning keeps the last epoch, unless it is told of a monitor; then nobody knows.
+
+    A figure of validation is believed before it.
+    """
     rows = curve("train_loss", 0.5, 0.4, 0.3)
     tested = measured("test_acc", 0.9, "epoch", epoch=3, step=30)
     told = results(*(m._replace(step=(m.epoch or 0) * 10) for m in rows), tested)
     for name, value in (("epoch=2-step=30", 0.9), ("epoch=1-step=20", None), ("epoch=3", 0.9)):
         files = {f"run/checkpoints/{name}.ckpt": model(), "run/metrics.csv": told}
         assert only(files).value == value, name
+    validated = results(*curve("val_loss", 0.6, 0.5, 0.4), tested)
+    files = {"run/checkpoints/epoch=3.ckpt": model(), "run/metrics.csv": validated}
+    assert only(files).value == 0.4
 
 
 def test_a_last_that_tells_another_epoch_is_not_of_the_last_row() -> None:

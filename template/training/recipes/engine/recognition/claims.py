@@ -135,7 +135,7 @@ def _of_checkpoint(
         yield from filter(_is_after_training, ours)
     if which == "only" and all(m.kind == "final" for m in ours):
         yield from ours
-    if which == "epoch" and _is_at_end(table, moment):
+    if which == "epoch" and _is_at_end(table, moment) and not _is_validated(table, moment):
         yield from filter(_is_after_training, ours)
     if which == "last":
         yield from (m for m in ours if m.kind == "final")
@@ -151,6 +151,11 @@ def _is_at_end(table: Table, moment: Moment) -> bool:
     if moment.step is not None and last.step is not None:
         return abs(moment.step - last.step) <= 1
     return row_of(last) in map(row_of, moment.rows(table))
+
+
+def _is_validated(table: Table, moment: Moment) -> bool:
+    """Return whether a row of the checkpoint's epoch tells more than how it was trained."""
+    return any(split_rank(m) < TEST for m in moment.rows(table))
 
 
 def _may_be_at(row: Measurement, moment: Moment) -> bool:
