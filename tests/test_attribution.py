@@ -478,6 +478,18 @@ def test_a_last_with_the_weights_of_the_best_has_its_value(
     assert attributed(elsewhere)["x_run/final.pt"].value == 0.6
 
 
+def test_a_best_with_the_weights_of_an_epoch_has_its_figure() -> None:
+    """Unless it tells its own, or two epochs have the same weights."""
+    same = noted("weights", "same")
+    third = model(same, measured("val_auc", 0.7, epoch=3), noted("epoch", "3"))
+    files = {"w/epoch_3.pt": third, "w/epoch_4.pt": model(measured("val_auc", 0.6, epoch=4))}
+    assert attributed({**files, "w/best.pt": model(same)})["w/best.pt"].value == 0.7
+    own = model(same, measured("val_auc", 0.65))
+    assert attributed({**files, "w/best.pt": own})["w/best.pt"].value == 0.65
+    files["w/epoch_4.pt"] = model(same, measured("val_auc", 0.6, epoch=4))
+    assert attributed({**files, "w/best.pt": model(same)})["w/best.pt"].value is None
+
+
 def test_a_test_after_the_training_is_of_the_only_checkpoint_if_that_is_of_its_end() -> None:
     """Lightning keeps the last epoch, unless it is told of a monitor; then nobody knows.
 

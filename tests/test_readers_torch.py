@@ -398,3 +398,17 @@ def test_curves_among_the_keys_of_a_checkpoint_are_its_own(tmp_path: Path) -> No
     rows = [(m.name, m.value, m.epoch, m.kind) for m in reading.measurements]
     assert rows[2:] == [("val_losses", 0.6, 0, "epoch"), ("val_losses", 0.5, 1, "epoch")]
     assert {name for name, *_ in rows} == {"train_losses", "val_losses"}
+
+
+def test_the_same_weights_are_told_whatever_else_is_saved_with_them(tmp_path: Path) -> None:
+    """A best is often saved bare, and epochs with the optimizer."""
+    weights = {"layer.weight": Tensor((2, 2), seed=1), "layer.bias": Tensor((2,), seed=2)}
+    optimizer = {"state": {0: {"exp_avg": Tensor((2, 2), seed=3)}}, "param_groups": []}
+    kept = {"epoch": 1, "optimizer": optimizer, "model": weights}
+    other = {"layer.weight": Tensor((2, 2), seed=4), "layer.bias": Tensor((2,), seed=2)}
+    told = []
+    for number, content in enumerate((weights, kept, other)):
+        reading = saved(tmp_path, content, name=f"{number}.pt")
+        assert reading
+        told += [note.value for note in reading.notes if note.fact == "weights"]
+    assert told[0] == told[1] != told[2]

@@ -81,10 +81,10 @@ def attribute(
     told = told_by_names(readings)
     readings = {path: as_compared(path, settled(reading)) for path, reading in told.items()}
     vocabulary = _vocabulary(readings.values(), conventions)
-    bests, shared = by_weights(readings), shared_records(runs)
+    twins, shared = by_weights(readings), shared_records(runs)
     found = [
         _checkpoint(path, training, conventions, vocabulary)
-        for training in (Training(run, readings, bests, shared) for run in runs)
+        for training in (Training(run, readings, twins, shared) for run in runs)
         for path in training.run.checkpoints
     ]
     return tuple(sorted(found, key=lambda checkpoint: checkpoint.path))

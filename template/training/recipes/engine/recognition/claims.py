@@ -39,9 +39,9 @@ class Claim(NamedTuple):
 
 def claims_of(path: str, training: Training, aim: Aim) -> Iterator[Claim]:
     """Yield what the readings of a run say of one of its checkpoints."""
-    inside = training.readings[path].measurements
-    yield from (Claim("inside", path, m) for m in inside if m.kind == "own")
     same = training.same_as(path)
+    inside = training.readings[same].measurements
+    yield from (Claim("inside", same, m) for m in inside if m.kind == "own")
     which, rivals = training.which(same), training.rivals(same)
     aim = aim.among(same, rivals if which == "best" else ())
     moment, has_own = training.moment(same), any(m.kind == "own" for m in inside)
@@ -50,10 +50,10 @@ def claims_of(path: str, training: Training, aim: Aim) -> Iterator[Claim]:
         if which == "only" and best:  # what is saved each time has the best so far inside as well
             then = [m for table in training.tables.values() for m in moment.rows(table)]
             best = [m for m in best if _may_be_of(m, then)]
-        yield from (Claim("inside", path, m) for m in best)
+        yield from (Claim("inside", same, m) for m in best)
     if rivals[aim.kept_by]:
         which = None
-    yield from (Claim("inside", path, m) for m in _of_curves(inside, which, moment.epoch, aim))
+    yield from (Claim("inside", same, m) for m in _of_curves(inside, which, moment.epoch, aim))
     for record, table in training.tables.items():
         is_inside = has_own and record.startswith(f"{path}/")  # its own figures are those
         is_told = is_inside or training.is_of_another(record, path)
