@@ -478,6 +478,15 @@ def test_a_last_with_the_weights_of_the_best_has_its_value(
     assert attributed(elsewhere)["x_run/final.pt"].value == 0.6
 
 
+def test_the_date_is_that_of_the_line_of_its_epoch() -> None:
+    """Another epoch may have had the same value, but for its rounding."""
+    rows = [
+        m._replace(time=datetime(2025, 7, 2, m.epoch or 0))
+        for m in curve("val_loss", 0.4, 0.3, 0.3)
+    ]
+    assert only({"w/u_epoch_3.pt": model(), "w/u.log": log(*rows)}).date == datetime(2025, 7, 2, 3)
+
+
 def test_a_best_with_the_weights_of_an_epoch_has_its_figure() -> None:
     """Unless it tells its own, or two epochs have the same weights."""
     same = noted("weights", "same")
