@@ -412,3 +412,13 @@ def test_the_same_weights_are_told_whatever_else_is_saved_with_them(tmp_path: Pa
         assert reading
         told += [note.value for note in reading.notes if note.fact == "weights"]
     assert told[0] == told[1] != told[2]
+
+
+def test_metadata_beside_the_weights_is_of_the_checkpoint(tmp_path: Path) -> None:
+    """It is read as if it stood at the top, which is believed before it."""
+    weights = {"layer.weight": Tensor((2, 2), seed=1)}
+    about = {"epoch": 9, "val_loss": 0.4, "seed": 1}
+    reading = saved(tmp_path, {"model_state_dict": weights, "metadata": about, "seed": 2})
+    assert reading
+    assert [(m.name, m.value, m.epoch) for m in reading.measurements] == [("val_loss", 0.4, 9)]
+    assert {note.value for note in reading.notes if note.fact == "seed"} == {"2"}

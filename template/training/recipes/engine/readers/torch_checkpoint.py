@@ -180,6 +180,7 @@ def _reading(path: Path, kind: str, value: object, fetch: Fetch, order: str) -> 
         return Reading(kind, "model") if is_script else None
     weights = [] if _is_training_state(entries) else _weights(entries, walk)
     described = {} if isinstance(value, Made) and weights else entries  # a module's own attributes
+    described = {**(keys.as_mapping(described.get("metadata")) or {}), **described}
 
     def resolve(item: object) -> object:
         return _resolved(item, fetch, order)
