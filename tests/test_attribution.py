@@ -247,7 +247,7 @@ def test_a_name_may_count_from_one_what_the_file_counts_from_zero(
         ("u_epoch_3.pt", 1, None),  # it was written later, and nothing tells from where it counts
         ("last.pt", None, 0.6),
         ("best.pt", 2, 0.7),
-        ("best.pt", 3, 0.6),
+        ("best.pt", 3, None),
     ],
 )
 def test_the_history_in_a_checkpoint_ends_when_it_was_saved(
@@ -499,6 +499,82 @@ def test_a_last_with_the_weights_of_the_best_has_its_value(
     assert attributed({**told, **best, "x_run/final.pt": final})["x_run/final.pt"].value == value
     elsewhere = {**told, "y_run/best.pt": model(noted("weights", "same")), "x_run/final.pt": final}
     assert attributed(elsewhere)["x_run/final.pt"].value == 0.6
+
+
+def test_the_date_is_that_of_the_line_of_its_epoch() -> None:
+    """Another epoch may have had the same value, but for its rounding."""
+    rows = [
+        m._replace(time=datetime(2025, 7, 2, m.epoch or 0))
+        for m in curve("val_loss", 0.4, 0.3, 0.3)
+    ]
+    assert only({"w/u_epoch_3.pt": model(), "w/u.log": log(*rows)}).date == datetime(2025, 7, 2, 3)
+
+
+def test_a_best_with_the_weights_of_an_epoch_has_its_figure() -> None:
+    """Unless it tells its own, or two epochs have the same weights."""
+    same = noted("weights", "same")
+    third = model(same, measured("val_auc", 0.7, epoch=3), noted("epoch", "3"))
+    files = {"w/epoch_3.pt": third, "w/epoch_4.pt": model(measured("val_auc", 0.6, epoch=4))}
+    assert attributed({**files, "w/best.pt": model(same)})["w/best.pt"].value == 0.7
+    own = model(same, measured("val_auc", 0.65))
+    assert attributed({**files, "w/best.pt": own})["w/best.pt"].value == 0.65
+    files["w/epoch_4.pt"] = model(same, measured("val_auc", 0.6, epoch=4))
+    assert attributed({**files, "w/best.pt": model(same)})["w/best.pt"].value is None
+
+
+def test_a_test_after_the_training_is_of_the_only_checkpoint_if_that_is_of_its_end() -> None:
+    """Lightning keeps the last epoch, unless it is told of a monitor; then nobody knows.
+
+    A figure of validation is believed before it.
+    """
+    rows = curve("train_loss", 0.5, 0.4, 0.3)
+    tested = measured("test_acc", 0.9, "epoch", epoch=3, step=30)
+    told = results(*(m._replace(step=(m.epoch or 0) * 10) for m in rows), tested)
+    for name, value in (("epoch=2-step=30", 0.9), ("epoch=1-step=20", None), ("epoch=3", 0.9)):
+        files = {f"run/checkpoints/{name}.ckpt": model(), "run/metrics.csv": told}
+        assert only(files).value == value, name
+    validated = results(*curve("val_loss", 0.6, 0.5, 0.4), tested)
+    files = {"run/checkpoints/epoch=3.ckpt": model(), "run/metrics.csv": validated}
+    assert only(files).value == 0.4
+
+
+def test_a_last_that_tells_another_epoch_is_not_of_the_last_row() -> None:
+    """What was loaded again at the end tells of which epoch that is."""
+    rows = curve("val_auc", 0.5, 0.7, 0.6, 0.65)
+    unnumbered = [m._replace(epoch=n, is_counted=True) for n, m in enumerate(rows)]
+    for epoch, value in (("3", 0.65), ("1", None)):
+        files = {"w/u_final.pt": model(noted("epoch", epoch)), "w/u.csv": results(*unnumbered)}
+        assert only(files).value == value
+
+
+def test_a_figure_inside_tells_how_the_rows_are_counted() -> None:
+    """The best of epoch 1 has the figure of the second row, so that epochs count from 0."""
+    rows = curve("val_auc", 0.5, 0.7, 0.6, 0.65)
+    unnumbered = [m._replace(epoch=n, is_counted=True) for n, m in enumerate(rows)]
+    for value, told in ((0.7, 0.6), (0.5, 0.7), (0.9, None)):
+        best = model(measured("val_auc", value, epoch=1), noted("epoch", "1"))
+        files = {"w/u_best.pt": best, "w/u_final.pt": model(noted("epoch", "2"))}
+        files["w/u.csv"] = results(*unnumbered)
+        assert attributed(files)["w/u_final.pt"].value == told
+
+
+@pytest.mark.parametrize(
+    ("path", "epoch", "told"),
+    [
+        ("w/u_epoch_2.pt", 2, 0.6),
+        ("w/u_epoch_3.pt", 3, 0.6),
+        ("w/u_best.pt", 2, 0.7),
+        ("w/u_best.pt", 3, None),
+        ("w/u.pt", 2, None),
+    ],
+)
+def test_curves_inside_a_checkpoint_tell_of_its_epoch(
+    path: str, epoch: int, told: float | None
+) -> None:
+    """They do where they are one longer than the number of it, which then counts from 0."""
+    rows = curve("val_auc", 0.5, 0.7, 0.6)
+    inside = [m._replace(epoch=n, is_counted=True) for n, m in enumerate(rows)]
+    assert only({path: model(*inside, noted("epoch", str(epoch)))}).value == told
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,12 @@ def test_a_setting_a_scale_and_a_size_are_no_results(path: str) -> None:
     assert attributed({path: model()})[path].value is None
 
 
+@pytest.mark.parametrize("path", ["net_epoch=089.ckpt", "net_epoch=9-step=80.ckpt"])
+def test_an_epoch_behind_a_models_name_is_no_metric(path: str) -> None:
+    """Lightning writes the format `net_{epoch:03d}` so."""
+    assert read_name(path).measurements == ()
+
+
 @pytest.mark.parametrize("path", SETTINGS)
 def test_a_setting_is_no_part_of_the_model_type(path: str) -> None:
     """A model is called the same whatever it was trained with."""

@@ -320,12 +320,12 @@ def zipped(members: dict[str, bytes | str]) -> bytes:
     return file.getvalue()
 
 
-def agent(step: int, policy: str = "sac") -> bytes:
+def agent(step: int, policy: str = "sac", began: int = 1_766_735_388_588_006_000) -> bytes:
     """Return what Stable-Baselines3 saves."""
     data = {
         "policy_class": {"__module__": f"stable_baselines3.{policy}.policies"},
         "num_timesteps": step,
-        "start_time": 1_766_735_388_588_006_000,
+        "start_time": began,
         "gamma": 0.99,
     }
     return zipped({"data": json.dumps(data), "policy.pth": b"", "pytorch_variables.pth": b""})
@@ -370,6 +370,28 @@ def test_evaluations_lie_where_the_callback_was_told(
     write("logs/best_model/best_model.zip", agent(2000))
     write(f"{place}/evaluations.npz", EVALUATIONS)
     assert said(planned(tmp_path), "value") == {"logs/best_model/best_model.zip": 22}
+
+
+def test_evaluations_are_of_all_agents_of_their_training(write: Write, tmp_path: Path) -> None:
+    """The best is of the step at which they were highest, and others began with it.
+
+    A last one of another step is not of the last of them.
+    """
+    write("walk/models/best_walker/best_model.zip", agent(2000))
+    write("walk/models/walker_1000_steps.zip", agent(1000))
+    write("walk/walker_final.zip", agent(3000))
+    write("walk/walker_last.zip", agent(3500))
+    write("walk/models/other_1000_steps.zip", agent(1000, began=1_766_000_000_000_000_000))
+    write("walk/logs/evaluations.npz", EVALUATIONS)
+    assert said(planned(tmp_path), "value") == {
+        "walk/models/best_walker/best_model.zip": 22,
+        "walk/models/walker_1000_steps.zip": -8,
+        "walk/walker_final.zip": 5,
+        "walk/walker_last.zip": None,
+        "walk/models/other_1000_steps.zip": None,
+    }
+    write("walk/models/best_walker/best_model.zip", agent(1000))
+    assert set(said(planned(tmp_path), "value").values()) == {None}
 
 
 ZOO = """\
@@ -957,6 +979,19 @@ def test_what_chainer_writes_is_known_by_the_arrays_in_it(write: Write, tmp_path
     states = {path for path, role in said(plan).items() if role == "training_state"}
     assert states == {f"result/optimizer_snapshot_epoch_{n}" for n in (1, 2, 3)}
     assert "data/points.npz" not in touched(plan)
+
+
+def test_a_network_of_numpy_has_weights_and_a_bias_for_each_layer(
+    write: Write, tmp_path: Path
+) -> None:
+    """Its log is called like it; a single pair, and arrays of anything else, are no model."""
+    arrays("models/policy_ep1.npz", tmp_path, "W1", "b1", "W_out", "b_out", "log_std")
+    arrays("models/policy_ep2.npz", tmp_path, "weight_0", "bias_0", "weight_1", "bias_1")
+    for number, names in enumerate((("W1", "W2"), ("w", "b"), ("W1", "b1"), ("w1", "b2"))):
+        arrays(f"models/features_{number}.npz", tmp_path, *names)
+    write("models/policy.log", EPOCHS)
+    expected = {"models/policy_ep1.npz": 0.15, "models/policy_ep2.npz": 0.25}
+    assert said(planned(tmp_path), "value") == expected
 
 
 def arrays(path: str, root: Path, *names: str) -> None:

@@ -35,6 +35,13 @@ def said(reading: Reading | None) -> list[tuple[str, float, str, int | None]]:
         ("Test AUC: 0.71\nTest AUC: 0.72\n", None),  # of two models
         ("Results on test data\nTest AUC: 0.71\n", None),
         ("Author: me\nSamples: 80\n", None),
+        ("Test Results\n====\nAUC: 0.71\n", [("key test.AUC", 0.71)]),
+        (
+            "Training Set:\nAUC: 0.9\n\nValidation:\nAUC: 0.7\n",
+            [("key train.AUC", 0.9), ("key val.AUC", 0.7)],
+        ),
+        ("Evaluation Metrics:\n----\nTest Set:\nAUC: 0.7\n\nTest Set:\nAUC: 0.8\n", None),
+        ("Random Forest:\nTest AUC: 0.71\n", None),
     ],
 )
 def test_results_stand_on_lines_of_their_own(

@@ -387,3 +387,38 @@ def test_arbitrary_pickles_never_raise(tmp_path: Path, body: bytes) -> None:
         archive.writestr("archive/data.pkl", b"\x80\x02" + body)
     reading = read(tmp_path / "m.pt", "m.pt")
     assert reading is None or (reading.role == "unreadable") == bool(reading.problem)
+
+
+def test_curves_among_the_keys_of_a_checkpoint_are_its_own(tmp_path: Path) -> None:
+    """Lists of training and of validation, alike long; others are none."""
+    weights = {"layer.weight": Tensor((2, 2), seed=1)}
+    curves = {"train_losses": [0.5, 0.4], "val_losses": [0.6, 0.5], "milestones": [3, 6, 9]}
+    reading = saved(tmp_path, {"epoch": 1, "model_state_dict": weights, **curves})
+    assert reading
+    rows = [(m.name, m.value, m.epoch, m.kind) for m in reading.measurements]
+    assert rows[2:] == [("val_losses", 0.6, 0, "epoch"), ("val_losses", 0.5, 1, "epoch")]
+    assert {name for name, *_ in rows} == {"train_losses", "val_losses"}
+
+
+def test_the_same_weights_are_told_whatever_else_is_saved_with_them(tmp_path: Path) -> None:
+    """A best is often saved bare, and epochs with the optimizer."""
+    weights = {"layer.weight": Tensor((2, 2), seed=1), "layer.bias": Tensor((2,), seed=2)}
+    optimizer = {"state": {0: {"exp_avg": Tensor((2, 2), seed=3)}}, "param_groups": []}
+    kept = {"epoch": 1, "optimizer": optimizer, "model": weights}
+    other = {"layer.weight": Tensor((2, 2), seed=4), "layer.bias": Tensor((2,), seed=2)}
+    told = []
+    for number, content in enumerate((weights, kept, other)):
+        reading = saved(tmp_path, content, name=f"{number}.pt")
+        assert reading
+        told += [note.value for note in reading.notes if note.fact == "weights"]
+    assert told[0] == told[1] != told[2]
+
+
+def test_metadata_beside_the_weights_is_of_the_checkpoint(tmp_path: Path) -> None:
+    """It is read as if it stood at the top, which is believed before it."""
+    weights = {"layer.weight": Tensor((2, 2), seed=1)}
+    about = {"epoch": 9, "val_loss": 0.4, "seed": 1}
+    reading = saved(tmp_path, {"model_state_dict": weights, "metadata": about, "seed": 2})
+    assert reading
+    assert [(m.name, m.value, m.epoch) for m in reading.measurements] == [("val_loss", 0.4, 9)]
+    assert {note.value for note in reading.notes if note.fact == "seed"} == {"2"}

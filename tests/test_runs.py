@@ -306,3 +306,32 @@ def test_what_hydra_wrote_stays_with_its_run_although_git_tracks_it() -> None:
     assert {*kept} <= {*run.others}
     files["multirun/0/plot.py"] = None
     assert not any(run.whole for run in grouped(files, tracked=[*kept, "multirun/0/plot.py"]))
+
+
+def test_a_record_is_of_the_run_whose_figures_it_has() -> None:
+    """Two checkpoints in one folder, and one table above it: its row is inside one of them."""
+    inside = measured("val_auc", 0.70713, epoch=2)
+    files = {
+        "out/checkpoints/best.pt": model(inside),
+        "out/checkpoints/first_stage.pt": model(measured("val_auc", 0.3, epoch=2)),
+    }
+    for value, owners in ((0.7071, ["out/checkpoints"]), (0.6, [])):
+        table = results(*curve("auc", 0.5, value, 0.6))
+        runs = grouped({**files, "out/checkpoints/training_log.csv": table})
+        owned = [r.folder for r in runs if r.checkpoints and r.records]
+        assert owned == owners, value
+
+
+def test_a_bare_record_is_of_the_bare_checkpoint_where_the_other_has_its_own() -> None:
+    """`net_history.json` is of net, so `history.json` is of `best.pt`."""
+    files = {
+        "out/best.pt": model(),
+        "out/net_best.pt": model(),
+        "out/history.json": results(measured("val_auc", 0.7, "best")),
+    }
+    assert not [r for r in grouped(files) if r.checkpoints and r.records]
+    runs = grouped({**files, "out/net_history.json": results(measured("val_auc", 0.6, "best"))})
+    assert {r.checkpoints: r.records for r in runs} == {
+        ("out/best.pt",): ("out/history.json",),
+        ("out/net_best.pt",): ("out/net_history.json",),
+    }

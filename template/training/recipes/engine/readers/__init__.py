@@ -135,6 +135,7 @@ TABLE = (
         lambda name, head: head[:4] == b"PK\3\4",
         part=_SNAPSHOT,
     ),
+    Row("numpy_arrays", "arrays", (".npz",), lambda name, head: head[:4] == b"PK\3\4"),
     Row("keras_archive", "Keras", (".keras",), lambda name, head: head[:4] == b"PK\3\4"),
     Row(
         "boosted_trees",
@@ -167,7 +168,10 @@ TABLE = (
         "result_lines",
         "result lines",
         (".txt",),
-        lambda name, head: name.endswith("results.txt") and re.search(rb" = |: ", head) is not None,
+        lambda name, head: (
+            name.endswith(("results.txt", "metrics.txt"))
+            and re.search(rb" = |: ", head) is not None
+        ),
     ),
     Row(
         "yolo_results", "YOLO results", (".txt",), lambda name, head: _YOLO.match(head) is not None

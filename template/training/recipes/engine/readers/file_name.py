@@ -34,7 +34,9 @@ _VALUE = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _WORDS = re.compile(r"[A-Za-z@][A-Za-z0-9@]*")
-_REFUSED = re.compile(r"target|goal|gap|baseline|paper|thresh|thr\b|delta|margin", re.IGNORECASE)
+_REFUSED = re.compile(
+    r"target|goal|gap|baseline|paper|thresh|thr\b|delta|margin|(?:epoch|step)\Z", re.IGNORECASE
+)
 MOST_WORDS = 4
 
 

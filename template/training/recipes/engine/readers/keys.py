@@ -122,14 +122,14 @@ def _walk(
             facts.measurements += rows
         elif (
             nested is not None
-            and _is_group(name)
+            and is_group(name)
             and (part := metrics.split(name))
             and is_columns(nested)
         ):
             facts.measurements += history(nested, path, resolve, part)
         elif name in CONFIGS and nested is not None:
             _add_config(facts, nested, path)
-        elif nested is not None and depth < MAX_DEPTH and _is_group(name):
+        elif nested is not None and depth < MAX_DEPTH and is_group(name):
             inner = place._replace(
                 path=f"{path}.",
                 kind=_kind(name, place.kind),
@@ -165,7 +165,8 @@ def _whole(value: object) -> int | None:
     return int(value) if value == int(value) else None
 
 
-def _is_group(key: str) -> bool:
+def is_group(key: str) -> bool:
+    """Return whether this names a group of metrics: `best_metrics`, `val`, `test/scores`."""
     words = key.replace("-", "_").replace("/", "_").split("_")
     return all(word in _GROUP_WORDS for word in words) and words not in (["model"], ["info"])
 
@@ -351,6 +352,26 @@ def is_columns(value: object) -> TypeGuard[dict[str, list[object]]]:
     return bool(columns) and all(
         isinstance(key, str) and isinstance(column, list) for key, column in columns.items()
     )
+
+
+def curves_among(mapping: Mapping[Any, object]) -> dict[str, list[object]]:
+    """Return the curves that stand among other things: of training and of validation, alike long.
+
+    Lists of other lengths are none, nor is what a cross-validation gave for each fold.
+    """
+    lists = {k: v for k, v in mapping.items() if isinstance(k, str) and isinstance(v, list)}
+    trained = {(metrics.canonical(k), len(v)) for k, v in lists.items() if _may_be_trained(k)}
+    validated = {(metrics.canonical(k), len(v)) for k, v in lists.items() if _is_validated(k)}
+    lengths = {length for metric, length in trained & validated if metric}
+    return {k: v for k, v in lists.items() if len(v) in lengths}
+
+
+def _may_be_trained(key: str) -> bool:
+    return metrics.split(key) in (None, "train") and "fold" not in key.lower()
+
+
+def _is_validated(key: str) -> bool:
+    return metrics.split(key) == "val" and "fold" not in key.lower()
 
 
 def epoch_rows(

@@ -50,7 +50,7 @@ def of_value(value: Any, *, is_named: bool) -> Reading | None:
         return None
     rows = list(_history(_listed(value)))
     mapping = value if isinstance(value, dict) and not rows else {}
-    rows = rows or list(keys.history(_curves_among(mapping), ""))
+    rows = rows or list(keys.history(keys.curves_among(mapping), ""))
     facts = keys.collect(mapping, "final")
     facts.measurements += rows
     if mapping.keys() >= _SACRED:
@@ -104,26 +104,6 @@ def _listed(value: Any) -> Any:
         for column in columns
     )
     return {k: [*c.values()] for k, c in value.items()} if columns and is_numbered else value
-
-
-def _curves_among(mapping: dict[str, Any]) -> dict[str, Any]:
-    """Return the curves that stand among other things: of training and of validation, alike long.
-
-    Lists of other lengths are none, nor is what a cross-validation gave for each fold.
-    """
-    lists = {k: v for k, v in mapping.items() if isinstance(k, str) and isinstance(v, list)}
-    trained = {(metrics.canonical(k), len(v)) for k, v in lists.items() if _may_be_trained(k)}
-    validated = {(metrics.canonical(k), len(v)) for k, v in lists.items() if _is_validated(k)}
-    lengths = {length for metric, length in trained & validated if metric}
-    return {k: v for k, v in lists.items() if len(v) in lengths}
-
-
-def _may_be_trained(key: str) -> bool:
-    return metrics.split(key) in (None, "train") and "fold" not in key.lower()
-
-
-def _is_validated(key: str) -> bool:
-    return metrics.split(key) == "val" and "fold" not in key.lower()
 
 
 def _watched(name: str) -> str:

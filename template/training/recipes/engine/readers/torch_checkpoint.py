@@ -98,16 +98,25 @@ def _read_zip(file: BinaryIO, path: Path) -> Reading | None:
 
     is_script = any(member.startswith(f"{root}code/") for member in members)
     kind = "torch zip (TorchScript)" if is_script else "torch zip"
-    reading = _reading(path, kind, load(io.BytesIO(data)), fetch, order)
+    value = load(io.BytesIO(data))
+    reading = _reading(path, kind, value, fetch, order)
     if reading is None or reading.role != "model":
         return reading
-    return replace(reading, notes=(*reading.notes, _noted_weights(members, f"{root}data/")))
+    stored = [members.get(f"{root}data/{storage}") for storage in _stored_weights(value)]
+    return replace(reading, notes=(*reading.notes, _noted_weights(stored)))
 
 
-def _noted_weights(members: Mapping[str, zipfile.ZipInfo], folder: str) -> Noted:
-    """Return what the same tensors in another file have, too: the name of a zip is part of it."""
-    found = ((n.removeprefix(folder), m) for n, m in members.items() if n.startswith(folder))
-    sums = "".join(f"{name} {member.file_size} {member.CRC}\n" for name, member in sorted(found))
+def _stored_weights(value: object) -> list[str]:
+    """Return the keys of what is stored of the model alone, in the order of its tensors."""
+    walk, entries = Walk(), keys.as_mapping(value)
+    weights = _weights(entries, walk) if entries else []
+    parts = _counted(weights, entries) if entries and weights else [value]
+    return list(dict.fromkeys(t.storage.key for part in parts for t in walk.tensors(part)))
+
+
+def _noted_weights(stored: list[zipfile.ZipInfo | None]) -> Noted:
+    """Return what the same tensors in another file have, too, whatever else is in either."""
+    sums = "".join(f"{member.file_size} {member.CRC}\n" for member in stored if member)
     digest = hashlib.sha256(sums.encode()).hexdigest()
     return Noted("weights", digest, "checksums of the tensors")
 
@@ -171,6 +180,7 @@ def _reading(path: Path, kind: str, value: object, fetch: Fetch, order: str) -> 
         return Reading(kind, "model") if is_script else None
     weights = [] if _is_training_state(entries) else _weights(entries, walk)
     described = {} if isinstance(value, Made) and weights else entries  # a module's own attributes
+    described = {**(keys.as_mapping(described.get("metadata")) or {}), **described}
 
     def resolve(item: object) -> object:
         return _resolved(item, fetch, order)
@@ -182,6 +192,8 @@ def _reading(path: Path, kind: str, value: object, fetch: Fetch, order: str) -> 
     role = _role(value, entries, weights, bool(facts.measurements))
     if role is None:
         return None
+    if role == "model":
+        facts.measurements += keys.history(keys.curves_among(described), "", resolve)
     count = sum(
         math.prod(t.shape) for part in _counted(weights, entries) for t in walk.tensors(part)
     )

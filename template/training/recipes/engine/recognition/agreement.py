@@ -1,6 +1,8 @@
 """How measurements are compared: on one scale, of one metric and split, within their rounding."""
 
 import math
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import replace
 
 from engine.recognition import identity, metrics
@@ -9,6 +11,7 @@ from engine.recognition.evidence import Measurement, Reading
 VALIDATION, UNSPLIT, TEST, TRAINING = range(4)  # how good a judge a figure is by its split
 _OF_ROWS = ("epoch", "saved")  # kinds that one program wrote again and again, on one scale
 _FLOAT32 = 7  # digits that it has
+_TELLING = 4  # decimals of a figure that hardly stands in another training's table by chance
 
 
 def as_compared(path: str, reading: Reading) -> Reading:
@@ -77,3 +80,30 @@ def rounds_to(one: Measurement, other: Measurement) -> bool:
     if min(digits, default=_FLOAT32) >= _FLOAT32:
         return math.isclose(*values, rel_tol=1e-6, abs_tol=1e-9)
     return abs(values[0] - values[1]) <= 0.5 * 10.0 ** -min(digits) * 1.0001
+
+
+Rows = Mapping[int, list[Measurement]]  # by their epochs
+
+
+def rows_by_epoch(reading: Reading) -> Rows:
+    """Return the rows of a record that are of an epoch."""
+    found: defaultdict[int, list[Measurement]] = defaultdict(list)
+    for m in reading.measurements:
+        if m.kind == "epoch" and m.epoch is not None and _is_telling(m):
+            found[m.epoch].append(m)
+    return found
+
+
+def has_row_of(rows: Rows, checkpoint: Reading) -> bool:
+    """Return whether a figure inside a checkpoint stands in the row of its epoch."""
+    return any(
+        same_metric(own, row) and rounds_to(own, row)
+        for own in checkpoint.measurements
+        if own.kind == "own" and own.epoch is not None and _is_telling(own)
+        for epoch in (own.epoch, own.epoch - 1, own.epoch + 1)
+        for row in rows.get(epoch, [])
+    )
+
+
+def _is_telling(m: Measurement) -> bool:
+    return m.value not in (0, 1) and (m.digits is None or m.digits >= _TELLING)

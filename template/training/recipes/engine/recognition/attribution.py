@@ -81,10 +81,10 @@ def attribute(
     told = told_by_names(readings)
     readings = {path: as_compared(path, settled(reading)) for path, reading in told.items()}
     vocabulary = _vocabulary(readings.values(), conventions)
-    bests, shared = by_weights(readings), shared_records(runs)
+    twins, shared = by_weights(readings), shared_records(runs)
     found = [
         _checkpoint(path, training, conventions, vocabulary)
-        for training in (Training(run, readings, bests, shared) for run in runs)
+        for training in (Training(run, readings, twins, shared) for run in runs)
         for path in training.run.checkpoints
     ]
     return tuple(sorted(found, key=lambda checkpoint: checkpoint.path))
@@ -302,11 +302,12 @@ def _told(path: str, chosen: Claim | None, training: Training) -> Claim | None:
     if chosen is None:
         return None
     lines = (Claim("log", *line) for line in training.lines(path, chosen.measurement))
-    order, value = ("saved", "epoch", "best", "final", "own"), chosen.measurement.value
+    order, believed = ("saved", "epoch", "best", "final", "own"), chosen.measurement
 
-    def distance(claim: Claim) -> tuple[float, int, int]:
+    def distance(claim: Claim) -> tuple[float, bool, int, int]:
         m = claim.measurement
-        return abs(m.value - value), order.index(m.kind), -m.session
+        is_of_another = None not in (m.epoch, believed.epoch) and m.epoch != believed.epoch
+        return abs(m.value - believed.value), is_of_another, order.index(m.kind), -m.session
 
     same = [c for c in lines if _agree(c, chosen)]
     return min(same, key=distance, default=None)

@@ -39,9 +39,9 @@ class Claim(NamedTuple):
 
 def claims_of(path: str, training: Training, aim: Aim) -> Iterator[Claim]:
     """Yield what the readings of a run say of one of its checkpoints."""
-    inside = training.readings[path].measurements
-    yield from (Claim("inside", path, m) for m in inside if m.kind == "own")
     same = training.same_as(path)
+    inside = training.readings[same].measurements
+    yield from (Claim("inside", same, m) for m in inside if m.kind == "own")
     which, rivals = training.which(same), training.rivals(same)
     aim = aim.among(same, rivals if which == "best" else ())
     moment, has_own = training.moment(same), any(m.kind == "own" for m in inside)
@@ -50,10 +50,10 @@ def claims_of(path: str, training: Training, aim: Aim) -> Iterator[Claim]:
         if which == "only" and best:  # what is saved each time has the best so far inside as well
             then = [m for table in training.tables.values() for m in moment.rows(table)]
             best = [m for m in best if _may_be_of(m, then)]
-        yield from (Claim("inside", path, m) for m in best)
+        yield from (Claim("inside", same, m) for m in best)
     if rivals[aim.kept_by]:
         which = None
-    own = {path: Table(rows)} if (rows := _own_history(inside, which, moment)) else {}
+    own = {same: Table(rows)} if (rows := _own_history(inside, which, moment)) else {}
     for record, table in {**own, **training.tables}.items():
         is_inside = has_own and record.startswith(f"{path}/")  # its own figures are those
         is_told = is_inside or training.is_of_another(record, path)
@@ -67,7 +67,7 @@ def claims_of(path: str, training: Training, aim: Aim) -> Iterator[Claim]:
             if is_other or (is_told and measurement.kind == "final"):
                 continue
             if training.is_tested_in(record) or not _is_after_training(measurement):
-                source = "inside" if record == path else training.readings[record].role
+                source = "inside" if record == same else training.readings[record].role
                 yield Claim(source, record, measurement)
     for measurement in read_name(path).measurements:
         yield Claim("name", path, on_its_scale(measurement))
@@ -78,14 +78,17 @@ def _own_history(
 ) -> list[Measurement]:
     """Return the history in a checkpoint. The last row is of the epoch at which it was saved.
 
-    So it is if that is the number of rows, which are counted from 1, then; or one less, but for a
-    best, which may have been saved at the end with the number of an epoch before the last.
+    So it is if that is the number of rows, which are counted from 1, then; or one less. A best may
+    have been saved at the end, with the number of an epoch before the last; one of an epoch that
+    is beyond the rows may have been saved before that had its own.
     """
     rows = [m for m in inside if m.kind == "epoch"]
     last = max((m.epoch for m in rows if m.epoch is not None), default=0)
-    if not all(m.is_counted for m in rows) or moment.epoch not in (last, last + 1):
+    if not all(m.is_counted for m in rows) or moment.epoch is None:
         return rows
-    if moment.epoch == last and which in _BEST:
+    if which in _BEST:
+        return rows if moment.epoch <= last else []
+    if moment.epoch not in (last, last + 1):
         return rows
     first = moment.epoch - last
     return [m._replace(epoch=(m.epoch or 0) + first, is_counted=False) for m in rows]
@@ -139,10 +142,36 @@ def _of_checkpoint(
         yield from filter(_is_after_training, ours)
     if which == "only" and all(m.kind == "final" for m in ours):
         yield from ours
+    if which == "epoch" and _is_at_end(table, moment) and not _is_validated(table, moment):
+        yield from filter(_is_after_training, ours)
     if which == "last":
         yield from (m for m in ours if m.kind == "final")
         rows = [m for m in ours if m.kind == "epoch"]
-        yield from (m for m in rows if row_of(m) == row_of(rows[-1]))
+        yield from (m for m in rows if row_of(m) == row_of(rows[-1]) and _may_be_at(m, moment))
+
+
+def _is_at_end(table: Table, moment: Moment) -> bool:
+    """Return whether a checkpoint is of the last row, or of its step where both tell one."""
+    last = next((m for m in reversed(table.last) if m.kind == "epoch"), None)
+    if last is None:
+        return False
+    if moment.step is not None and last.step is not None:
+        return abs(moment.step - last.step) <= 1
+    return row_of(last) in map(row_of, moment.rows(table))
+
+
+def _is_validated(table: Table, moment: Moment) -> bool:
+    """Return whether a row of the checkpoint's epoch tells more than how it was trained."""
+    return any(split_rank(m) < TEST for m in moment.rows(table))
+
+
+def _may_be_at(row: Measurement, moment: Moment) -> bool:
+    """Return whether a checkpoint may be of a row, however the epochs or the steps are counted."""
+    if moment.epoch is not None and row.epoch is not None:
+        return moment.epoch - row.epoch in ((0, 1) if row.is_counted else (-1, 0, 1))
+    if moment.step is not None and row.step is not None:
+        return abs(moment.step - row.step) <= 1
+    return True
 
 
 def _is_after_training(m: Measurement) -> bool:

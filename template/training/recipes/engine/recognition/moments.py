@@ -240,6 +240,8 @@ def numbered(
             first = 0
         elif max(said) == count or from_one:
             first = 1
+        elif (told_by_figures := _first_by_figures(run, readings, found)) is not None:
+            first = told_by_figures
         else:
             continue
         told[record] = replace(
@@ -252,3 +254,19 @@ def numbered(
             ),
         )
     return told or readings
+
+
+def _first_by_figures(
+    run: Run, readings: Mapping[str, Reading], rows: Iterable[Measurement]
+) -> int | None:
+    """Return how epochs are counted by checkpoints whose own figures stand in these rows."""
+    inside = (m for path in run.checkpoints for m in readings[path].measurements)
+    own = [m for m in inside if m.kind == "own" and m.epoch is not None]
+    firsts = {
+        m.epoch - row.epoch
+        for row in rows
+        for m in own
+        if row.is_counted and same_metric(m, row) and rounds_to(m, row)
+        if m.epoch is not None and row.epoch is not None
+    }
+    return firsts.pop() if len(firsts) == 1 and firsts <= {0, 1} else None

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from engine.readers import WEIGHTS
 from engine.recognition import identity, metrics
+from engine.recognition.agreement import has_row_of, rows_by_epoch
+from engine.recognition.evaluations import evaluated
 from engine.recognition.evidence import Reading
 from engine.recognition.scan import Entry, Inventory
 
@@ -97,7 +99,14 @@ def group(
     members = {path for run in runs for path in (*run.checkpoints, *run.others)}
     records = [path for path in readings if path not in members]
     trained = [run for run in runs if not run.checkpoints or {*run.checkpoints} - {*origins}]
-    owners = {path: _owners(path, readings[path], trained) for path in records}
+    owners = {path: _owners(path, readings, trained) for path in records}
+    owners |= _of_the_unnamed(owners, trained)
+    agents = {(run.folder, run.key): run.checkpoints for run in trained if run.checkpoints}
+    owners |= {
+        path: frozenset(evaluated(path, agents, readings))
+        for path, keys in owners.items()
+        if not keys and readings[path].format == "evaluations"
+    }
     owners |= _of_others({p: keys for p, keys in owners.items() if readings[p].role == "log"})
     joined = tuple(_with_records(run, owners, readings) for run in runs)
     outputs = output_folders(weights)
@@ -314,14 +323,23 @@ def _trained_together(
     return [(bare, found) for bare, found in alike.items() if len(found) > 1]
 
 
-def _owners(path: str, reading: Reading, runs: list[Run]) -> frozenset[tuple[str, identity.Tokens]]:
-    """Return the runs whose record this is: those that match its text or name best."""
-    scored = [(score, run) for run in runs if (score := _distance(path, reading, run)) is not None]
+def _owners(
+    path: str, readings: Mapping[str, Reading], runs: list[Run]
+) -> frozenset[tuple[str, identity.Tokens]]:
+    """Return the runs whose record this is: those that match its text or name best.
+
+    Where its name may be that of a record of several, it is of the one whose figures it has.
+    """
+    scored = [
+        (score, run) for run in runs if (score := _distance(path, readings[path], run)) is not None
+    ]
     best = min((score for score, _ in scored), default=None)
     closest = [run for score, run in scored if score == best]
     is_told = best is not None and best[0] >= _LOOSE
     if is_told and len(closest) > 1 and not _are_best_and_last(closest):
-        return frozenset()
+        rows = rows_by_epoch(readings[path])
+        closest = [r for r in closest if any(has_row_of(rows, readings[c]) for c in r.checkpoints)]
+        closest = closest if len(closest) == 1 else []
     return frozenset((run.folder, run.key) for run in closest)
 
 
@@ -333,6 +351,27 @@ def _are_best_and_last(runs: list[Run]) -> bool:
     folders = [PurePosixPath(run.folder) for run in runs]
     held = {identity.selector(folder.name) for folder in folders} - {None}
     return len({folder.parent for folder in folders}) == 1 and len(held) == len(folders)
+
+
+def _of_the_unnamed(owners: Owners, runs: Iterable[Run]) -> Owners:
+    """Return the records of runs without a name: `log.csv` where net has a `net_log.csv`."""
+    unnamed = {run.folder for run in runs if not run.key}
+    named = {
+        (folder, tuple(word for word in _words(path) if word not in key))
+        for path, keys in owners.items()
+        for folder, key in keys
+        if key and len(keys) == 1
+    }
+    places = {path: str(PurePosixPath(path).parent) for path, keys in owners.items() if not keys}
+    return {
+        path: frozenset({(place, ())})
+        for path, place in places.items()
+        if place in unnamed and (place, _words(path)) in named
+    }
+
+
+def _words(path: str) -> identity.Tokens:
+    return identity.tokens(identity.stem(path))
 
 
 def _of_others(logs: Owners) -> Owners:

@@ -17,14 +17,14 @@ from engine.recognition.runs import CONTAINERS, Run
 _OF_SEVERAL = re.compile(r":v\d+\Z")  # a version of a W&B artifact; its run logged others, too
 _Line = tuple[float, int, str, Measurement]  # value, place among all, log, what it says
 _Judges = Counter[str | None]  # metrics in names
-Bests = Mapping[str | None, Sequence[str]]  # checkpoints that are called best, by their weights
+Twins = Mapping[str | None, Sequence[str]]  # the best and those of an epoch, by their weights
 
 
-def by_weights(readings: Mapping[str, Reading]) -> Bests:
-    """Return the checkpoints that are called best, by what tells equal weights."""
+def by_weights(readings: Mapping[str, Reading]) -> Twins:
+    """Return the checkpoints that are of a known moment, by what tells equal weights."""
     found: defaultdict[str | None, list[str]] = defaultdict(list)
     for path, reading in readings.items():
-        if (weights := _weights(reading)) and _which(path) == "best":
+        if (weights := _weights(reading)) and _which(path) in ("best", "epoch"):
             found[weights].append(path)
     return found
 
@@ -38,14 +38,14 @@ def shared_records(runs: Iterable[Run]) -> frozenset[str]:
 class Training:
     """A run and its readings, as each of its checkpoints asks for them.
 
-    `bests` are those of `by_weights`, and `shared` the records that other runs have as well.
+    `twins` are those of `by_weights`, and `shared` the records that other runs have as well.
     """
 
     def __init__(
-        self, run: Run, readings: Mapping[str, Reading], bests: Bests, shared: Collection[str]
+        self, run: Run, readings: Mapping[str, Reading], twins: Twins, shared: Collection[str]
     ) -> None:
         self.run = run
-        self._bests, self._shared = bests, shared
+        self._twins, self._shared = twins, shared
         self._series = identity.series(run.checkpoints)
         self._counting = Counting.of(run, readings)
         self.readings = numbered(run, readings, self._series, self._counting)
@@ -74,17 +74,21 @@ class Training:
         return _which(path) or ("only" if self.is_sole else None)
 
     def same_as(self, path: str) -> str:
-        """Return the best checkpoint that a last one is, by its weights, or the path itself.
+        """Return the checkpoint that a last one or a best is, by its weights, or the path itself.
 
-        Many load the best again when they stop, and save it as the last. What tells an epoch or a
-        figure of its own is of that, and a best that lies elsewhere may have been copied from here.
+        Many load the best again when they stop, and save it as the last; and a best may have been
+        saved at an epoch, too. What tells an epoch or a figure of its own is of that, and one that
+        lies elsewhere may have been copied from here.
         """
-        reading = self.readings[path]
+        reading, which = self.readings[path], _which(path)
         tells = any(note.fact in ("epoch", "step") for note in reading.notes)
-        if _which(path) != "last" or reading.measurements or tells:
+        if which not in ("last", "best") or reading.measurements or tells:
             return path
-        bests = self._bests.get(_weights(reading), ())
-        return next((best for best in bests if _home(best) == _home(path)), path)
+        twins = [t for t in self._twins.get(_weights(reading), ()) if _home(t) == _home(path)]
+        bests = [twin for twin in twins if _which(twin) == "best" and twin != path]
+        epochs = [twin for twin in twins if _which(twin) == "epoch"]
+        alike = bests if which == "last" and bests else epochs[:1] if len(epochs) == 1 else []
+        return next(iter(alike), path)
 
     def rivals(self, path: str) -> _Judges:
         """Return how many others say that they are the same, by the metrics in their names.
