@@ -2,6 +2,7 @@
 
 import math
 import sys
+from dataclasses import replace
 from datetime import datetime
 from types import FrameType
 from typing import Any
@@ -479,6 +480,24 @@ def test_a_monitor_is_the_figure_of_validation_before_one_of_no_split() -> None:
     rows = (*curve("auc", 0.7, 0.8, 0.95), *curve("val_auc", 0.6, 0.9, 0.5))
     told = log(*rows, noted("monitor", "val_auc"))
     assert only({"x_run/best.h5": model(), "x_run/t.log": told}).value == 0.9
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "losses", "told"),
+    [
+        ("final_model.h5", "HDF5 (Keras)", (0.5, 0.3, 0.4), None),
+        ("final_model.keras", "Keras", (0.5, 0.4, 0.3), 0.3),
+        ("last_model.h5", "HDF5 (Keras)", (0.5, 0.3, 0.4), 0.4),
+        ("final_model.pt", "torch zip", (0.5, 0.3, 0.4), 0.4),
+    ],
+)
+def test_a_final_model_of_keras_may_have_the_weights_of_the_best(
+    name: str, kind: str, losses: tuple[float, ...], told: float | None
+) -> None:
+    """It has the last row if that is the best as well."""
+    table = results(*curve("val_loss", *losses))
+    files = {"run/best_model.h5": model(), f"run/{name}": replace(model(), format=kind)}
+    assert attributed({**files, "run/history.csv": table})[f"run/{name}"].value == told
 
 
 @pytest.mark.parametrize("folder", ["", "checkpoints/"])

@@ -16,6 +16,7 @@ from engine.recognition.training import Training
 # Which source is believed first; two that disagree are both shown.
 PRECEDENCE = ("inside", "results", "log", "name")
 _BEST = ("best", "only")  # the only checkpoint of a run is taken for its best
+_KERAS = ("Keras", "HDF5 (Keras)", "HDF5")
 
 
 class Claim(NamedTuple):
@@ -51,8 +52,7 @@ def claims_of(path: str, training: Training, aim: Aim) -> Iterator[Claim]:
             then = [m for table in training.tables.values() for m in moment.rows(table)]
             best = [m for m in best if _may_be_of(m, then)]
         yield from (Claim("inside", same, m) for m in best)
-    if rivals[aim.kept_by]:
-        which = None
+    which = None if rivals[aim.kept_by] else _last_or_final(which, same, training)
     own = {same: Table(rows)} if (rows := _own_history(inside, which, moment)) else {}
     for record, table in {**own, **training.tables}.items():
         is_inside = has_own and record.startswith(f"{path}/")  # its own figures are those
@@ -144,10 +144,24 @@ def _of_checkpoint(
         yield from ours
     if which == "epoch" and _is_at_end(table, moment) and not _is_validated(table, moment):
         yield from filter(_is_after_training, ours)
-    if which == "last":
+    if which in ("last", "final"):
         yield from (m for m in ours if m.kind == "final")
         rows = [m for m in ours if m.kind == "epoch"]
-        yield from (m for m in rows if row_of(m) == row_of(rows[-1]) and _may_be_at(m, moment))
+        at = {row_of(m) for m in rows[-1:]}
+        if which == "final":
+            told = [m for m in rows if not table.is_of_training(m)]
+            at &= {row_of(m) for m in best_rows(told, aim, is_best=False)}
+        yield from (m for m in rows if row_of(m) in at and _may_be_at(m, moment))
+
+
+def _last_or_final(which: str | None, path: str, training: Training) -> str | None:
+    """Return `which`, but `final` for a last checkpoint that may have the weights of the best.
+
+    Keras loads them again at the end: `EarlyStopping(restore_best_weights=True)`.
+    """
+    is_called_last = not {"last", "latest"}.isdisjoint(identity.tokens(identity.stem(path)))
+    may_be_best = training.readings[path].format in _KERAS and not is_called_last
+    return "final" if which == "last" and may_be_best else which
 
 
 def _is_at_end(table: Table, moment: Moment) -> bool:
