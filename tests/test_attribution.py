@@ -488,6 +488,7 @@ def test_a_monitor_is_the_figure_of_validation_before_one_of_no_split() -> None:
         ("final_model.h5", "HDF5 (Keras)", (0.5, 0.3, 0.4), None),
         ("final_model.keras", "Keras", (0.5, 0.4, 0.3), 0.3),
         ("last_model.h5", "HDF5 (Keras)", (0.5, 0.3, 0.4), 0.4),
+        ("final_epoch_weights.h5", "HDF5 (Keras)", (0.5, 0.3, 0.4), 0.4),
         ("final_model.pt", "torch zip", (0.5, 0.3, 0.4), 0.4),
     ],
 )

@@ -159,7 +159,8 @@ def _last_or_final(which: str | None, path: str, training: Training) -> str | No
 
     Keras loads them again at the end: `EarlyStopping(restore_best_weights=True)`.
     """
-    is_called_last = not {"last", "latest"}.isdisjoint(identity.tokens(identity.stem(path)))
+    words = identity.tokens(identity.stem(path))
+    is_called_last = not {"last", "latest", "epoch"}.isdisjoint(words)
     may_be_best = training.readings[path].format in _KERAS and not is_called_last
     return "final" if which == "last" and may_be_best else which
 
