@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine import cores, processes
+from engine import cores
 from engine.archives import archive, contents
 from engine.changes import disk
 from test_archive import make, pack, seen
@@ -127,7 +127,7 @@ def test_what_changed_is_named_by_whoever_read_it(
     with pytest.raises(disk.Changed, match=f"^{names[100]}: ") as shared:
         archive.pack(tmp_path, planned, tmp_path / "x.tar.gz", on_open=_look)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(processes, "worth", lambda count: 1)
+        patch.setattr(cores, "usable", lambda: 1)
         with pytest.raises(disk.Changed) as alone:
             archive.pack(tmp_path, planned, tmp_path / "x.tar.gz")
     assert str(shared.value) == str(alone.value)

@@ -7,20 +7,11 @@ from queue import SimpleQueue
 from threading import Event
 from typing import TYPE_CHECKING, TypeVar
 
-from engine import cores
-
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-MOST = 8  # processes: what one hands out and takes back keeps no more of them busy
-
 Item = TypeVar("Item")
 Made = TypeVar("Made")
-
-
-def worth(count: int) -> int:
-    """Return how many processes may share so many pieces of work; 1 is the one that asks."""
-    return max(1, min(cores.usable() or 1, MOST, count))
 
 
 @contextmanager

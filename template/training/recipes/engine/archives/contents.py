@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from engine import processes
+from engine import cores, processes
 from engine.archives import gzip_members, tar_format
 from engine.archives.manifest import Member
 from engine.changes import disk
@@ -63,7 +63,7 @@ class Contents:
     def zipped(self) -> Generator[bytes]:
         """Yield the gzip members of the tar."""
         size = 0
-        count = processes.worth(sum(map(_is_small, self._seen.items())) // MANY)
+        count = cores.worth(sum(map(_is_small, self._seen.items())) // MANY)
         pack_parcel: Callable[[Sequence[File]], _Part]
         pack_parcel = partial(_packed, self._root, self._on_open, self._fast)
         with ExitStack() as at_the_end:

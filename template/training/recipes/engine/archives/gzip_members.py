@@ -16,8 +16,6 @@ from engine.changes import disk
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-MOST = 8  # threads: what one thread reads and hashes keeps no more of them busy
-
 _LEVEL = 1  # of ISA-L: as small as `gzip -6` on weights, and many times faster
 _RAW_DEFLATE = -15
 _SAMPLE, _DENSE = 1 << 16, 0.85  # bytes of a block that are tried, and what is not worth more
@@ -57,7 +55,7 @@ def in_order(work: Callable[[Item], Made], items: Iterable[Item]) -> Generator[M
     from concurrent.futures import ThreadPoolExecutor  # with logging, which plans can spare
 
     waiting: deque[Future[Made]] = deque()
-    workers = min(cores.usable() or 1, MOST)
+    workers = cores.worth()
     with ThreadPoolExecutor(workers) as pool:
         for item in items:
             waiting.append(pool.submit(work, item))

@@ -16,7 +16,7 @@ from engine.errors import UserError
 from engine.plans import plan
 from engine.project import Project
 
-ELSEWHERE = "elsewhere"  # what a phase that is done says of these, with NULs between them
+OTHER_QUARANTINES = "elsewhere"  # what a phase that is done says of these, with NULs between them
 PLAN, JOURNAL, FOLDERS, QUARANTINE = "plan.json", "journal.jsonl", "folders.json", "quarantine"
 _STAMP = "%Y%m%dT%H%M%S"
 _BY_HAND = f"Originals wait in {QUARANTINE} beside it, each under the path that it had"
@@ -72,7 +72,7 @@ class PastRun:
         They lie on other file systems; the paths are those of records.
         """
         last = journal.last(self.folder / JOURNAL)
-        told = (last.kept or {}).get(ELSEWHERE) if last and last.op == "phase" else None
+        told = (last.kept or {}).get(OTHER_QUARANTINES) if last and last.op == "phase" else None
         return tuple(told.split("\0")) if told else ()
 
     @property

@@ -62,7 +62,7 @@ Step = tuple[Op, str]
 
 _TOLD = Record._fields[3:10]
 _NOTHING = (None,) * 7
-_NONE: Mapping[str, object] = {}
+_UNLIKE: Mapping[str, object] = {}
 _TOGETHER = 1000  # steps of a line at most
 
 
@@ -256,7 +256,11 @@ def _parse(line: bytes) -> list[Record] | None:
 
 
 def _records(
-    steps: Sequence[Any], op: Op, state: State, seq: int, alike: Mapping[str, object] = _NONE
+    steps: Sequence[Any],
+    op: Op,
+    state: State,
+    seq: int,
+    alike: Mapping[str, object] = _UNLIKE,
 ) -> list[Record]:
     """Return the records that share a line."""
     told = with_alike(_TOLD, alike, [step for step in steps if not isinstance(step, str)])

@@ -280,7 +280,7 @@ class Steps:
         there = [
             p for p in sorted(places) if self._is_elsewhere(p) and Path(self.place(p)).is_dir()
         ]
-        told = {history.ELSEWHERE: "\0".join(there)} if there else {}
+        told = {history.OTHER_QUARANTINES: "\0".join(there)} if there else {}
         kept = {**(phase.kept or {}), **told} or None
         self.journal.write([phase._replace(kept=kept)], "done")
 

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from engine import processes
+from engine import cores, processes
 from engine.readers import may_be_read, read
 from engine.recognition.evidence import Reading
 
@@ -25,7 +25,7 @@ def read_all(root: Path, paths: Iterable[str]) -> dict[str, Reading]:
     rest, found = deque(places), list[Reading | None]()
     while rest and time.monotonic() < end:
         found.append(_read(rest.popleft()))
-    count = processes.worth(len(rest))
+    count = cores.worth(len(rest))
     found += _shared([*rest], count) if count > 1 else map(_read, rest)
     told = zip(places.values(), found, strict=True)
     return {path: reading for path, reading in told if reading}

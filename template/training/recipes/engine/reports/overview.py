@@ -324,7 +324,8 @@ def _size(folder: Path) -> int:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     left.append(entry.path)
-                else:
+                    continue
+                with suppress(FileNotFoundError):  # it went meanwhile, and others are there
                     total += entry.stat(follow_symlinks=False).st_size
     return total
 
